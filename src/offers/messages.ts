@@ -1,0 +1,281 @@
+import type { Constraints, Taint } from "./constraints.ts";
+import type { Reason } from "./reasons.ts";
+import type { Limits, Quantities } from "./resources.ts";
+
+/**
+ * The whole vocabulary between the broker and the world: an Input says what happened, an Effect says what to do.
+ * All of it is plain JSON, so that a run can be recorded and replayed. Times are wall-clock milliseconds.
+ */
+
+/** "namespace/name" of a namespaced object, "name" of a cluster-scoped one. */
+export type Key = string;
+
+export interface NodeFacts {
+  readonly name: string;
+  readonly uid: string;
+  readonly allocatable: Quantities;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly Taint[];
+  readonly ready: boolean;
+  /** Cordoned, outside the operator's node selector, or still settling after it joined: nothing new goes there. */
+  readonly closed?: "cordoned" | "not-selected" | "settling";
+  /** For `settling`: when it ends. The broker opens the node by itself then. */
+  readonly settledAtMs?: number;
+}
+
+/** A pod that is not ours but takes room on a node. */
+export interface ForeignPodFacts {
+  readonly uid: string;
+  readonly node: string;
+  readonly requests: Quantities;
+}
+
+export interface QueueFacts {
+  readonly name: string;
+  readonly parent?: string;
+  readonly weight: number;
+  readonly guarantee: Quantities;
+  readonly limit: Limits;
+  /** Namespaces whose frameworks may use it; "*" = all. */
+  readonly namespaces: readonly string[];
+  readonly maxFrameworkWeight?: number;
+  readonly maxPriority?: number;
+  /** Unfinished tasks (not instances) it holds at most. */
+  readonly maxTasks?: number;
+}
+
+export interface FrameworkFacts {
+  readonly key: Key;
+  readonly uid: string;
+  readonly queues: readonly { readonly name: string; readonly weight: number }[];
+  readonly scheduler: "Builtin" | "Offers";
+  /** Name of a placement the broker was made with; Builtin only. */
+  readonly placement: string;
+  readonly concurrency: "Exclusive" | "Optimistic";
+  readonly offerTimeoutMs: number;
+  readonly maxOutstanding: number;
+  readonly slack: number;
+  readonly constraints?: Constraints;
+  /** The least that a slice of an offer must hold to be worth offering. */
+  readonly minimum: Quantities;
+  readonly suppressed: boolean;
+  /** Counter: a change clears the refusal filters. */
+  readonly revive: number;
+  /** Wishes stated ahead of any task. */
+  readonly demand: readonly { readonly instances: number; readonly resources: Quantities }[];
+  readonly answerers: readonly string[];
+  readonly unreachableAfterMs: number;
+}
+
+export interface RetryFacts {
+  readonly limit: number;
+  readonly backoffMs: number;
+  readonly maxBackoffMs: number;
+  readonly onNodeLost: "Never" | "Retry";
+}
+
+/** What the status of a Task says already: read once, when a term begins. Ranges like "0-41,57". */
+export interface RecordedTask {
+  readonly succeededIndexes: string;
+  readonly failedIndexes: string;
+  readonly attempts: readonly { readonly indexes: string; readonly ended: number; readonly failed: number }[];
+}
+
+export interface TaskFacts {
+  readonly key: Key;
+  readonly uid: string;
+  readonly framework: Key;
+  readonly queue?: string;
+  /** Equal for equal templates in one namespace: such pods are sized once. */
+  readonly templateKey: string;
+  /** What the template asks for, before the API server adds to it; includes pods: 1. */
+  readonly requests: Quantities;
+  /** The template broke a rule: the task can never run; a text for people. */
+  readonly invalid?: string;
+  readonly instances: number;
+  readonly parallelism?: number;
+  readonly priority: number;
+  readonly constraints?: Constraints;
+  readonly retry: RetryFacts;
+  readonly kill?: { readonly indexes?: string; readonly gracePeriodSeconds?: number };
+  readonly ttlAfterFinishedMs?: number;
+  readonly createdAtMs: number;
+  /** deletionTimestamp is set. */
+  readonly deleting: boolean;
+  readonly recorded?: RecordedTask;
+}
+
+export type PodPhase = "Pending" | "Running" | "Succeeded" | "Failed";
+
+/** A pod of ours, as the API server shows it. */
+export interface PodFacts {
+  readonly uid: string;
+  /** "namespace/name" */
+  readonly key: Key;
+  readonly taskUid: string;
+  readonly index: number;
+  readonly attempt: number;
+  readonly node: string;
+  /** Queue label: used for the claim when the Task is gone. */
+  readonly queue: string;
+  readonly framework: Key;
+  /** "‹offer uid›.‹launch›" of the offer it came from. */
+  readonly offer?: string;
+  readonly phase: PodPhase;
+  readonly deleting: boolean;
+  /** The tracking finalizer is still there. */
+  readonly tracked: boolean;
+  readonly requests: Quantities;
+  /** A container ever started. */
+  readonly started: boolean;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly exitCode?: number;
+  readonly startedAtMs?: number;
+  readonly finishedAtMs?: number;
+}
+
+export interface Slice {
+  readonly name: string;
+  readonly node: string;
+  readonly nodeUid: string;
+  readonly resources: Quantities;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface Launch {
+  /** Name of a Task in the offer's namespace. */
+  readonly task: string;
+  readonly slice: string;
+  readonly count: number;
+}
+
+export interface Answer {
+  readonly by: string;
+  readonly decision: "Accept" | "Decline";
+  readonly launches: readonly Launch[];
+  readonly refuseMs: number;
+  readonly reason?: string;
+}
+
+export type OfferPhase = "Open" | "Accepted" | "Refused" | "Declined" | "Rescinded" | "Expired";
+
+/** What became of one launch of an answer. */
+export interface LaunchOutcome {
+  readonly task: string;
+  readonly slice: string;
+  /** Indexes started, as ranges. */
+  readonly indexes: string;
+  readonly refused?: { readonly reason: Reason; readonly message: string };
+}
+
+/** An Offer object as the API server shows it. */
+export interface OfferFacts {
+  /** "namespace/name": the name holds the term. */
+  readonly key: Key;
+  readonly uid: string;
+  readonly framework: Key;
+  readonly queue: string;
+  readonly term: string;
+  readonly phase: OfferPhase;
+  readonly slices: readonly Slice[];
+  readonly answer?: Answer;
+}
+
+export interface OfferDraft {
+  readonly key: Key;
+  readonly framework: Key;
+  readonly frameworkUid: string;
+  readonly queue: string;
+  readonly term: string;
+  readonly concurrency: "Exclusive" | "Optimistic";
+  readonly slices: readonly Slice[];
+  readonly expiresAtMs: number;
+  readonly answerers: readonly string[];
+}
+
+/** Identity of one attempt to run one instance. */
+export interface AttemptRef {
+  readonly taskUid: string;
+  readonly index: number;
+  readonly attempt: number;
+}
+
+export type Input =
+  // Facts: the state of an object as it is now. A second observation of the same state changes nothing.
+  | { readonly type: "node-observed"; readonly node: NodeFacts }
+  | { readonly type: "node-gone"; readonly name: string }
+  | { readonly type: "foreign-pod-observed"; readonly pod: ForeignPodFacts }
+  | { readonly type: "foreign-pod-gone"; readonly uid: string }
+  | { readonly type: "queue-observed"; readonly queue: QueueFacts }
+  | { readonly type: "queue-gone"; readonly name: string }
+  | { readonly type: "framework-observed"; readonly framework: FrameworkFacts }
+  | { readonly type: "framework-gone"; readonly key: Key }
+  | { readonly type: "task-observed"; readonly task: TaskFacts }
+  | { readonly type: "task-gone"; readonly uid: string }
+  | { readonly type: "pod-observed"; readonly pod: PodFacts }
+  | { readonly type: "pod-gone"; readonly pod: PodFacts }
+  /** Also carries the answer: an answer is a fact of the Offer object. */
+  | { readonly type: "offer-observed"; readonly offer: OfferFacts }
+  | { readonly type: "offer-gone"; readonly key: Key }
+  // What became of effects.
+  | { readonly type: "template-sized"; readonly templateKey: string; readonly requests: Quantities }
+  | { readonly type: "template-refused"; readonly templateKey: string; readonly message: string }
+  /** The pod exists: created now, or found with our owner UID. `requests` and `node` as the API server has them. */
+  | { readonly type: "pod-created"; readonly pod: PodFacts }
+  /** The API server refused the create for good: no such pod exists nor will. */
+  | { readonly type: "pod-refused"; readonly attempt: AttemptRef; readonly message: string }
+  | { readonly type: "offer-published"; readonly key: Key; readonly uid: string }
+  /** The Offer could not be created and never will be. */
+  | { readonly type: "offer-unpublished"; readonly key: Key; readonly message: string }
+  /** The closing phase stands in the Offer's status. On a conflict the shell reports `offer-observed` with the answer instead. */
+  | { readonly type: "offer-closed"; readonly key: Key }
+  /** The Task's status was written as `Broker.taskStatus` gave it at `version`. */
+  | { readonly type: "task-recorded"; readonly uid: string; readonly version: number }
+  // The flow of a term.
+  /** All facts of the initial lists are in: settle old offers, then start making offers. */
+  | { readonly type: "opened" }
+  /** Timers that are due, and a round when something changed. Due at `Broker.nextTickMs`. */
+  | { readonly type: "tick" };
+
+export type Effect =
+  /** Dry-run create of one pod of this template, to learn what the API server makes of it. */
+  | { readonly type: "size-template"; readonly templateKey: string; readonly taskUid: string }
+  | { readonly type: "publish-offer"; readonly offer: OfferDraft }
+  /** Write the final phase into the Offer's status (with the resourceVersion), later delete it. */
+  | {
+      readonly type: "close-offer";
+      readonly key: Key;
+      readonly phase: Exclude<OfferPhase, "Open">;
+      readonly launches: readonly LaunchOutcome[];
+      readonly reason?: Reason;
+      readonly message?: string;
+    }
+  /** Create the pod of this attempt on this node; the same body again until the outcome is known. */
+  | {
+      readonly type: "create-pod";
+      readonly attempt: AttemptRef;
+      readonly node: string;
+      readonly queue: string;
+      readonly framework: Key;
+      /** "‹offer uid›.‹launch›" */
+      readonly offer?: string;
+    }
+  /** Delete with a UID precondition. */
+  | { readonly type: "delete-pod"; readonly key: Key; readonly uid: string; readonly gracePeriodSeconds?: number }
+  /** The end of this pod stands in the Task's status (or the Task is gone): remove the tracking finalizer. */
+  | { readonly type: "release-pod"; readonly key: Key; readonly uid: string }
+  /** The status of this object is to be written, some time soon; ask the broker for it then. */
+  | { readonly type: "task-changed"; readonly uid: string; readonly urgent: boolean }
+  | { readonly type: "framework-changed"; readonly key: Key }
+  | { readonly type: "queue-changed"; readonly name: string }
+  /** ttlSecondsAfterFinished has passed. */
+  | { readonly type: "delete-task"; readonly key: Key; readonly uid: string }
+  /** Tell people: becomes a Kubernetes event on the object. */
+  | {
+      readonly type: "event";
+      readonly about: { readonly kind: "Framework" | "Task" | "Queue"; readonly key: Key; readonly uid: string };
+      readonly severity: "Normal" | "Warning";
+      readonly reason: string;
+      readonly note: string;
+    };

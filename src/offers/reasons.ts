@@ -1,0 +1,107 @@
+/**
+ * Every reason the broker gives, for a refusal or for nothing offered: the closed list. Each has a page in the
+ * reference, generated from this table.
+ */
+export const REASONS = {
+  // Why a task or framework cannot take part at all, in the order of the checks.
+  "invalid-task": [
+    "The Task breaks a rule that admission did not see.",
+    "Read the message, delete the Task, create a corrected one.",
+  ],
+  "template-refused": [
+    "The API server refused a pod of this template in a dry run.",
+    "Read the message: quota, a webhook or a missing reference; the template is tried again from time to time.",
+  ],
+  "unknown-framework": [
+    "The Task names a Framework that does not exist in its namespace.",
+    "Create the Framework or correct the name.",
+  ],
+  "unknown-queue": [
+    "The queue does not exist.",
+    "Create the Queue, or name one that exists in `Framework.spec.queues`.",
+  ],
+  "queue-not-allowed": [
+    "The queue does not admit this namespace, or the framework does not list the queue.",
+    "Add the namespace to `Queue.spec.namespaces`, or the queue to `Framework.spec.queues`.",
+  ],
+  "queue-invalid": [
+    "The queue's place in the tree is wrong: its parent is missing or it is its own ancestor.",
+    "Correct `Queue.spec.parent`.",
+  ],
+  "priority-too-high": [
+    "The Task's priority is above the queue's `maxPriority`.",
+    "Lower the priority or raise the queue's bound.",
+  ],
+  "too-many-tasks": [
+    "The queue holds `maxTasks` unfinished tasks already.",
+    "Wait for tasks to finish or raise the bound.",
+  ],
+  suppressed: ["The framework asked for no offers.", "Set `Framework.spec.suppressed` to false."],
+  // Why nothing is offered now, in the order of the checks.
+  "no-demand": ["Nothing is waiting.", "Create a Task or state `Framework.spec.demand`."],
+  sizing: ["A dry run is asking the API server what pods of this template will really request.", "Wait a moment."],
+  "back-off": ["An earlier attempt failed; the next one waits.", "Wait, or look at `status.lastFailures`."],
+  parallelism: ["As many instances run as `spec.parallelism` allows.", "Wait for one to end or raise it."],
+  "waiting-for-answer": [
+    "As many offers are open as the framework may hold.",
+    "Answer open offers, or raise `Framework.spec.offers.maxOutstanding`.",
+  ],
+  "over-limit": [
+    "It would take the queue, or one above it, over its limit.",
+    "Wait for the queue's tasks to end or raise `Queue.spec.limit`.",
+  ],
+  "kept-back": [
+    "What is free is kept back for guarantees of other queues that have demand.",
+    "Wait, or give this queue a guarantee.",
+  ],
+  "no-node": ["No node fits.", "Read the numbers in the message: they say what each node lacks."],
+  "in-line": ["Nodes fit, and others are served first.", "Wait: the next round comes when something changes."],
+  placed: ["Nothing waits: everything asked for is placed or offered.", "Nothing to do."],
+  // Why an answer, or one launch of it, was refused.
+  "not-yours": [
+    "The answer was not given by one of the offer's answerers.",
+    "Answer as a user that `Framework.spec.answerers` names.",
+  ],
+  "offer-gone": ["The offer was closed before the answer came.", "Answer the next offer."],
+  "unknown-slice": ["The launch names a slice that the offer does not have.", "Use a name from `Offer.spec.slices`."],
+  "unknown-task": [
+    "The launch names a Task that does not exist or belongs to another framework.",
+    "Name a Task of the offer's framework in its namespace.",
+  ],
+  "not-pending": [
+    "The Task has fewer instances waiting than the launch wants to start.",
+    "Launch at most what `status.counts.pending` says.",
+  ],
+  "too-large": [
+    "The launches on this slice ask for more than the slice holds.",
+    "Launch fewer, or wait for a larger offer.",
+  ],
+  constraint: ["The Task's constraints do not admit the slice's node.", "Launch it on a slice whose labels match."],
+  "lost-race": [
+    "The room was taken before the answer was committed.",
+    "Answer the next offer; after three lost races it is exclusive.",
+  ],
+  // Why an offer ended without an answer, or an attempt without success.
+  expired: ["The offer was not answered in time.", "Answer within `Framework.spec.offers.timeoutSeconds`."],
+  rescinded: ["What the offer was made of has changed.", "Answer the next offer."],
+  "new-term": ["Another leader took over.", "Answer the next offer."],
+  declined: ["The framework declined.", "Nothing to do."],
+  "node-lost": [
+    "The node is gone or was not ready for too long.",
+    "Look at the node; `retry.onNodeLost` says whether the instance runs again.",
+  ],
+  "pod-deleted": ["Somebody else deleted the pod.", "`retry.onNodeLost` says whether the instance runs again."],
+  "kubelet-refused": [
+    "The kubelet refused the pod before it ran.",
+    "Nothing to do: it is placed again after the node was observed anew.",
+  ],
+  "pod-refused": [
+    "The API server refused to create the pod.",
+    "Read the message: quota, a webhook or a missing reference.",
+  ],
+  killed: ["It was killed on request.", "Nothing to do."],
+  "exit-code": ["A container ended with a code other than zero.", "Read the logs of the pod."],
+  "pod-failed": ["The pod failed.", "Read the message."],
+} as const satisfies Record<string, readonly [meaning: string, whatToDo: string]>;
+
+export type Reason = keyof typeof REASONS;

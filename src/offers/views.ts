@@ -1,0 +1,131 @@
+import type { OfferPhase } from "./messages.ts";
+import type { Reason } from "./reasons.ts";
+import type { Limits, Quantities } from "./resources.ts";
+
+/** What the broker shows of its state: read-only values for status writers, explain and metrics. */
+
+export type TaskState =
+  | "Pending"
+  | "Staging"
+  | "Starting"
+  | "Running"
+  | "Finished"
+  | "Failed"
+  | "Killing"
+  | "Killed"
+  | "Lost"
+  | "Unreachable"
+  | "Error";
+
+/** Instances by state. Staging: a pod is being created. Starting: it exists and no container runs yet. */
+export interface InstanceCounts {
+  readonly pending: number;
+  readonly staging: number;
+  readonly starting: number;
+  readonly running: number;
+  readonly unreachable: number;
+  readonly finished: number;
+  readonly failed: number;
+  readonly killed: number;
+  readonly lost: number;
+}
+
+export interface FailureView {
+  readonly index: number;
+  readonly attempt: number;
+  readonly node: string;
+  readonly reason: Reason;
+  readonly message: string;
+  readonly exitCode?: number;
+  readonly atMs: number;
+}
+
+/** Why something waits. `message` has numbers and absolute times only. */
+export interface Explanation {
+  readonly reason: Reason;
+  readonly message: string;
+}
+
+export interface TaskView {
+  /** Rises with every change; goes back in `task-recorded`. */
+  readonly version: number;
+  readonly state: TaskState;
+  readonly instances: number;
+  readonly counts: InstanceCounts;
+  readonly succeededIndexes: string;
+  readonly failedIndexes: string;
+  readonly attempts: readonly { readonly indexes: string; readonly ended: number; readonly failed: number }[];
+  readonly node?: string;
+  /** Name of the pod, where there is one instance. */
+  readonly pod?: { readonly attempt: number };
+  readonly lastFailures: readonly FailureView[];
+  readonly startedAtMs?: number;
+  readonly finishedAtMs?: number;
+  /** Present while the Task cannot take part at all (unknown framework, queue, …). */
+  readonly rejected?: Explanation;
+}
+
+export interface OfferCounts {
+  readonly open: number;
+  readonly accepted: number;
+  readonly declined: number;
+  readonly expired: number;
+  readonly rescinded: number;
+  readonly refused: number;
+}
+
+export interface FrameworkView {
+  readonly key: string;
+  readonly queue: string;
+  /** Of the first queue's claimant: dominant share, 0–1, weight applied. */
+  readonly dominantShare: number;
+  readonly counts: InstanceCounts;
+  readonly offers: OfferCounts;
+  readonly allocated: Quantities;
+  readonly offered: Quantities;
+  readonly demand: Quantities;
+  readonly rejected?: Explanation;
+  /** Why it gets nothing more now. */
+  readonly why: Explanation;
+}
+
+export interface QueueView {
+  readonly name: string;
+  readonly parent?: string;
+  readonly weight: number;
+  readonly guarantee: Quantities;
+  readonly limit: Limits;
+  readonly allocated: Quantities;
+  readonly offered: Quantities;
+  readonly demand: Quantities;
+  readonly dominantShare: number;
+  /** |dominantShare − its fair share among siblings with demand|, 0–1. */
+  readonly fairnessError: number;
+  readonly frameworks: number;
+  readonly counts: { readonly pending: number; readonly running: number };
+  readonly rejected?: Explanation;
+}
+
+/** Counters since the term began, and gauges. Times in seconds. */
+export interface ClusterView {
+  readonly nodes: { readonly open: number; readonly closed: number; readonly overfull: number };
+  readonly allocatable: Quantities;
+  readonly foreign: Quantities;
+  readonly allocated: Quantities;
+  readonly offered: Quantities;
+  readonly free: Quantities;
+  readonly openOffers: number;
+  readonly rounds: number;
+  readonly grants: number;
+  readonly lostRaces: number;
+  /** Claims that a check from scratch would count otherwise: always 0, or a bug. */
+  readonly inconsistencies: number;
+}
+
+/** An offer that ended, for histograms; drained by `Broker.drainEndedOffers`. Times in milliseconds. */
+export interface EndedOffer {
+  readonly framework: string;
+  readonly phase: Exclude<OfferPhase, "Open">;
+  readonly openMs: number;
+  readonly launched: number;
+}
