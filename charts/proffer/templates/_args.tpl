@@ -1,0 +1,18 @@
+{{/* The operator's options. `node src/main.ts --help` lists them all. */}}
+{{- define "proffer.args" -}}
+- --namespace={{ .Release.Namespace }}
+- --lease-name={{ include "proffer.leaseName" . }}
+- --log-level={{ .Values.logLevel }}
+- --http-port={{ .Values.http.port }}
+- --round-min-interval-ms={{ int64 .Values.round.minIntervalMs }}
+- --lease-seconds={{ int64 .Values.leaderElection.leaseSeconds }}
+- --renew-deadline-seconds={{ int64 .Values.leaderElection.renewDeadlineSeconds }}
+- --retry-seconds={{ int64 .Values.leaderElection.retrySeconds }}
+- --node-settle-seconds={{ int64 .Values.nodes.settleSeconds }}
+{{- range $key, $value := .Values.nodes.selector }}
+- {{ printf "--node-selector=%s=%s" $key $value | quote }}
+{{- end }}
+{{- range $name, $quantity := .Values.nodes.headroom }}
+- {{ printf "--node-headroom=%s=%v" $name $quantity | quote }}
+{{- end }}
+{{- end -}}
