@@ -1,0 +1,35 @@
+/** Labels, annotations, finalizers and environment variables: the strings that other programs may rely on. */
+
+/** Everything below this prefix on pods and offers is written by the operator alone. */
+export const PREFIX = "proffer.dev/";
+
+/** On pods and offers: the Framework's name. On a foreign pod: the Framework that it belongs to. */
+export const FRAMEWORK_LABEL = "proffer.dev/framework";
+/** On pods and offers: the Queue that is charged. */
+export const QUEUE_LABEL = "proffer.dev/queue";
+/** On pods: the Task's name. */
+export const TASK_LABEL = "proffer.dev/task";
+/** On pods: the instance's index within its Task. */
+export const INDEX_LABEL = "proffer.dev/index";
+/** On pods: which attempt of the instance this is, from 0. */
+export const ATTEMPT_LABEL = "proffer.dev/attempt";
+/** On pods: `‹offer UID›.‹launch›`, the answer that this pod carries out. */
+export const OFFER_LABEL = "proffer.dev/offer";
+
+/** On pods: kept until the end of the attempt stands in the Task's status. */
+export const TRACKING_FINALIZER = "proffer.dev/tracking";
+
+/** Field managers of the operator's writes. */
+export const FIELD_MANAGER = "proffer";
+
+/** In every container of a task: its index. */
+export const INDEX_ENV = "PROFFER_TASK_INDEX";
+/** In every container of a task: how many instances its Task has. */
+export const INSTANCES_ENV = "PROFFER_TASK_INSTANCES";
+/** In every container of a task: the attempt, from 0. */
+export const ATTEMPT_ENV = "PROFFER_TASK_ATTEMPT";
+/** Names of environment variables that a template must not set. */
+export const RESERVED_ENV_PREFIX = "PROFFER_";
+
+/** The queue that the operator creates, open to every namespace. */
+export const DEFAULT_QUEUE = "default";

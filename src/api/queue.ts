@@ -1,0 +1,107 @@
+import { z } from "zod";
+import {
+  conditions,
+  count,
+  int,
+  label,
+  listSet,
+  nameRule,
+  observedGeneration,
+  quantities,
+  type Resource,
+  type ResourceDefinition,
+  type ResourceInput,
+  type Rule,
+  text,
+} from "./common.ts";
+
+/** What an administrator says about a queue. */
+export const queueSpec = z.object({
+  parent: label().optional().describe("The Queue that this one is part of. Absent: a child of the root."),
+  weight: int(1, 1_000_000)
+    .default(1)
+    .describe("This queue's share relative to its siblings': twice the weight is due twice as much."),
+  guarantee: quantities()
+    .optional()
+    .describe(
+      "What this queue gets whenever it asks for it. It must not exceed `limit` in any resource; the operator checks this " +
+        "and says so in the condition `Accepted`.",
+    ),
+  limit: quantities().optional().describe("What this queue and its children may use at most. Absent: no limit."),
+  order: z
+    .enum(["DominantShare"])
+    .default("DominantShare")
+    .describe("Which child is served first: `DominantShare` is the one with the lowest dominant share."),
+  namespaces: listSet(text(63, 1).regex(/^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$/, "must be a namespace or *"), 256)
+    .optional()
+    .describe("Namespaces whose Frameworks may use this queue; `*` means all. Absent or empty: none."),
+  maxFrameworkWeight: int(1, 1_000_000)
+    .optional()
+    .describe("The greatest weight that a Framework may give itself here."),
+  maxPriority: int(-1000, 1000).optional().describe("The greatest priority that a Task may have here."),
+  maxTasks: int(0, 10_000_000).optional().describe("How many unfinished Tasks this queue takes; further ones wait."),
+});
+
+const queueStatus = z.object({
+  observedGeneration: observedGeneration(),
+  conditions: conditions(),
+  allocated: quantities().optional().describe("What running tasks hold, children included."),
+  offered: quantities().optional().describe("What open exclusive offers hold, children included."),
+  demand: quantities().optional().describe("What pending tasks ask for, children included."),
+  dominantShare: text(16)
+    .optional()
+    .describe(
+      "The greatest part, over all resources, of the cluster that this queue holds: `0.123`. Not divided by weight.",
+    ),
+  frameworks: count().optional().describe("How many Frameworks use this queue."),
+  counts: z
+    .object({
+      pending: count().default(0).describe("Instances that wait."),
+      running: count().default(0).describe("Instances that hold resources."),
+    })
+    .optional()
+    .describe("Task instances, children included."),
+});
+
+export type QueueSpec = z.infer<typeof queueSpec>;
+export type QueueStatus = z.infer<typeof queueStatus>;
+export type Queue = Resource<"Queue", QueueSpec, QueueStatus>;
+export type QueueInput = ResourceInput<"Queue", z.input<typeof queueSpec>>;
+
+const notOwnParent: Rule<Queue> = {
+  cel: "!has(self.spec.parent) || self.spec.parent != self.metadata.name",
+  message: "a queue cannot be its own parent",
+  at: ".spec.parent",
+  holds: ({ metadata, spec }) => spec.parent !== metadata.name,
+};
+
+/** The custom resource definition of Queue. */
+export const queueDefinition: ResourceDefinition = {
+  kind: "Queue",
+  plural: "queues",
+  singular: "queue",
+  shortNames: ["pq"],
+  scope: "Cluster",
+  description:
+    "A place in the tree of tenants: how much of the cluster its Frameworks are due, are sure of and may use at most. " +
+    "A queue named `default`, open to every namespace, always exists.",
+  members: { spec: queueSpec, status: queueStatus.optional() },
+  rules: [nameRule, notOwnParent],
+  selectableFields: [],
+  columns: [
+    { name: "Parent", type: "string", jsonPath: ".spec.parent", description: "The queue above this one" },
+    { name: "Weight", type: "integer", jsonPath: ".spec.weight", description: "Share relative to the siblings" },
+    { name: "Share", type: "string", jsonPath: ".status.dominantShare", description: "Dominant share of the cluster" },
+    { name: "Running", type: "integer", jsonPath: ".status.counts.running", description: "Instances with resources" },
+    { name: "Pending", type: "integer", jsonPath: ".status.counts.pending", description: "Instances that wait" },
+    { name: "Frameworks", type: "integer", jsonPath: ".status.frameworks", description: "Frameworks in this queue" },
+    {
+      name: "Accepted",
+      type: "string",
+      jsonPath: '.status.conditions[?(@.type=="Accepted")].status',
+      description: "Whether the queue is in use as declared",
+      priority: 1,
+    },
+    { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "Time since creation" },
+  ],
+};

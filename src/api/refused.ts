@@ -1,0 +1,45 @@
+import { z } from "zod";
+import { constrained, type Rule } from "./common.ts";
+
+/**
+ * Fields that exist in Kubernetes but not in a task's template. Unknown fields are pruned silently, so that someone who
+ * asks for `hostNetwork` would get a pod without it and no word about it. These fields are declared, and refused. A
+ * `switch` is a boolean whose `false` is what tasks get anyway, so that it may be spelled out.
+ */
+export type RefusedKind = "switch" | "boolean" | "integer" | "string" | "object" | "strings" | "objects";
+
+/** The metadata key under which the generator finds a refused field's kind. */
+export const REFUSED = "x-proffer-refused";
+
+/** Field name to its kind in Kubernetes and the message, or the kind alone for the usual message. */
+export type RefusedFields = Record<string, RefusedKind | [kind: RefusedKind, message: string]>;
+
+/** A pod-template object: the fields that are carried to pods, and those that are refused with a message. */
+export function allowList<Shape extends z.core.$ZodLooseShape>(shape: Shape, refused: RefusedFields, what: string) {
+  const declared: Record<string, z.ZodType> = {};
+  const rules: Rule<unknown>[] = [];
+  for (const [field, entry] of Object.entries(refused)) {
+    const [kind, message] = typeof entry === "string" ? [entry, `${field} is not supported in ${what}`] : entry;
+    declared[field] = kind === "switch" ? refusedSwitch(message) : refusedField(kind, message);
+    const cel = kind === "switch" ? `!has(self.${field}) || !self.${field}` : `!has(self.${field})`;
+    rules.push({ cel, message, at: `.${field}` });
+  }
+  // The refused fields stay out of the type: what has been parsed cannot carry them to a pod.
+  const schema = z.object({ ...shape, ...declared } as Shape);
+  return constrained(schema as z.ZodType, ...rules) as typeof schema;
+}
+
+function refusedField(kind: RefusedKind, message: string): z.ZodType {
+  return z
+    .never({ error: message })
+    .optional()
+    .meta({ [REFUSED]: kind, description: `Refused: ${message}.` });
+}
+
+/** A switch that may be spelled out as off. */
+function refusedSwitch(message: string): z.ZodType {
+  return z
+    .literal(false, { error: message })
+    .optional()
+    .meta({ [REFUSED]: "switch", description: `Refused when true: ${message}.` });
+}
