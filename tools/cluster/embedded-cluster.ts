@@ -1,0 +1,171 @@
+/** A running embedded cluster. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { ApiClient } from "./api-client.ts";
+import type { CertificateAuthority } from "./certificates.ts";
+import type { ClientAccess } from "./client-access.ts";
+import type { Capabilities, Cluster, Identity, Processes, ProcessName, TokenOptions } from "./cluster.ts";
+import { logTail } from "./log-tail.ts";
+import type { NodeShape } from "./node-shapes.ts";
+import type { AddNodesOptions } from "./nodes.ts";
+import { cpuSeconds, rssBytes } from "./process-info.ts";
+import type { ClusterOptions } from "./start-cluster.ts";
+import type { Supervisor } from "./supervisor-client.ts";
+import type { ProcessSpec } from "./supervisor-protocol.ts";
+import { waitFor } from "./wait.ts";
+
+export interface EmbeddedParts {
+  readonly supervisor: Supervisor;
+  readonly name: string;
+  readonly url: string;
+  readonly ca: string;
+  readonly adminToken: string;
+  readonly kubeconfigPath: string;
+  readonly api: ApiClient;
+  readonly access: ClientAccess;
+  readonly authority: CertificateAuthority;
+  readonly options: ClusterOptions;
+}
+
+const READY_TIMEOUT_MS = 120_000;
+
+export class EmbeddedCluster implements Cluster {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  readonly url: string;
+  readonly ca: string;
+  readonly caFile: string;
+  readonly adminToken: string;
+  readonly kubeconfigPath: string;
+  readonly dir: string;
+  readonly api: ApiClient;
+  readonly processes: Processes;
+  readonly #parts: EmbeddedParts;
+  readonly #supervisor: Supervisor;
+  readonly #specs = new Map<ProcessName, ProcessSpec>();
+  readonly #ends = new Map<string, string>();
+  #stopped: Promise<void> | undefined;
+
+  constructor(parts: EmbeddedParts) {
+    const { supervisor, options } = parts;
+    this.#parts = parts;
+    this.#supervisor = supervisor;
+    this.name = parts.name;
+    this.url = parts.url;
+    this.ca = parts.ca;
+    this.adminToken = parts.adminToken;
+    this.kubeconfigPath = parts.kubeconfigPath;
+    this.api = parts.api;
+    this.dir = supervisor.dir;
+    this.caFile = join(this.dir, "ca.crt");
+    this.capabilities = {
+      processes: true,
+      anyUser: true,
+      fakeKubelets: Boolean(options.kwok),
+      controllerManager: Boolean(options.controllerManager),
+      scheduler: Boolean(options.scheduler),
+    };
+    this.processes = this.#makeProcesses();
+    supervisor.onExit = (name, how) => this.#ends.set(name, how);
+  }
+
+  /** Starts a process and waits until it is ready; remembers how, for `restart`. */
+  async start(spec: ProcessSpec): Promise<void> {
+    const name = spec.name as ProcessName;
+    this.#specs.set(name, spec);
+    this.#ends.delete(name);
+    await this.#supervisor.startProcess(spec);
+    if (name === "kube-apiserver") await this.#untilReady(spec);
+  }
+
+  cpuSeconds(name: ProcessName): number {
+    return cpuSeconds(this.processes.pid(name));
+  }
+
+  rssBytes(name: ProcessName): number {
+    return rssBytes(this.processes.pid(name));
+  }
+
+  async kubeconfigFor(identity: Identity): Promise<string> {
+    const { access, authority } = this.#parts;
+    if ("token" in identity) return access.writeKubeconfig("token", identity);
+    const { user, groups = [] } = identity;
+    const certificate = authority.issue({ commonName: user, organizations: groups, usage: "client" });
+    return access.writeKubeconfig(user, { certificate });
+  }
+
+  requestToken(namespace: string, serviceAccount: string, options?: TokenOptions): Promise<string> {
+    return this.#parts.access.requestToken(namespace, serviceAccount, options);
+  }
+
+  serviceAccountKubeconfig(namespace: string, serviceAccount: string, options?: TokenOptions): Promise<string> {
+    return this.#parts.access.serviceAccountKubeconfig(namespace, serviceAccount, options);
+  }
+
+  addNodes(shapes: readonly NodeShape[], options?: AddNodesOptions): Promise<string[]> {
+    return this.#parts.access.addNodes(shapes, options);
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#supervisor.stop().then(() => this.api.close());
+    return this.#stopped;
+  }
+
+  /** Lets the cluster outlive this process; `stop` no longer works from here. */
+  async detach(): Promise<void> {
+    await this.#supervisor.detach();
+    await this.api.close();
+  }
+
+  #makeProcesses(): Processes {
+    const supervisor = this.#supervisor;
+    const pid = (name: ProcessName): number => {
+      const found = supervisor.running.get(name);
+      if (found === undefined) throw new Error(`${name} is not running in cluster ${this.name}`);
+      return found;
+    };
+    return {
+      running: () => [...supervisor.running.keys()] as ProcessName[],
+      pid,
+      kill: (name) => supervisor.endProcess(name, "SIGKILL"),
+      pause: (name) => void process.kill(pid(name), "SIGSTOP"),
+      resume: (name) => void process.kill(pid(name), "SIGCONT"),
+      restart: async (name) => {
+        const spec = this.#specs.get(name);
+        if (spec === undefined) throw new Error(`${name} is no part of cluster ${this.name}`);
+        if (supervisor.running.has(name)) await supervisor.endProcess(name, "SIGKILL");
+        await this.start(spec);
+      },
+      logFile: (name) => join(this.dir, `${name}.log`),
+    };
+  }
+
+  /** Ready, and its `default` namespace is there: the server makes that a moment later. */
+  async #untilReady(spec: ProcessSpec): Promise<void> {
+    const look = async () => {
+      if (this.#failed() !== undefined) return true;
+      await this.api.get("/readyz");
+      await this.api.get("/api/v1/namespaces/default");
+      return true;
+    };
+    const timeoutMs = this.#parts.options.readyTimeoutMs ?? READY_TIMEOUT_MS;
+    try {
+      await waitFor("the API server to be ready", look, { timeoutMs });
+    } catch (error) {
+      throw new Error(`${error instanceof Error ? error.message : error}\n${logTail(spec.logFile)}`, { cause: error });
+    }
+    const failed = this.#failed();
+    if (failed !== undefined) throw new Error(failed);
+  }
+
+  /** Without etcd the API server waits for ever, so either's end is the end of the start. */
+  #failed(): string | undefined {
+    for (const name of ["etcd", "kube-apiserver"]) {
+      const how = this.#ends.get(name);
+      if (how === undefined) continue;
+      const log = join(this.dir, `${name}.log`);
+      return `${name} ended (${how})${existsSync(log) ? `:\n${logTail(log)}` : ""}`;
+    }
+    return undefined;
+  }
+}
