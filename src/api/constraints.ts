@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { constrained, int, list, map, text } from "./common.ts";
+import { allowList } from "./refused.ts";
 
 const expression = constrained(
   z.object({
@@ -34,15 +35,19 @@ const affinityTerm = z.object({
 });
 
 const toleration = constrained(
-  z.object({
-    key: text(317).optional().describe("The taint's key. Absent with `Exists` tolerates every taint."),
-    operator: z.enum(["Equal", "Exists"]).default("Equal").describe("Whether the value matters."),
-    value: text(63).optional().describe("The taint's value, with `Equal`."),
-    effect: z
-      .enum(["NoSchedule", "PreferNoSchedule", "NoExecute"])
-      .optional()
-      .describe("The taint's effect. Absent means all effects."),
-  }),
+  allowList(
+    {
+      key: text(317).optional().describe("The taint's key. Absent with `Exists` tolerates every taint."),
+      operator: z.enum(["Equal", "Exists"]).default("Equal").describe("Whether the value matters."),
+      value: text(63).optional().describe("The taint's value, with `Equal`."),
+      effect: z
+        .enum(["NoSchedule", "PreferNoSchedule", "NoExecute"])
+        .optional()
+        .describe("The taint's effect. Absent means all effects."),
+    },
+    { tolerationSeconds: ["integer", "tolerationSeconds has no effect here: see the Framework's unreachableSeconds"] },
+    "a toleration",
+  ),
   {
     cel: "self.operator == 'Exists' ? !has(self.value) : has(self.key)",
     message: "Exists takes no value, Equal needs a key",

@@ -101,12 +101,16 @@ const port = allowList(
   "a container's ports",
 );
 
-const volumeMount = z.object({
-  name: label().describe("The volume."),
-  mountPath: text(1024, 1).describe("Where it appears in the container."),
-  subPath: text(1024).optional().describe("The part of the volume to mount."),
-  readOnly: z.boolean().optional().describe("Whether it is read-only."),
-});
+const volumeMount = allowList(
+  {
+    name: label().describe("The volume."),
+    mountPath: text(1024, 1).describe("Where it appears in the container."),
+    subPath: text(1024).optional().describe("The part of the volume to mount."),
+    readOnly: z.boolean().optional().describe("Whether it is read-only."),
+  },
+  { mountPropagation: "string", recursiveReadOnly: "string", subPathExpr: "string" },
+  "a container's volumeMounts",
+);
 
 const fields = {
   name: label().describe("The container's name."),
@@ -163,7 +167,7 @@ export const initContainer = () =>
     "a task's init container",
   );
 
-/** Node label or pod label values. */
+/** The labels of pods. */
 export const labelMap = () =>
   map(
     z

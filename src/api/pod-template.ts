@@ -84,12 +84,22 @@ const podSpec = allowList(
   "a task's template",
 );
 
-const templateMetadata = z.object({
-  labels: constrained(labelMap(), noOwnKeys).optional().describe("Labels of the pods."),
-  annotations: constrained(map(text(16_384), 64), noOwnKeys)
-    .optional()
-    .describe("Annotations of the pods."),
-});
+const templateMetadata = allowList(
+  {
+    labels: constrained(labelMap(), noOwnKeys).optional().describe("Labels of the pods."),
+    annotations: constrained(map(text(16_384), 64), noOwnKeys)
+      .optional()
+      .describe("Annotations of the pods."),
+  },
+  {
+    name: ["string", "pods are named by the operator"],
+    generateName: ["string", "pods are named by the operator"],
+    namespace: ["string", "pods are made in the Task's namespace"],
+    finalizers: ["strings", "finalizers of pods are set by the operator"],
+    ownerReferences: ["objects", "owners of pods are set by the operator"],
+  },
+  "a template's metadata",
+);
 
 /** The pod that each instance of a Task runs: an allow-list, so that what is not known here never gets into a pod. */
 export const podTemplate = () =>

@@ -85,7 +85,7 @@ export const queueDefinition: ResourceDefinition = {
   description:
     "A place in the tree of tenants: how much of the cluster its Frameworks are due, are sure of and may use at most. " +
     "A queue named `default`, open to every namespace, always exists.",
-  members: { spec: queueSpec, status: queueStatus.optional() },
+  members: { spec: queueSpec.prefault({}), status: queueStatus.optional() },
   rules: [nameRule, notOwnParent],
   selectableFields: [],
   columns: [
