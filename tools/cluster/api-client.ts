@@ -6,9 +6,13 @@ export interface ApiClientOptions {
   /** PEM; absent: the system's authorities. */
   readonly ca?: string;
   readonly token?: string;
+  /** Asked before every request, where credentials are renewed by somebody else; goes before `token`. */
+  readonly authorization?: () => Promise<string | undefined>;
   /** PEM of a client certificate and its key. */
   readonly cert?: string;
   readonly key?: string;
+  /** Trusts whatever server answers; for kubeconfigs that say so. */
+  readonly insecure?: boolean;
   /** At most so many connections. Default 32. */
   readonly connections?: number;
 }
@@ -45,13 +49,14 @@ export class ApiClient {
 
   constructor(options: ApiClientOptions) {
     this.#options = options;
-    const { ca, cert, key } = options;
+    const { ca, cert, key, insecure } = options;
     this.#agent = new Agent({
       connections: options.connections ?? 32,
       connect: {
         ...(ca === undefined ? {} : { ca }),
         ...(cert === undefined ? {} : { cert }),
         ...(key === undefined ? {} : { key }),
+        ...(insecure === true ? { rejectUnauthorized: false } : {}),
       },
     });
   }
@@ -90,13 +95,17 @@ export class ApiClient {
     contentType = "application/json",
   ): Promise<Json> {
     const { token, url } = this.#options;
+    const { origin, pathname } = new URL(url);
+    const authorization =
+      (await this.#options.authorization?.()) ?? (token === undefined ? undefined : `Bearer ${token}`);
     const response = await this.#agent.request({
-      origin: url,
-      path,
+      origin,
+      // Some clusters are served under a path.
+      path: pathname.replace(/\/$/, "") + path,
       method,
       headers: {
         accept: "application/json",
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(authorization === undefined ? {} : { authorization }),
         ...(body === undefined ? {} : { "content-type": contentType }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),

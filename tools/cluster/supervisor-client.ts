@@ -44,15 +44,21 @@ export class Supervisor {
       detached: true,
       // Options of this process (a debugger's port, a test runner's loader) are not for the supervisor.
       execArgv: [],
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    });
+    let complaints = "";
+    child.stderr?.on("data", (data) => {
+      complaints += data;
     });
     const ready = once(child, "message") as Promise<[SupervisorMessage]>;
     const ended = once(child, "exit").then(() => {
-      throw new Error("the cluster's supervisor ended while it was starting");
+      throw new Error(`the cluster's supervisor ended while it was starting:\n${complaints}`);
     });
     const [message] = await Promise.race([ready, ended]);
     ended.catch(() => {}); // From here on the exit is watched by the client.
     if (message.type !== "ready") throw new Error(`the cluster's supervisor said ${message.type} first`);
+    // A cluster that outlives us must not hold our standard error, or a pipe behind it, open.
+    child.stderr?.destroy();
     return new Supervisor(child, message.dir, message.identity);
   }
 

@@ -128,7 +128,11 @@ process.on("disconnect", () => {
 });
 process.on("SIGTERM", () => void stop());
 process.on("SIGINT", () => void stop());
-process.on("uncaughtException", () => void stop());
+process.stderr.on("error", () => {}); // Whoever started us closes it.
+process.on("uncaughtException", (error) => {
+  process.stderr.write(`${error.stack}\n`);
+  void stop();
+});
 // Detached, nothing else keeps the event loop going.
 setInterval(() => {}, 2 ** 30);
 

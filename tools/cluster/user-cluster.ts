@@ -1,0 +1,148 @@
+/** The cluster that the user's kubeconfig points to. Nothing is started or ended; what we create there is removed. */
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import type { RequestOptions } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { KubeConfig } from "@kubernetes/client-node";
+import { ApiClient, ApiError } from "./api-client.ts";
+import { ClientAccess } from "./client-access.ts";
+import type { Capabilities, Cluster, Identity, Processes, TokenOptions } from "./cluster.ts";
+import type { NodeShape } from "./node-shapes.ts";
+import type { AddNodesOptions } from "./nodes.ts";
+import { isAlive } from "./process-info.ts";
+
+const FOLDER_PREFIX = "proffer-kubeconfig-";
+
+/** A handle on the current context of KUBECONFIG, or of the usual file. Throws when there is none or it does not answer. */
+export async function openUserCluster(): Promise<Cluster> {
+  const config = new KubeConfig();
+  config.loadFromDefault();
+  const context = config.getContextObject(config.getCurrentContext());
+  const found = config.getCurrentCluster();
+  if (context === null || found === null) throw new Error("CLUSTER=kubeconfig: the kubeconfig has no current context");
+  const tls: RequestOptions = {};
+  await config.applyToHTTPSOptions(tls);
+  const text = (value: unknown) => (value === undefined || value === null ? undefined : String(value));
+  const [ca, cert, key] = [text(tls.ca), text(tls.cert), text(tls.key)];
+  const api = new ApiClient({
+    url: found.server,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    insecure: found.skipTLSVerify === true,
+    authorization: async () => {
+      const options: RequestOptions = { headers: {} };
+      await config.applyToHTTPSOptions(options);
+      return text((options.headers as Record<string, unknown>).Authorization);
+    },
+  });
+  try {
+    await api.get("/readyz");
+    return new UserCluster(context.name, found.server, ca ?? "", api, config);
+  } catch (error) {
+    await api.close();
+    throw new Error(`CLUSTER=kubeconfig: ${found.server} of context ${context.name} does not answer`, { cause: error });
+  }
+}
+
+const unsupported = (what: string): never => {
+  throw new Error(`${what}: not possible with CLUSTER=kubeconfig; ask the cluster's capabilities first`);
+};
+
+const NO_PROCESSES: Processes = {
+  running: () => [],
+  pid: (name) => unsupported(`the pid of ${name}`),
+  kill: async (name) => unsupported(`killing ${name}`),
+  pause: (name) => unsupported(`pausing ${name}`),
+  resume: (name) => unsupported(`resuming ${name}`),
+  restart: async (name) => unsupported(`restarting ${name}`),
+  logFile: (name) => unsupported(`the log of ${name}`),
+};
+
+class UserCluster implements Cluster {
+  readonly capabilities: Capabilities = {
+    processes: false,
+    anyUser: false,
+    fakeKubelets: false,
+    controllerManager: true,
+    scheduler: true,
+  };
+  readonly processes = NO_PROCESSES;
+  readonly adminToken = "";
+  readonly name: string;
+  readonly url: string;
+  readonly ca: string;
+  readonly caFile: string;
+  readonly kubeconfigPath: string;
+  readonly dir: string;
+  readonly api: ApiClient;
+  readonly #access: ClientAccess;
+  readonly #nodes = new Set<string>();
+
+  constructor(name: string, url: string, ca: string, api: ApiClient, config: KubeConfig) {
+    sweepFolders();
+    this.dir = mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+    process.once("exit", () => rmSync(this.dir, { recursive: true, force: true }));
+    this.name = name;
+    this.url = url;
+    this.ca = ca;
+    this.api = api;
+    this.caFile = join(this.dir, "ca.crt");
+    writeFileSync(this.caFile, ca);
+    // KUBECONFIG may be a list of files; ours is what they amount to.
+    this.kubeconfigPath = join(this.dir, "admin.kubeconfig");
+    writeFileSync(this.kubeconfigPath, config.exportConfig(), { mode: 0o600 });
+    this.#access = new ClientAccess(api, { dir: this.dir, url, ca });
+  }
+
+  cpuSeconds(): number {
+    return unsupported("measuring processes");
+  }
+
+  rssBytes(): number {
+    return unsupported("measuring processes");
+  }
+
+  async kubeconfigFor(identity: Identity): Promise<string> {
+    if ("user" in identity) return unsupported(`a certificate for user ${identity.user}`);
+    return this.#access.writeKubeconfig("token", identity);
+  }
+
+  requestToken(namespace: string, serviceAccount: string, options?: TokenOptions): Promise<string> {
+    return this.#access.requestToken(namespace, serviceAccount, options);
+  }
+
+  serviceAccountKubeconfig(namespace: string, serviceAccount: string, options?: TokenOptions): Promise<string> {
+    return this.#access.serviceAccountKubeconfig(namespace, serviceAccount, options);
+  }
+
+  async addNodes(shapes: readonly NodeShape[], options?: AddNodesOptions): Promise<string[]> {
+    const names = await this.#access.addNodes(shapes, options);
+    for (const name of names) this.#nodes.add(name);
+    return names;
+  }
+
+  async stop(): Promise<void> {
+    for (const name of this.#nodes) {
+      await this.api.delete(`/api/v1/nodes/${name}`).catch((error: unknown) => {
+        if (!(error instanceof ApiError && error.status === 404)) throw error;
+      });
+    }
+    this.#nodes.clear();
+    await this.api.close();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** Folders hold credentials: those of programs that were killed go as soon as another one starts. */
+function sweepFolders(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = new RegExp(`^${FOLDER_PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (pid === undefined || isAlive({ pid: Number(pid) })) continue;
+    try {
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    } catch {
+      // Another user's.
+    }
+  }
+}
