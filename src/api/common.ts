@@ -139,6 +139,20 @@ export function map<S extends z.ZodType>(value: S, max: number, maxKeyLength = 3
     .meta({ maxProperties: max });
 }
 
+/** The metadata key under which the generator finds the name of a shared type. */
+export const SHARED_TYPE = "x-proffer-type";
+
+/** What stands under `SHARED_TYPE`. */
+export interface SharedType {
+  name: string;
+  description: string;
+}
+
+/** Names a type that is used in several places: the reference describes it once. */
+export function shared<S extends z.ZodType>(name: string, description: string, schema: S): S {
+  return schema.meta({ [SHARED_TYPE]: { name, description } satisfies SharedType });
+}
+
 /** A whole number with bounds; the generator derives int32 or int64 from them. */
 export const int = (min: number, max: number) => z.int().min(min).max(max);
 
@@ -179,17 +193,24 @@ export const ranges = (max: number) =>
  * stand for a number whose digits fill the memory.
  */
 export const quantity = () =>
-  z
-    .union([
-      z.int().min(0).max(1_000_000_000_000_000),
-      z
-        .string()
-        .max(32)
-        .regex(/^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?(1[0-8]|0?[0-9]))?$/, {
-          message: "must be a quantity of zero or more, such as 500m, 2 or 1.5Gi",
-        }),
-    ])
-    .meta({ "x-kubernetes-int-or-string": true });
+  shared(
+    "Quantity",
+    "An amount of a resource as Kubernetes writes it: `500m`, `2`, `1.5Gi`. Zero or more, at most 32 characters.",
+    z
+      .union([
+        z.int().min(0).max(1_000_000_000_000_000),
+        z
+          .string()
+          .max(32)
+          .regex(/^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?(1[0-8]|0?[0-9]))?$/, {
+            message: "must be a quantity of zero or more, such as 500m, 2 or 1.5Gi",
+          }),
+      ])
+      .meta({ "x-kubernetes-int-or-string": true }),
+  );
+
+/** Amounts in a status: written by the operator alone, so no rule is spent on them at each write. */
+export const amounts = () => map(quantity(), 32);
 
 /** Resource name to quantity. */
 export const quantities = () =>
@@ -202,14 +223,18 @@ export const quantities = () =>
 /** Resource name to quantity. */
 export type Quantities = z.infer<ReturnType<typeof quantities>>;
 
-const condition = z.object({
-  type: text(316, 1).describe("What the condition is about."),
-  status: z.enum(["True", "False", "Unknown"]).describe("Whether it holds."),
-  observedGeneration: int(0, 9_007_199_254_740_000).optional().describe("The generation of the spec it was set for."),
-  lastTransitionTime: time().describe("When the status last changed."),
-  reason: text(128, 1).describe("Why, in one word of a closed list."),
-  message: text(4096).describe("Why, for people."),
-});
+const condition = shared(
+  "Condition",
+  "One thing that holds or does not hold of an object, as everywhere in Kubernetes.",
+  z.object({
+    type: text(316, 1).describe("What the condition is about."),
+    status: z.enum(["True", "False", "Unknown"]).describe("Whether it holds."),
+    observedGeneration: int(0, 9_007_199_254_740_000).optional().describe("The generation of the spec it was set for."),
+    lastTransitionTime: time().describe("When the status last changed."),
+    reason: text(128, 1).describe("Why, in one word of a closed list."),
+    message: text(4096).describe("Why, for people."),
+  }),
+);
 
 /** One entry of `status.conditions`. */
 export type Condition = z.infer<typeof condition>;

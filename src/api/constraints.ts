@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { constrained, int, list, map, text } from "./common.ts";
+import { constrained, int, list, map, shared, text } from "./common.ts";
 import { allowList } from "./refused.ts";
 
 const expression = constrained(
@@ -64,7 +64,7 @@ const nodeFields = {
 };
 
 /** What must be true of a node. */
-export const nodeConstraints = () => z.object(nodeFields);
+export const nodeConstraints = () => shared("NodeConstraints", "What must be true of a node.", z.object(nodeFields));
 
 const spread = z.object({
   topologyKey: text(317, 1).describe("The node label whose values are the domains, such as `kubernetes.io/hostname`."),
@@ -79,10 +79,14 @@ const spread = z.object({
 
 /** What must be true of the nodes that a Task's instances are placed on. */
 export const constraints = () =>
-  z.object({
-    ...nodeFields,
-    spread: list(spread, 4).optional().describe("Domains that the instances are spread over; every entry must hold."),
-  });
+  shared(
+    "Constraints",
+    "What must be true of the nodes that instances are placed on. All parts must hold.",
+    z.object({
+      ...nodeFields,
+      spread: list(spread, 4).optional().describe("Domains that the instances are spread over; every entry must hold."),
+    }),
+  );
 
 export type NodeConstraints = z.infer<ReturnType<typeof nodeConstraints>>;
 export type Constraints = z.infer<ReturnType<typeof constraints>>;

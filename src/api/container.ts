@@ -1,5 +1,17 @@
 import { z } from "zod";
-import { constrained, int, label, list, listMap, map, quantities, quantity, subdomain, text } from "./common.ts";
+import {
+  constrained,
+  int,
+  label,
+  list,
+  listMap,
+  map,
+  quantities,
+  quantity,
+  shared,
+  subdomain,
+  text,
+} from "./common.ts";
 import { RESERVED_ENV_PREFIX } from "./labels.ts";
 import { allowList } from "./refused.ts";
 import { containerSecurityContext } from "./security-context.ts";
@@ -147,24 +159,35 @@ const refused = {
 
 /** A container of a task. */
 export const container = () =>
-  allowList(
-    fields,
-    { ...refused, restartPolicy: ["string", "restartPolicy of a container is for sidecars among the initContainers"] },
-    "a task's container",
+  shared(
+    "Container",
+    "A container of a task: an allow-list of Kubernetes' own fields, with their meaning there.",
+    allowList(
+      fields,
+      {
+        ...refused,
+        restartPolicy: ["string", "restartPolicy of a container is for sidecars among the initContainers"],
+      },
+      "a task's container",
+    ),
   );
 
 /** An init container, or a sidecar. */
 export const initContainer = () =>
-  allowList(
-    {
-      ...fields,
-      restartPolicy: z
-        .enum(["Always"])
-        .optional()
-        .describe("`Always` makes it a sidecar: it runs beside the containers and ends after them."),
-    },
-    refused,
-    "a task's init container",
+  shared(
+    "InitContainer",
+    "A container that runs before the others, or a sidecar.",
+    allowList(
+      {
+        ...fields,
+        restartPolicy: z
+          .enum(["Always"])
+          .optional()
+          .describe("`Always` makes it a sidecar: it runs beside the containers and ends after them."),
+      },
+      refused,
+      "a task's init container",
+    ),
   );
 
 /** The labels of pods. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  amounts,
   conditions,
   constrained,
   count,
@@ -144,9 +145,9 @@ const frameworkStatus = z.object({
     })
     .optional()
     .describe("What became of the offers since the present leader's term began; a new leader counts from zero."),
-  allocated: quantities().optional().describe("What running tasks hold."),
-  offered: quantities().optional().describe("What open exclusive offers hold."),
-  demand: quantities().optional().describe("What pending tasks and stated demand ask for."),
+  allocated: amounts().optional().describe("What running tasks hold."),
+  offered: amounts().optional().describe("What open exclusive offers hold."),
+  demand: amounts().optional().describe("What pending tasks and stated demand ask for."),
   why: text(512).optional().describe("Why there was no offer or launch the last time."),
 });
 

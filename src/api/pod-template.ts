@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { constrained, describeIssues, int, listMap, map, subdomain, text } from "./common.ts";
+import { constrained, describeIssues, int, listMap, map, shared, subdomain, text } from "./common.ts";
 import { container, initContainer, labelMap } from "./container.ts";
 import { PREFIX } from "./labels.ts";
 import { allowList, type RefusedFields } from "./refused.ts";
@@ -103,10 +103,14 @@ const templateMetadata = allowList(
 
 /** The pod that each instance of a Task runs: an allow-list, so that what is not known here never gets into a pod. */
 export const podTemplate = () =>
-  z.object({
-    metadata: templateMetadata.optional().describe("Labels and annotations of the pods."),
-    spec: podSpec.describe("What the pods run."),
-  });
+  shared(
+    "PodTemplate",
+    "The pod that each instance runs: an allow-list of Kubernetes' own fields. What Pod Security's level `restricted` refuses is refused. Every container is given the confinement that this level asks for.",
+    z.object({
+      metadata: templateMetadata.optional().describe("Labels and annotations of the pods."),
+      spec: podSpec.describe("What the pods run."),
+    }),
+  );
 
 export type PodTemplate = z.infer<ReturnType<typeof podTemplate>>;
 export type PodTemplateInput = z.input<ReturnType<typeof podTemplate>>;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  amounts,
   conditions,
   count,
   int,
@@ -45,9 +46,9 @@ export const queueSpec = z.object({
 const queueStatus = z.object({
   observedGeneration: observedGeneration(),
   conditions: conditions(),
-  allocated: quantities().optional().describe("What running tasks hold, children included."),
-  offered: quantities().optional().describe("What open exclusive offers hold, children included."),
-  demand: quantities().optional().describe("What pending tasks ask for, children included."),
+  allocated: amounts().optional().describe("What running tasks hold, children included."),
+  offered: amounts().optional().describe("What open exclusive offers hold, children included."),
+  demand: amounts().optional().describe("What pending tasks ask for, children included."),
   dominantShare: text(16)
     .optional()
     .describe(

@@ -45,7 +45,7 @@ const capabilities = allowList(
   "capabilities",
 );
 
-const shared = {
+const identity = {
   runAsNonRoot: nonRoot().optional().describe("True if given; tasks never run as root."),
   runAsUser: userId().optional().describe("The user id. Absent: the image's, which must not be 0."),
   runAsGroup: int(0, MAX_ID).optional().describe("The group id."),
@@ -61,7 +61,7 @@ const refusedShared = {
 /** The pod's security context: what Pod Security's level `restricted` allows. */
 export const podSecurityContext = allowList(
   {
-    ...shared,
+    ...identity,
     fsGroup: int(0, MAX_ID).optional().describe("The group that owns the volumes."),
     fsGroupChangePolicy: z
       .enum(["OnRootMismatch", "Always"])
@@ -81,7 +81,7 @@ export const podSecurityContext = allowList(
 /** A container's security context: what Pod Security's level `restricted` allows. */
 export const containerSecurityContext = allowList(
   {
-    ...shared,
+    ...identity,
     readOnlyRootFilesystem: z.boolean().optional().describe("Whether the root file system is read-only."),
     capabilities: capabilities.optional().describe("Linux capabilities."),
   },

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { constrained, int, label, list, quantity, subdomain, text } from "./common.ts";
+import { constrained, int, label, list, quantity, shared, subdomain, text } from "./common.ts";
 import { fieldRef, resourceFieldRef } from "./container.ts";
 import { allowList, type RefusedFields } from "./refused.ts";
 
@@ -80,21 +80,25 @@ const OTHER_SOURCES = [
 
 /** A volume of a task. */
 export const volume = () =>
-  constrained(
-    allowList(
+  shared(
+    "Volume",
+    "A volume of a task: an empty directory, a ConfigMap or fields of the pod.",
+    constrained(
+      allowList(
+        {
+          name: label().describe("The volume's name."),
+          emptyDir: emptyDir.optional().describe("An empty directory that lives as long as the pod."),
+          configMap: configMap.optional().describe("A ConfigMap as files."),
+          downwardAPI: downwardAPI.optional().describe("Fields of the pod as files."),
+        },
+        Object.fromEntries(OTHER_SOURCES.map((type) => [type, refuse(type)])),
+        "a task's volume",
+      ),
       {
-        name: label().describe("The volume's name."),
-        emptyDir: emptyDir.optional().describe("An empty directory that lives as long as the pod."),
-        configMap: configMap.optional().describe("A ConfigMap as files."),
-        downwardAPI: downwardAPI.optional().describe("Fields of the pod as files."),
+        cel: "[has(self.emptyDir), has(self.configMap), has(self.downwardAPI)].filter(given, given).size() == 1",
+        message: `a volume has exactly one source: ${ALLOWED}`,
+        holds: ({ emptyDir, configMap, downwardAPI }) =>
+          [emptyDir, configMap, downwardAPI].filter((source) => source !== undefined).length === 1,
       },
-      Object.fromEntries(OTHER_SOURCES.map((type) => [type, refuse(type)])),
-      "a task's volume",
     ),
-    {
-      cel: "[has(self.emptyDir), has(self.configMap), has(self.downwardAPI)].filter(given, given).size() == 1",
-      message: `a volume has exactly one source: ${ALLOWED}`,
-      holds: ({ emptyDir, configMap, downwardAPI }) =>
-        [emptyDir, configMap, downwardAPI].filter((source) => source !== undefined).length === 1,
-    },
   );
