@@ -73,7 +73,8 @@ export class RequestGate {
       this.#freeSlots--;
       waiter.enter();
     }
-    if (this.isHeld && this.#timer === undefined) this.#wakeAfterHold();
+    const waiting = this.#lanes.high.length + this.#lanes.normal.length + this.#lanes.low.length;
+    if (waiting > 0 && this.isHeld && this.#timer === undefined) this.#wakeAfterHold();
   }
 
   #wakeAfterHold(): void {

@@ -3,7 +3,7 @@ import { ApiError, isOutcomeUnknown, TransportError } from "./api-error.ts";
 import { KubeClient, resourcePath } from "./client.ts";
 import { FakeClock, settle, until } from "./clock.test-support.ts";
 import { type Answer, FakeApiServer } from "./fake-api-server.test-support.ts";
-import { HttpTransport, type RequestRecord, type TransportOptions } from "./transport.ts";
+import { HttpTransport, type RequestRecord, type TransportOptions, type WatchOptions } from "./transport.ts";
 
 const pods = { group: "", version: "v1", plural: "pods", namespace: "a" };
 const path = resourcePath(pods);
@@ -39,6 +39,10 @@ function connect(options: Partial<TransportOptions> = {}): HttpTransport {
     onRequest: (record) => records.push(record),
     ...options,
   });
+}
+
+function watchOptions(signal = new AbortController().signal): WatchOptions {
+  return { query: { watch: true }, signal, onData: () => {}, silenceLimitMs: 60_000 };
 }
 
 async function failure(promise: Promise<unknown>): Promise<ApiError | TransportError> {
@@ -269,21 +273,19 @@ describe("a 429", () => {
     const others = [
       transport.request("POST", path, { body: {}, priority: "high" }),
       transport.request("GET", path, { priority: "low" }),
-      transport.watch(path, {
-        query: { watch: true },
-        signal: new AbortController().signal,
-        onData: () => {},
-        silenceLimitMs: 1_000,
-      }),
+      transport.watch(path, watchOptions()),
     ];
-    await until(() => clock.pendingTimers > 0);
+    await until(() => clock.pendingTimers === 3 || server.requests.length > 1);
     await clock.advance(6_999);
     await clock.advance(1);
     await Promise.all([first, ...others]);
     expect(server.requests.slice(1).map(({ atMs }) => atMs)).toEqual([7_000, 7_000, 7_000, 7_000]);
   });
 
-  test("a request that already had its turn but was not yet sent is called back", async () => {
+  test.each<{ name: string; send: () => Promise<unknown> }>([
+    { name: "request", send: () => transport.request("GET", path) },
+    { name: "watch", send: () => transport.watch(path, watchOptions()) },
+  ])("a $name that already had its turn but was not yet sent is called back", async ({ send }) => {
     let release = (): void => {};
     const config = server.config();
     const headers = await config.authorize();
@@ -292,13 +294,18 @@ describe("a 429", () => {
     });
     const answers = [Promise.resolve(headers), slow];
     transport = connect({ config: { ...config, authorize: () => answers.shift() ?? Promise.resolve(headers) } });
-    server.script.push(tooMany);
+    let answer = (): void => {};
+    server.script.push((request, reply) => {
+      answer = () => tooMany(request, reply);
+    });
     server.otherwise = ok;
     const first = failure(transport.request("GET", path, { retries: 0 }));
-    const second = transport.request("GET", path);
+    await server.arrived(1);
+    const second = send();
+    answer();
     await first;
     release();
-    await until(() => clock.nextTimerInMs === 7_000);
+    await until(() => clock.nextTimerInMs === 7_000 || server.requests.length > 1);
     await clock.advance(7_000);
     await second;
     expect(server.requests.map(({ atMs }) => atMs)).toEqual([0, 7_000]);
@@ -342,8 +349,7 @@ describe("order and limits", () => {
     transport = connect({ connections: 1 });
     server.otherwise = (request, reply) => (request.query.has("watch") ? void reply.stream() : reply.json(200, {}));
     const stop = new AbortController();
-    const watch = { query: { watch: true }, signal: stop.signal, onData: () => {}, silenceLimitMs: 60_000 };
-    const watches = [failure(transport.watch(path, watch)), failure(transport.watch(path, watch))];
+    const watches = [1, 2].map(() => failure(transport.watch(path, watchOptions(stop.signal))));
     await server.arrived(2);
     await transport.request("GET", path);
     stop.abort();
