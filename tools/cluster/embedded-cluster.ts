@@ -1,5 +1,4 @@
 /** A running embedded cluster. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { ApiClient } from "./api-client.ts";
 import type { CertificateAuthority } from "./certificates.ts";
@@ -9,6 +8,7 @@ import { logTail } from "./log-tail.ts";
 import type { NodeShape } from "./node-shapes.ts";
 import type { AddNodesOptions } from "./nodes.ts";
 import { cpuSeconds, rssBytes } from "./process-info.ts";
+import { progressOn } from "./progress.ts";
 import type { ClusterOptions } from "./start-cluster.ts";
 import type { Supervisor } from "./supervisor-client.ts";
 import type { ProcessSpec } from "./supervisor-protocol.ts";
@@ -44,6 +44,8 @@ export class EmbeddedCluster implements Cluster {
   readonly #supervisor: Supervisor;
   readonly #specs = new Map<ProcessName, ProcessSpec>();
   readonly #ends = new Map<string, string>();
+  /** Processes whose end is our own doing. */
+  readonly #doomed = new Set<string>();
   #stopped: Promise<void> | undefined;
 
   constructor(parts: EmbeddedParts) {
@@ -66,16 +68,30 @@ export class EmbeddedCluster implements Cluster {
       scheduler: Boolean(options.scheduler),
     };
     this.processes = this.#makeProcesses();
-    supervisor.onExit = (name, how) => this.#ends.set(name, how);
+    supervisor.onExit = (name, how) => this.#noteEnd(name, how);
   }
 
-  /** Starts a process and waits until it is ready; remembers how, for `restart`. */
+  /** Starts a process and waits until it does its work, as far as that can be seen; remembers how, for `restart`. */
   async start(spec: ProcessSpec): Promise<void> {
     const name = spec.name as ProcessName;
     this.#specs.set(name, spec);
     this.#ends.delete(name);
+    this.#doomed.delete(name);
     await this.#supervisor.startProcess(spec);
-    if (name === "kube-apiserver") await this.#untilReady(spec);
+    // Without etcd the API server waits for ever, so its readiness stands for both.
+    const apiserver = this.#specs.get("kube-apiserver");
+    if (apiserver !== undefined && (name === "kube-apiserver" || name === "etcd")) {
+      await this.#until("the API server to be ready", ["etcd", "kube-apiserver"], async () => {
+        await this.api.get("/readyz");
+        // The server makes it a moment after it is ready.
+        await this.api.get("/api/v1/namespaces/default");
+      });
+    }
+    if (name === "kube-controller-manager" && spec.args.some((arg) => arg.startsWith("--controllers=*"))) {
+      await this.#until("the default ServiceAccount", ["kube-controller-manager"], () =>
+        this.api.get("/api/v1/namespaces/default/serviceaccounts/default"),
+      );
+    }
   }
 
   cpuSeconds(name: ProcessName): number {
@@ -107,6 +123,7 @@ export class EmbeddedCluster implements Cluster {
   }
 
   stop(): Promise<void> {
+    for (const name of this.#supervisor.running.keys()) this.#doomed.add(name);
     this.#stopped ??= this.#supervisor.stop().then(() => this.api.close());
     return this.#stopped;
   }
@@ -119,6 +136,10 @@ export class EmbeddedCluster implements Cluster {
 
   #makeProcesses(): Processes {
     const supervisor = this.#supervisor;
+    const kill = async (name: ProcessName) => {
+      this.#doomed.add(name);
+      await supervisor.endProcess(name, "SIGKILL");
+    };
     const pid = (name: ProcessName): number => {
       const found = supervisor.running.get(name);
       if (found === undefined) throw new Error(`${name} is not running in cluster ${this.name}`);
@@ -127,45 +148,51 @@ export class EmbeddedCluster implements Cluster {
     return {
       running: () => [...supervisor.running.keys()] as ProcessName[],
       pid,
-      kill: (name) => supervisor.endProcess(name, "SIGKILL"),
+      kill,
       pause: (name) => void process.kill(pid(name), "SIGSTOP"),
       resume: (name) => void process.kill(pid(name), "SIGCONT"),
       restart: async (name) => {
         const spec = this.#specs.get(name);
         if (spec === undefined) throw new Error(`${name} is no part of cluster ${this.name}`);
-        if (supervisor.running.has(name)) await supervisor.endProcess(name, "SIGKILL");
+        if (supervisor.running.has(name)) await kill(name);
         await this.start(spec);
       },
       logFile: (name) => join(this.dir, `${name}.log`),
     };
   }
 
-  /** Ready, and its `default` namespace is there: the server makes that a moment later. */
-  async #untilReady(spec: ProcessSpec): Promise<void> {
-    const look = async () => {
-      if (this.#failed() !== undefined) return true;
-      await this.api.get("/readyz");
-      await this.api.get("/api/v1/namespaces/default");
-      return true;
-    };
+  /** Looks until it works; gives up at once when one of the processes it depends on has ended. */
+  async #until(what: string, processes: readonly ProcessName[], look: () => Promise<unknown>): Promise<void> {
+    const ended = () => processes.find((name) => this.#ends.has(name));
     const timeoutMs = this.#parts.options.readyTimeoutMs ?? READY_TIMEOUT_MS;
     try {
-      await waitFor("the API server to be ready", look, { timeoutMs });
+      await waitFor(
+        what,
+        async () => {
+          if (ended() !== undefined) return true;
+          await look();
+          return true;
+        },
+        { timeoutMs },
+      );
     } catch (error) {
-      throw new Error(`${error instanceof Error ? error.message : error}\n${logTail(spec.logFile)}`, { cause: error });
+      const logs = processes.map((name) => this.#endOfLog(name)).join("\n");
+      throw new Error(`${error instanceof Error ? error.message : error}\n${logs}`, { cause: error });
     }
-    const failed = this.#failed();
-    if (failed !== undefined) throw new Error(failed);
+    const name = ended();
+    if (name !== undefined) throw new Error(`${name} ended (${this.#ends.get(name)})\n${this.#endOfLog(name)}`);
   }
 
-  /** Without etcd the API server waits for ever, so either's end is the end of the start. */
-  #failed(): string | undefined {
-    for (const name of ["etcd", "kube-apiserver"]) {
-      const how = this.#ends.get(name);
-      if (how === undefined) continue;
-      const log = join(this.dir, `${name}.log`);
-      return `${name} ended (${how})${existsSync(log) ? `:\n${logTail(log)}` : ""}`;
-    }
-    return undefined;
+  #endOfLog(name: string): string {
+    const path = join(this.dir, `${name}.log`);
+    return `the end of ${path}:\n${logTail(path)}`;
+  }
+
+  /** A scheduler that ended by itself would look like one that does nothing: say so. */
+  #noteEnd(name: string, how: string): void {
+    this.#ends.set(name, how);
+    if (this.#doomed.has(name)) return;
+    const progress = this.#parts.options.progress ?? progressOn();
+    progress.done(`cluster ${this.name}: ${name} ended by itself (${how}); ${this.#endOfLog(name)}`);
   }
 }
