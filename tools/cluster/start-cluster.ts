@@ -34,6 +34,8 @@ export interface ClusterOptions {
   readonly nodeHeartbeats?: boolean;
   readonly apiserverArgs?: readonly string[];
   readonly etcdArgs?: readonly string[];
+  /** Chooses the ports of a start; asked again when one was taken meanwhile. Default: any free ones. */
+  readonly pickPorts?: (count: number) => Promise<number[]>;
   /** Where builds and starts are reported. Default standard error. */
   readonly progress?: Progress;
   /** How long each process may take until it is ready. Default 120 s: with both cores busy, 5 s become a minute. */
@@ -89,7 +91,7 @@ async function bringUp(
 ): Promise<EmbeddedCluster> {
   const { dir } = supervisor;
   const name = options.name ?? "proffer";
-  const [etcdClient = 0, etcdPeer = 0, apiserver = 0] = await freePorts(3);
+  const [etcdClient = 0, etcdPeer = 0, apiserver = 0] = await (options.pickPorts ?? freePorts)(3);
   const controlPlane = { dir, binaries, ports: { etcdClient, etcdPeer, apiserver } };
   const authority = createAuthority("proffer-cluster", new Date());
   const ca = authority.certPem;
