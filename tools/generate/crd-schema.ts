@@ -44,20 +44,28 @@ export function openApiSchema(schema: z.ZodType, path: string): SchemaNode {
 
 /** The same as a structural schema: what goes into a CRD. */
 export function structuralSchema(schema: z.ZodType, path: string): SchemaNode {
-  return withoutMarks(openApiSchema(schema, path));
+  return withoutMarks(withWholeDefaults(openApiSchema(schema, path)));
+}
+
+/** The API server checks a default against the rules as it stands, without the defaults inside it: write them out. */
+function withWholeDefaults(node: SchemaNode): SchemaNode {
+  const result = mapChildren(node, withWholeDefaults);
+  const defaults = Object.entries(result.properties ?? {}).filter(([, child]) => child.default !== undefined);
+  if (result.default !== undefined && result.properties) {
+    result.default = {
+      ...Object.fromEntries(defaults.map(([name, child]) => [name, child.default])),
+      ...result.default,
+    };
+  }
+  return result;
 }
 
 function normalize(node: SchemaNode, path: string): SchemaNode {
   if (node[REFUSED]) return refusedSchema(node);
   if (node["x-kubernetes-int-or-string"]) return intOrString(node);
-  const result = { ...node };
+  const result = mapChildren(node, (child, part) => normalize(child, path + part));
   if (result.format === "date-time") delete result.pattern;
   if (result.type === "integer") result.format = formatOf(result);
-  if (result.properties) {
-    result.properties = mapValues(result.properties, (child, name) => normalize(child, `${path}.${name}`));
-  }
-  if (result.items) result.items = normalize(result.items, `${path}[]`);
-  if (result.additionalProperties) result.additionalProperties = normalize(result.additionalProperties, `${path}{}`);
   const problem = problemOf(result);
   if (problem) throw new Error(`${path}: ${problem}`);
   return result;
@@ -120,13 +128,17 @@ function refusedSchema(node: SchemaNode): SchemaNode {
 }
 
 function withoutMarks({ [REFUSED]: _, [SHARED_TYPE]: __, ...node }: SchemaNode): SchemaNode {
-  const result = node as SchemaNode;
-  if (result.properties) result.properties = mapValues(result.properties, withoutMarks);
-  if (result.items) result.items = withoutMarks(result.items);
-  if (result.additionalProperties) result.additionalProperties = withoutMarks(result.additionalProperties);
-  return result;
+  return mapChildren(node, withoutMarks);
 }
 
-function mapValues<T>(record: Record<string, T>, change: (value: T, key: string) => T): Record<string, T> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value, key)]));
+/** The node with each child changed; `part` is what the child adds to the path. */
+function mapChildren(node: SchemaNode, change: (child: SchemaNode, part: string) => SchemaNode): SchemaNode {
+  const { properties, items, additionalProperties } = node;
+  const changed = Object.entries(properties ?? {}).map(([name, child]) => [name, change(child, `.${name}`)]);
+  return {
+    ...node,
+    ...(properties ? { properties: Object.fromEntries(changed) } : {}),
+    ...(items ? { items: change(items, "[]") } : {}),
+    ...(additionalProperties ? { additionalProperties: change(additionalProperties, "{}") } : {}),
+  };
 }
