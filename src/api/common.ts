@@ -146,11 +146,13 @@ export const SHARED_TYPE = "x-proffer-type";
 export interface SharedType {
   name: string;
   description: string;
+  /** Another shared type, named before this one, whose fields this one has too: the reference does not repeat them. */
+  like?: string;
 }
 
 /** Names a type that is used in several places: the reference describes it once. */
-export function shared<S extends z.ZodType>(name: string, description: string, schema: S): S {
-  return schema.meta({ [SHARED_TYPE]: { name, description } satisfies SharedType });
+export function shared<S extends z.ZodType>(name: string, description: string, schema: S, like?: string): S {
+  return schema.meta({ [SHARED_TYPE]: { name, description, ...(like ? { like } : {}) } satisfies SharedType });
 }
 
 /** A whole number with bounds; the generator derives int32 or int64 from them. */

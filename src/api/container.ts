@@ -188,6 +188,7 @@ export const initContainer = () =>
       refused,
       "a task's init container",
     ),
+    "Container",
   );
 
 /** The labels of pods. */

@@ -10,8 +10,8 @@ import { volume } from "./volume.ts";
 const isOwnKey = (key: string) => key.startsWith(PREFIX) || key.includes(`.${PREFIX}`);
 
 const noOwnKeys = {
-  cel: `self.all(key, !key.startsWith('${PREFIX}'))`,
-  message: `keys that begin with ${PREFIX} are set by the operator`,
+  cel: `self.all(key, !key.startsWith('${PREFIX}') && !key.contains('.${PREFIX}'))`,
+  message: `keys of ${PREFIX} and its subdomains are set by the operator`,
   holds: (entries: Record<string, string>) => !Object.keys(entries).some(isOwnKey),
 };
 

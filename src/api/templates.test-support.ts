@@ -96,6 +96,7 @@ const containerFields: Refused[] = [
 
 const metadataFields: Refused[] = [
   ["the operator's labels", { labels: { "proffer.dev/queue": "other" } }, "set by the operator"],
+  ["labels of the operator's subdomains", { labels: { "batch.proffer.dev/a": "b" } }, "set by the operator"],
   ["the operator's annotations", { annotations: { "proffer.dev/offer": "other" } }, "set by the operator"],
   ["finalizers", { finalizers: ["proffer.dev/tracking"] }, "finalizers of pods"],
   ["ownerReferences", { ownerReferences: [{ apiVersion: "v1", kind: "Pod", name: "a", uid: "b" }] }, "owners of pods"],

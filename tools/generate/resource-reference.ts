@@ -65,9 +65,21 @@ class Reference {
   #sharedType(name: string, node: SchemaNode): string {
     const section: Section = { rows: [], refused: [], rules: [] };
     this.#inside(section, "", node);
+    const { description, like } = node[SHARED_TYPE]!;
+    const also = like ? `It has the fields of [${like}](#${like.toLowerCase()}), and these.\n\n` : "";
+    if (like) this.#without(section, this.#shared.get(like)!);
     const bounds = section.rows.length === 0 ? boundsOf(node) : "";
     const extra = bounds ? `Bounds: ${bounds}.\n\n` : "";
-    return `### ${name}\n\n${node[SHARED_TYPE]!.description}\n\n${extra}${renderSection(section)}`;
+    return `### ${name}\n\n${description}\n\n${also}${extra}${renderSection(section)}`;
+  }
+
+  /** Leaves out what the table of another type says. */
+  #without(section: Section, other: SchemaNode): void {
+    const said: Section = { rows: [], refused: [], rules: [] };
+    this.#inside(said, "", other);
+    for (const part of ["rows", "refused", "rules"] as const) {
+      section[part] = section[part].filter((line) => !said[part].includes(line));
+    }
   }
 
   /** Adds the row of a field and, unless its type is described elsewhere, those of the fields inside it. */
