@@ -52,6 +52,9 @@ export class ApiClient {
     const { ca, cert, key, insecure } = options;
     this.#agent = new Agent({
       connections: options.connections ?? 32,
+      // undici 8 speaks HTTP/2 where it can. Over it a killed server becomes an error that nobody can catch, and requests
+      // are slower than over connections of their own.
+      allowH2: false,
       connect: {
         ...(ca === undefined ? {} : { ca }),
         ...(cert === undefined ? {} : { cert }),

@@ -29,8 +29,8 @@ export interface Processes {
   pid(name: ProcessName): number;
   /** Ends it at once (SIGKILL), and returns when it has ended. */
   kill(name: ProcessName): Promise<void>;
-  /** Freezes it (SIGSTOP): connections stay open and nothing answers. */
-  pause(name: ProcessName): void;
+  /** Freezes it (SIGSTOP): connections stay open and nothing answers. Returns when it stands still. */
+  pause(name: ProcessName): Promise<void>;
   resume(name: ProcessName): void;
   /** Starts it again as it was, killing it first if it runs, and waits until it is ready. */
   restart(name: ProcessName): Promise<void>;

@@ -7,7 +7,7 @@ import type { Capabilities, Cluster, Identity, Processes, ProcessName, TokenOpti
 import { logTail } from "./log-tail.ts";
 import type { NodeShape } from "./node-shapes.ts";
 import type { AddNodesOptions } from "./nodes.ts";
-import { cpuSeconds, rssBytes } from "./process-info.ts";
+import { cpuSeconds, isStopped, rssBytes } from "./process-info.ts";
 import { progressOn } from "./progress.ts";
 import type { ClusterOptions } from "./start-cluster.ts";
 import type { Supervisor } from "./supervisor-client.ts";
@@ -149,7 +149,11 @@ export class EmbeddedCluster implements Cluster {
       running: () => [...supervisor.running.keys()] as ProcessName[],
       pid,
       kill,
-      pause: (name) => void process.kill(pid(name), "SIGSTOP"),
+      pause: async (name) => {
+        process.kill(pid(name), "SIGSTOP");
+        // The kernel stops the threads one by one.
+        await waitFor(`${name} to stop`, () => isStopped(pid(name)), { everyMs: 1 });
+      },
       resume: (name) => void process.kill(pid(name), "SIGCONT"),
       restart: async (name) => {
         const spec = this.#specs.get(name);

@@ -53,6 +53,12 @@ export function isAlive(identity: ProcessIdentity): boolean {
   }
 }
 
+/** Whether a process is stopped by a signal. Always true where there is no /proc to tell. */
+export function isStopped(pid: number): boolean {
+  const stat = readStat(pid);
+  return stat === undefined || stat.state === "T";
+}
+
 /** Sends a signal to that very process; says whether it was there to receive it. */
 export function signal(identity: ProcessIdentity, name: NodeJS.Signals): boolean {
   if (!isAlive(identity)) return false;
