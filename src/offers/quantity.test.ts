@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   formatQuantities,
   formatQuantity,
+  parseLimits,
   parseQuantities,
   parseQuantity,
   parseRequests,
@@ -161,6 +162,11 @@ describe("maps of quantities", () => {
     expect(refused).toEqual(["cpu", "a.b/c"]);
     expect(parseRequests(entries)).toEqual({ cpu: 2 ** 50, memory: 1, "a.b/c": 2 ** 50 });
     expect(parseQuantities("cpu=1", "up")).toEqual({});
+  });
+
+  test("a limit of zero is a limit; one beyond counting is none", () => {
+    expect(parseLimits({ cpu: "0", memory: "1Gi", "a.b/c": "9E" })).toEqual({ cpu: 0, memory: 1_048_576 });
+    expect(parseLimits(undefined)).toEqual({});
   });
 
   test("a resource named __proto__ changes no prototype", () => {

@@ -1,4 +1,4 @@
-import type { Quantities } from "./resources.ts";
+import type { Limits, Quantities } from "./resources.ts";
 
 /** Canonical units of an amount: thousandths, KiB, or whole things. */
 export type Unit = "milli" | "kibi" | "count";
@@ -107,6 +107,14 @@ export function parseRequests(entries: unknown): Quantities {
     unreadable[resource] = unreadableRequest;
   });
   return { ...amounts, ...unreadable };
+}
+
+/** Upper bounds: a zero is a bound too. What is beyond counting bounds nothing. */
+export function parseLimits(entries: unknown): Limits {
+  const zeros: Record<string, number> = {};
+  for (const resource of Object.keys(entries ?? {})) zeros[resource] = 0;
+  const amounts = parseQuantities(entries, "down", (resource) => delete zeros[resource]);
+  return { ...zeros, ...amounts } as Limits;
 }
 
 /** The canonical Kubernetes text: no fraction, the largest suffix that leaves none. `amount` is whole and not negative. */

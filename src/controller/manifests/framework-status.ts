@@ -1,0 +1,83 @@
+import type { Condition } from "../../api/common.ts";
+import type { FrameworkStatus } from "../../api/framework.ts";
+import type { QueueStatus } from "../../api/queue.ts";
+import { formatQuantities } from "../../offers/quantity.ts";
+import type { Explanation, FrameworkView, QueueView } from "../../offers/views.ts";
+import { clip } from "../observe/json.ts";
+import { type ConditionDraft, conditionReason, conditionsFrom } from "./conditions.ts";
+
+/** What stands, and what a status is written beside. */
+export interface StatusContext {
+  readonly generation: number;
+  /** The object breaks a rule that admission did not see: a text for people. */
+  readonly invalid: string | undefined;
+  readonly standing: readonly Condition[];
+  readonly nowMs: number;
+}
+
+const maxWhyLength = 512;
+
+/** @param unpublished why offers are held back, where they are */
+export function frameworkStatus(
+  view: FrameworkView | undefined,
+  unpublished: string | undefined,
+  context: StatusContext,
+): FrameworkStatus {
+  const drafts = [accepted(view?.rejected, context.invalid)];
+  if (unpublished !== undefined) {
+    drafts.push({ type: "OffersHeldBack", status: "True", reason: "AdmissionPolicyMissing", message: unpublished });
+  }
+  const common = {
+    observedGeneration: context.generation,
+    conditions: conditionsFrom(drafts, context.standing, context.generation, context.nowMs),
+  };
+  if (view === undefined) return { ...common, ...(context.invalid && { why: clip(context.invalid, maxWhyLength) }) };
+  const { counts, offers } = view;
+  return {
+    ...common,
+    queue: view.queue,
+    share: `${(view.dominantShare * 100).toFixed(1)}%`,
+    dominantShare: view.dominantShare.toFixed(4),
+    counts: {
+      pending: counts.pending,
+      staging: counts.staging + counts.starting,
+      running: counts.running,
+      finished: counts.finished,
+      failed: counts.failed,
+      killed: counts.killed,
+      lost: counts.lost,
+      unreachable: counts.unreachable,
+    },
+    offers: { ...offers },
+    allocated: formatQuantities(view.allocated),
+    offered: formatQuantities(view.offered),
+    demand: formatQuantities(view.demand),
+    why: clip(unpublished ?? view.rejected?.message ?? view.why.message, maxWhyLength),
+  };
+}
+
+export function queueStatus(view: QueueView | undefined, context: StatusContext): QueueStatus {
+  const drafts = [accepted(view?.rejected, context.invalid)];
+  const common = {
+    observedGeneration: context.generation,
+    conditions: conditionsFrom(drafts, context.standing, context.generation, context.nowMs),
+  };
+  if (view === undefined) return common;
+  return {
+    ...common,
+    allocated: formatQuantities(view.allocated),
+    offered: formatQuantities(view.offered),
+    demand: formatQuantities(view.demand),
+    dominantShare: view.dominantShare.toFixed(4),
+    frameworks: view.frameworks,
+    counts: { pending: view.counts.pending, running: view.counts.running },
+  };
+}
+
+function accepted(rejected: Explanation | undefined, invalid: string | undefined): ConditionDraft {
+  if (invalid !== undefined) return { type: "Accepted", status: "False", reason: "Invalid", message: invalid };
+  if (rejected === undefined) {
+    return { type: "Accepted", status: "True", reason: "Accepted", message: "In use as declared." };
+  }
+  return { type: "Accepted", status: "False", reason: conditionReason(rejected.reason), message: rejected.message };
+}

@@ -1,0 +1,57 @@
+import { type Condition, describeIssues } from "../../api/common.ts";
+import { frameworkSpec, type TaskDefaults } from "../../api/framework.ts";
+import type { FrameworkFacts } from "../../offers/messages.ts";
+import { parseQuantities } from "../../offers/quantity.ts";
+import { constraintsOf } from "./constraints.ts";
+import { clip, record } from "./json.ts";
+import { conditionsOf, type Meta, metaOf } from "./meta.ts";
+
+export interface ObservedFramework extends Meta {
+  /** Undefined: the object breaks a rule, and `invalid` says which. */
+  readonly facts: FrameworkFacts | undefined;
+  readonly invalid: string | undefined;
+  readonly taskDefaults: TaskDefaults;
+  readonly unreachableSeconds: number;
+  readonly status: object;
+  readonly conditions: readonly Condition[];
+}
+
+export const defaultPlacement = "BinPack";
+const defaultUnreachableSeconds = 60;
+
+/** A Framework as it comes → what the broker, its tasks and the status writer need of it. */
+export function projectFramework(object: unknown): ObservedFramework {
+  const meta = metaOf(object);
+  const status = record(object, "status");
+  const parsed = frameworkSpec.safeParse(record(object, "spec"));
+  const common = { ...meta, status, conditions: conditionsOf(status) };
+  if (!parsed.success) {
+    const invalid = clip(describeIssues(parsed.error, "spec").join("; "), 1024);
+    return { ...common, facts: undefined, invalid, taskDefaults: {}, unreachableSeconds: defaultUnreachableSeconds };
+  }
+  const spec = parsed.data;
+  const offerConstraints = constraintsOf(spec.offers.constraints);
+  const facts: FrameworkFacts = {
+    key: meta.key,
+    uid: meta.uid,
+    queues: spec.queues,
+    scheduler: spec.scheduler.type,
+    placement: spec.scheduler.placement ?? defaultPlacement,
+    concurrency: spec.concurrency,
+    offerTimeoutMs: spec.offers.timeoutSeconds * 1000,
+    maxOutstanding: spec.offers.maxOutstanding,
+    slack: spec.offers.slack,
+    ...(offerConstraints && { constraints: offerConstraints }),
+    minimum: parseQuantities(spec.offers.minimum, "up"),
+    suppressed: spec.suppressed,
+    revive: spec.revive ?? 0,
+    demand: (spec.demand ?? []).map(({ instances, resources }) => ({
+      instances,
+      resources: { ...parseQuantities(resources, "up"), pods: 1 },
+    })),
+    answerers: spec.answerers ?? [],
+    unreachableAfterMs: spec.unreachableSeconds * 1000,
+  };
+  const { taskDefaults = {}, unreachableSeconds } = spec;
+  return { ...common, facts, invalid: undefined, taskDefaults, unreachableSeconds };
+}

@@ -1,0 +1,62 @@
+import { FRAMEWORK_LABEL } from "../../api/labels.ts";
+import { offerAnswer } from "../../api/offer.ts";
+import type { Answer, OfferFacts, OfferPhase, Slice } from "../../offers/messages.ts";
+import { parseQuantities } from "../../offers/quantity.ts";
+import { type JsonRecord, record, records, sameJson, text, textMap } from "./json.ts";
+import { type Meta, metaOf } from "./meta.ts";
+
+export interface ObservedOffer extends Meta {
+  readonly facts: OfferFacts;
+}
+
+const defaultRefuseMs = 5_000;
+const phases: readonly string[] = ["Open", "Accepted", "Refused", "Declined", "Rescinded", "Expired"];
+
+/** An Offer as it comes → what the broker needs of it. */
+export function projectOffer(object: unknown): ObservedOffer {
+  const meta = metaOf(object);
+  const spec = record(object, "spec");
+  const phase = text(record(object, "status"), "phase") ?? "";
+  const framework = text(spec, "framework") ?? text(record(record(object, "metadata"), "labels"), FRAMEWORK_LABEL) ?? "";
+  const answer = answerOf(object);
+  const facts: OfferFacts = {
+    key: meta.key,
+    uid: meta.uid,
+    framework: `${meta.namespace}/${framework}`,
+    queue: text(spec, "queue") ?? "",
+    term: text(spec, "term") ?? "",
+    phase: phases.includes(phase) ? (phase as OfferPhase) : "Open",
+    slices: records(spec, "slices").map(sliceOf),
+    ...(answer && { answer }),
+  };
+  return { ...meta, facts };
+}
+
+/** Our own status writes come back as events that tell the broker nothing. */
+export function sameOffer(a: ObservedOffer, b: ObservedOffer): boolean {
+  return sameJson(a.facts, b.facts);
+}
+
+function sliceOf(slice: JsonRecord): Slice {
+  return {
+    name: text(slice, "name") ?? "",
+    node: text(slice, "node") ?? "",
+    nodeUid: text(slice, "nodeUID") ?? "",
+    resources: parseQuantities(record(slice, "resources"), "down"),
+    labels: textMap(slice, "labels"),
+  };
+}
+
+function answerOf(object: unknown): Answer | undefined {
+  const raw = record(object).answer;
+  if (raw === undefined || raw === null) return undefined;
+  const parsed = offerAnswer.safeParse(raw);
+  // An answer that nobody understands still ended the offer: as a no.
+  if (!parsed.success) {
+    const by = text(raw, "by") ?? "";
+    return { by, decision: "Decline", launches: [], refuseMs: defaultRefuseMs, reason: "the answer cannot be read" };
+  }
+  const { by, decision, launches = [], filter, reason } = parsed.data;
+  const refuseMs = filter === undefined ? defaultRefuseMs : filter.refuseSeconds * 1000;
+  return { by, decision, launches, refuseMs, ...(reason !== undefined && { reason }) };
+}

@@ -1,0 +1,39 @@
+import { type Condition, describeIssues } from "../../api/common.ts";
+import { queueSpec } from "../../api/queue.ts";
+import type { QueueFacts } from "../../offers/messages.ts";
+import { parseLimits, parseQuantities } from "../../offers/quantity.ts";
+import { clip, record } from "./json.ts";
+import { conditionsOf, type Meta, metaOf } from "./meta.ts";
+
+export interface ObservedQueue extends Meta {
+  /** Undefined: the object breaks a rule, and `invalid` says which. */
+  readonly facts: QueueFacts | undefined;
+  readonly invalid: string | undefined;
+  /** As it stands, to write only what differs. */
+  readonly status: object;
+  readonly conditions: readonly Condition[];
+}
+
+/** A Queue as it comes → what the broker and the status writer need of it. */
+export function projectQueue(object: unknown): ObservedQueue {
+  const meta = metaOf(object);
+  const status = record(object, "status");
+  const parsed = queueSpec.safeParse(record(object, "spec"));
+  const common = { ...meta, status, conditions: conditionsOf(status) };
+  if (!parsed.success) {
+    return { ...common, facts: undefined, invalid: clip(describeIssues(parsed.error, "spec").join("; "), 1024) };
+  }
+  const { parent, weight, guarantee, limit, namespaces, maxFrameworkWeight, maxPriority, maxTasks } = parsed.data;
+  const facts: QueueFacts = {
+    name: meta.name,
+    ...(parent !== undefined && { parent }),
+    weight,
+    guarantee: parseQuantities(guarantee, "up"),
+    limit: parseLimits(limit),
+    namespaces: namespaces ?? [],
+    ...(maxFrameworkWeight !== undefined && { maxFrameworkWeight }),
+    ...(maxPriority !== undefined && { maxPriority }),
+    ...(maxTasks !== undefined && { maxTasks }),
+  };
+  return { ...common, facts, invalid: undefined };
+}
