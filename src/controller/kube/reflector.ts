@@ -1,0 +1,325 @@
+import { ApiError, isGone, TransportError } from "./api-error.ts";
+import { type BackoffLimits, backoffMs } from "./backoff.ts";
+import { type Clock, sleep } from "./clock.ts";
+import { Interner } from "./interner.ts";
+import {
+  endsInitialEvents,
+  keyOf,
+  listAll,
+  type Selection,
+  StreamError,
+  type WatchEvent,
+  type WatchedObject,
+  watchOnce,
+} from "./list-watch.ts";
+import { type CacheEntry, type Delete, ObjectCache, type Upsert } from "./object-cache.ts";
+import { compareResourceVersions } from "./resource-version.ts";
+import type { Transport } from "./transport.ts";
+import { VersionWaiters } from "./version-waiters.ts";
+
+export type ReflectorEvent<T> =
+  | Upsert<T>
+  | Delete<T>
+  /** The cache equals a consistent list; comes after its changes, at the start and after each list since. */
+  | { readonly type: "synced"; readonly resourceVersion: string }
+  /** For logs and metrics: the reflector goes on by itself. `key` where one object's projection failed. */
+  | { readonly type: "error"; readonly error: unknown; readonly key?: string };
+
+export interface ReflectorOptions<T> extends Selection {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  /** Numbers in [0, 1). */
+  readonly random: () => number;
+  /**
+   * The few fields that are used, out of the object as it came; undefined for objects of no interest, which are as
+   * absent. `intern` makes equal strings one: worth it for what many objects share.
+   */
+  readonly project: (object: WatchedObject, intern: (text: string) => string) => T | undefined;
+  /**
+   * Gets every change in order, synchronously. An exception here is a bug that would leave cache and consumer apart: the
+   * reflector stops and the promise of `start` rejects.
+   */
+  readonly onEvent: (event: ReflectorEvent<T>) => void;
+  /** False: keeps UIDs and versions only; then `previous` and the object of a delete are undefined. Default true. */
+  readonly storeObjects?: boolean;
+  /** Without one byte for so long, a watch counts as dead. Default 90 s: bookmarks come every minute. */
+  readonly silenceLimitMs?: number;
+  /** Between failed attempts. Default 0.8 s to 30 s. */
+  readonly backoff?: BackoffLimits;
+}
+
+/** A watch this old was no failure, even if nothing happened. */
+const livedLongMs = 10_000;
+
+/**
+ * Keeps a projection of all objects of one type up to date: the whole state by a streamed list (paged where the server
+ * refuses that), then a watch that is resumed where it broke off. Only an expired version costs a new list.
+ *
+ * A list is applied whole or not at all. Follows client-go's Reflector and KEP-3157 (streaming lists).
+ */
+export class Reflector<T> {
+  readonly #options: ReflectorOptions<T>;
+  readonly #cache: ObjectCache<T>;
+  readonly #waiters: VersionWaiters;
+  readonly #interner = new Interner();
+  readonly #stop = new AbortController();
+  readonly #firstSync = Promise.withResolvers<boolean>();
+  #resyncs: PromiseWithResolvers<boolean>[] = [];
+  /** Ends the attempt or the nap under way, so that the loop looks again at what there is to do. */
+  #interrupt = new AbortController();
+  /** Where a watch can go on; undefined: a list is due. */
+  #resumeFrom: string | undefined;
+  #lastSync: string | undefined;
+  /** Attempts without progress, in a row. */
+  #failures = 0;
+  /** Did the attempt under way bring anything after its list? */
+  #progressed = false;
+  #waitsForServer = false;
+  #streamedLists: "try" | "refused" | "unfinished" = "try";
+
+  constructor(options: ReflectorOptions<T>) {
+    this.#options = options;
+    this.#cache = new ObjectCache(options.storeObjects ?? true, (change) => this.#emit(change));
+    this.#waiters = new VersionWaiters(options.clock);
+  }
+
+  /** Resolves true after the first list, false if stopped before. */
+  get synced(): Promise<boolean> {
+    return this.#firstSync.promise;
+  }
+
+  /** The cache holds everything up to this version; undefined before the first list. */
+  get lastSyncResourceVersion(): string | undefined {
+    return this.#lastSync;
+  }
+
+  get size(): number {
+    return this.#cache.size;
+  }
+
+  /** @param key `namespace/name`, or the name of a cluster-wide object */
+  get(key: string): CacheEntry<T> | undefined {
+    return this.#cache.get(key);
+  }
+
+  entries(): IterableIterator<[string, CacheEntry<T>]> {
+    return this.#cache.entries();
+  }
+
+  /** Runs until `stop`; rejects only if `onEvent` threw. */
+  async start(): Promise<void> {
+    const stopListening = this.#options.transport.onReachable(() => this.#wakeFromOutage());
+    try {
+      while (!this.#stop.signal.aborted) await this.#turn();
+    } catch (error) {
+      throw error instanceof HandlerBug ? error.cause : error;
+    } finally {
+      stopListening();
+      this.stop();
+    }
+  }
+
+  stop(): void {
+    this.#stop.abort();
+    this.#interrupt.abort();
+    this.#waiters.stop();
+    this.#firstSync.resolve(false);
+    for (const resync of this.#resyncs.splice(0)) resync.resolve(false);
+  }
+
+  hasPassed(resourceVersion: string): boolean {
+    return this.#lastSync !== undefined && compareResourceVersions(this.#lastSync, resourceVersion) >= 0;
+  }
+
+  /** Resolves true once the cache has passed `resourceVersion`, false after `timeoutMs` or `stop`. */
+  waitUntil(resourceVersion: string, timeoutMs: number): Promise<boolean> {
+    if (this.hasPassed(resourceVersion)) return Promise.resolve(true);
+    if (this.#stop.signal.aborted) return Promise.resolve(false);
+    return this.#waiters.wait(resourceVersion, timeoutMs);
+  }
+
+  /**
+   * A consistent list that begins after this call, as a new leader's term needs. Resolves true when it is applied, false
+   * if stopped before.
+   */
+  resync(): Promise<boolean> {
+    if (this.#stop.signal.aborted) return Promise.resolve(false);
+    const resync = Promise.withResolvers<boolean>();
+    this.#resyncs.push(resync);
+    this.#resumeFrom = undefined;
+    this.#interrupt.abort();
+    return resync.promise;
+  }
+
+  /** One attempt to list or watch, and the wait after it if it failed. */
+  async #turn(): Promise<void> {
+    const { clock } = this.#options;
+    const interrupt = new AbortController();
+    this.#interrupt = interrupt;
+    this.#progressed = false;
+    const startMs = clock.monotonicMs();
+    const from = this.#resumeFrom;
+    const kind = from !== undefined ? "watch" : this.#streamedLists === "try" ? "streamed-list" : "paged-list";
+    let error: unknown;
+    try {
+      if (from !== undefined) await this.#watch(from, interrupt.signal);
+      else if (kind === "streamed-list") await this.#listStreamed(interrupt.signal);
+      else await this.#listPaged(interrupt.signal);
+    } catch (thrown) {
+      error = thrown;
+    }
+    if (error instanceof HandlerBug) throw error;
+    if (interrupt.signal.aborted) return;
+    if (this.#progressed || clock.monotonicMs() - startMs >= livedLongMs) this.#failures = 0;
+    const delayMs = this.#afterAttempt(kind, error);
+    if (delayMs === 0) return;
+    this.#waitsForServer = error instanceof TransportError;
+    await sleep(clock, delayMs, interrupt.signal);
+    this.#waitsForServer = false;
+  }
+
+  /** What the end of an attempt means for the next one; returns how long to wait before it. */
+  #afterAttempt(kind: "watch" | "streamed-list" | "paged-list", error: unknown): number {
+    const { random } = this.#options;
+    if (kind === "streamed-list" && this.#resumeFrom === undefined) {
+      if (refusesStreaming(error)) {
+        this.#streamedLists = "refused";
+        return 0;
+      }
+      // A server or proxy that starts but never finishes a streamed list gets a paged one for a change.
+      if (error instanceof TransportError ? error.sent : !(error instanceof ApiError))
+        this.#streamedLists = "unfinished";
+    }
+    if (error === undefined && (kind === "paged-list" || this.#progressed)) return 0;
+    if (error !== undefined) this.#emit({ type: "error", error });
+    // What cannot be read at the very start would be there again: a list steps over it.
+    if (isGone(error) || (error instanceof StreamError && !this.#progressed)) this.#resumeFrom = undefined;
+    const failures = this.#failures++;
+    if (isGone(error) && failures === 0) return 0;
+    const retryAfterMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+    return Math.max(retryAfterMs, backoffMs(failures, this.#options.backoff ?? defaultBackoff, random));
+  }
+
+  async #listStreamed(signal: AbortSignal): Promise<void> {
+    let staged: Staged<T> | undefined = new Map();
+    await watchOnce(this.#options.transport, this.#options, "initial-events", this.#limits(signal), (event) => {
+      if (staged === undefined) {
+        this.#onEvent(event);
+      } else if (endsInitialEvents(event)) {
+        const complete = staged;
+        staged = undefined;
+        this.#apply(complete, event.object.metadata.resourceVersion);
+      } else if (event.type === "DELETED") {
+        staged.delete(keyOf(event.object));
+      } else if (event.type !== "BOOKMARK") {
+        this.#stage(staged, event.object);
+      }
+    });
+  }
+
+  async #listPaged(signal: AbortSignal): Promise<void> {
+    const staged: Staged<T> = new Map();
+    const resourceVersion = await listAll(this.#options.transport, this.#options, signal, (items, isFirst) => {
+      if (isFirst) staged.clear();
+      for (const item of items) this.#stage(staged, item);
+    });
+    // A resync asked for meanwhile wants a list that begins later.
+    if (signal.aborted) return;
+    this.#apply(staged, resourceVersion);
+    if (this.#streamedLists === "unfinished") this.#streamedLists = "try";
+  }
+
+  #watch(resourceVersion: string, signal: AbortSignal): Promise<void> {
+    const { transport } = this.#options;
+    return watchOnce(transport, this.#options, { resourceVersion }, this.#limits(signal), (event) =>
+      this.#onEvent(event),
+    );
+  }
+
+  #limits(signal: AbortSignal): { timeoutSeconds: number; silenceLimitMs: number; signal: AbortSignal } {
+    const timeoutSeconds = 300 + Math.floor(this.#options.random() * 301);
+    return { timeoutSeconds, silenceLimitMs: this.#options.silenceLimitMs ?? 90_000, signal };
+  }
+
+  #stage(staged: Staged<T>, object: WatchedObject): void {
+    const key = keyOf(object);
+    const { uid, resourceVersion } = object.metadata;
+    const projected = this.#project(key, object);
+    const known = this.#cache.get(key);
+    if (projected === "failed" && known?.uid === uid) staged.set(key, known);
+    else if (projected === "failed" || projected.object === undefined) staged.delete(key);
+    else staged.set(key, { uid, resourceVersion, object: projected.object });
+  }
+
+  // Where to resume is set before the changes are told, so that a handler may ask for a resync.
+  #apply(staged: Staged<T>, resourceVersion: string): void {
+    const answered = this.#resyncs.splice(0);
+    this.#resumeFrom = resourceVersion;
+    this.#cache.replaceAll(staged);
+    this.#lastSync = resourceVersion;
+    this.#waiters.passed(resourceVersion);
+    this.#emit({ type: "synced", resourceVersion });
+    this.#firstSync.resolve(true);
+    for (const resync of answered) resync.resolve(true);
+  }
+
+  #onEvent({ type, object }: WatchEvent): void {
+    const { resourceVersion } = object.metadata;
+    const passedVersion = this.#resumeFrom ?? "0";
+    const advances = compareResourceVersions(resourceVersion, passedVersion) > 0;
+    if (advances) {
+      this.#resumeFrom = resourceVersion;
+      this.#progressed = true;
+    }
+    if (type !== "BOOKMARK") this.#change(type, object, passedVersion);
+    if (!advances) return;
+    this.#lastSync = resourceVersion;
+    this.#waiters.passed(resourceVersion);
+  }
+
+  #change(type: "ADDED" | "MODIFIED" | "DELETED", object: WatchedObject, passedVersion: string): void {
+    const key = keyOf(object);
+    const { uid, resourceVersion } = object.metadata;
+    const projected = type === "DELETED" ? absent : this.#project(key, object);
+    if (projected === "failed" && this.#cache.get(key)?.uid === uid) return;
+    if (projected === "failed" || projected.object === undefined) this.#cache.remove(key, resourceVersion);
+    else this.#cache.upsert(key, uid, resourceVersion, projected.object, passedVersion);
+  }
+
+  /** An object that cannot be projected stays as it was known; one such object must not stop all others. */
+  #project(key: string, object: WatchedObject): { object: T | undefined } | "failed" {
+    try {
+      return { object: this.#options.project(object, this.#interner.intern) };
+    } catch (error) {
+      this.#emit({ type: "error", error, key });
+      return "failed";
+    }
+  }
+
+  #wakeFromOutage(): void {
+    if (this.#waitsForServer) this.#interrupt.abort();
+  }
+
+  #emit(event: ReflectorEvent<T>): void {
+    if (this.#stop.signal.aborted) return;
+    try {
+      this.#options.onEvent(event);
+    } catch (error) {
+      throw new HandlerBug("the handler of a reflector threw", { cause: error });
+    }
+  }
+}
+
+type Staged<T> = Map<string, CacheEntry<T>>;
+
+class HandlerBug extends Error {}
+
+const absent = { object: undefined };
+const defaultBackoff = { baseMs: 800, maxMs: 30_000 };
+// Refusals that a paged list would meet as well.
+const notAboutStreaming = new Set([401, 403, 404, 408, 410, 429]);
+
+function refusesStreaming(error: unknown): boolean {
+  if (!(error instanceof ApiError)) return false;
+  return error.status >= 400 && error.status < 500 && !notAboutStreaming.has(error.status);
+}
