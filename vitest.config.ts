@@ -8,10 +8,11 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 300_000,
+          // Each file has a control plane of its own: one at a time.
           fileParallelism: false,
-          globalSetup: [],
+          testTimeout: 120_000,
+          // The first hook may have to build the control plane.
+          hookTimeout: 1_800_000,
         },
       },
     ],
