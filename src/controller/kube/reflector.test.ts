@@ -281,6 +281,10 @@ describe("a watch that ends", () => {
     stream.event("ADDED", thing("a", 1, "3"));
     stream.event("MODIFIED", thing("a", 3, "9"));
     await hears("~a3<a2");
+    stream.event("ADDED", thing("b", 2, "10", "second"));
+    stream.event("DELETED", thing("b", 1, "7"));
+    stream.event("MODIFIED", thing("b", 3, "11", "second"));
+    await hears("+b2", "~b3<b2");
   });
 
   test.each<{ name: string; expire: (stream: FakeStream) => void }>([
@@ -493,6 +497,55 @@ describe("versions", () => {
     await second;
     expect(await resynced).toBe(true);
     expect(heard).toEqual(["+a1", "synced@5", "+b2", "synced@9"]);
+  });
+});
+
+describe("a new list asked for in the middle of an old one", () => {
+  function resyncAt(name: string): { done: () => Promise<boolean> | undefined; ask: (asking: string) => void } {
+    let resynced: Promise<boolean> | undefined;
+    return {
+      done: () => resynced,
+      ask: (asking) => {
+        if (asking === name) resynced ??= reflector.resync();
+      },
+    };
+  }
+
+  test("events that came in one piece with the one that caused it are left to the list", async () => {
+    const listed = streamedList([], "5");
+    const { done, ask } = resyncAt("+a1");
+    reflect({
+      onEvent: (event) => {
+        heard.push(word(event));
+        ask(word(event));
+      },
+    });
+    const stream = await listed;
+    const second = streamedList([thing("b", 2, "8")], "9");
+    const lines = [thing("a", 1, "6"), thing("b", 1, "7")].map((object) => JSON.stringify({ type: "ADDED", object }));
+    stream.raw(`${lines.join("\n")}\n`);
+    await second;
+    await hears("synced@5", "+a1", "-a1", "+b2", "synced@9");
+    expect(await done()).toBe(true);
+  });
+
+  test("a page that is being read is not taken for the new list", async () => {
+    server.script.push(
+      (_, reply) => reply.status(400, "BadRequest"),
+      (_, reply) => page(reply, [thing("a", 1, "3")], "4"),
+      (_, reply) => page(reply, [thing("a", 2, "5")], "6"),
+    );
+    const watch = nextWatch();
+    const { done, ask } = resyncAt("a");
+    reflect({
+      project: ({ metadata, value }) => {
+        ask(metadata.name);
+        return { name: metadata.name, value: value as number };
+      },
+    });
+    await watch;
+    expect(await done()).toBe(true);
+    expect(heard).toEqual(["+a2", "synced@6"]);
   });
 });
 
