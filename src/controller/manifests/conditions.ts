@@ -1,5 +1,5 @@
 import type { Condition } from "../../api/common.ts";
-import type { Reason } from "../../offers/reasons.ts";
+import { REASONS, type Reason } from "../../offers/reasons.ts";
 import { clip } from "../observe/json.ts";
 
 export interface ConditionDraft {
@@ -43,4 +43,11 @@ export function timeText(ms: number): string {
 /** `no-node` → `NoNode`: reasons of conditions are CamelCase. */
 export function conditionReason(reason: Reason): string {
   return reason.replace(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase());
+}
+
+const reasonsByCondition = new Map(Object.keys(REASONS).map((reason) => [conditionReason(reason as Reason), reason as Reason]));
+
+/** `NoNode` → `no-node`; undefined for what no reason of ours is. */
+export function reasonOfCondition(conditionReason: string): Reason | undefined {
+  return reasonsByCondition.get(conditionReason);
 }

@@ -3,6 +3,7 @@ import { frameworkSpec, type TaskDefaults } from "../../api/framework.ts";
 import type { FrameworkFacts } from "../../offers/messages.ts";
 import { parseQuantities } from "../../offers/quantity.ts";
 import { constraintsOf } from "./constraints.ts";
+import { digestOfStatus } from "./digest.ts";
 import { clip, record } from "./json.ts";
 import { conditionsOf, type Meta, metaOf } from "./meta.ts";
 
@@ -12,7 +13,8 @@ export interface ObservedFramework extends Meta {
   readonly invalid: string | undefined;
   readonly taskDefaults: TaskDefaults;
   readonly unreachableSeconds: number;
-  readonly status: object;
+  /** Of the status as it stands, to write only what differs. */
+  readonly statusDigest: string | undefined;
   readonly conditions: readonly Condition[];
 }
 
@@ -24,7 +26,7 @@ export function projectFramework(object: unknown): ObservedFramework {
   const meta = metaOf(object);
   const status = record(object, "status");
   const parsed = frameworkSpec.safeParse(record(object, "spec"));
-  const common = { ...meta, status, conditions: conditionsOf(status) };
+  const common = { ...meta, statusDigest: digestOfStatus(status), conditions: conditionsOf(status) };
   if (!parsed.success) {
     const invalid = clip(describeIssues(parsed.error, "spec").join("; "), 1024);
     return { ...common, facts: undefined, invalid, taskDefaults: {}, unreachableSeconds: defaultUnreachableSeconds };

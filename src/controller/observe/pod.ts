@@ -17,7 +17,13 @@ import { clip, type JsonRecord, number, record, records, sameJson, text, timeMs 
  * - `none`: takes no room (ended, or not bound to any node).
  */
 export type ObservedPod =
-  | { readonly kind: "own"; readonly uid: string; readonly facts: PodFacts; readonly resourceVersion: string }
+  | {
+      readonly kind: "own";
+      readonly uid: string;
+      readonly facts: PodFacts;
+      readonly resourceVersion: string;
+      readonly finalizers: readonly string[];
+    }
   | { readonly kind: "foreign"; readonly uid: string; readonly facts: ForeignPodFacts }
   | { readonly kind: "none"; readonly uid: string };
 
@@ -29,7 +35,8 @@ export function projectPod(pod: unknown): ObservedPod {
   const uid = text(metadata, "uid") ?? "";
   const own = ownFacts(pod, metadata);
   if (own !== undefined) {
-    return { kind: "own", uid, facts: own, resourceVersion: text(metadata, "resourceVersion") ?? "" };
+    const resourceVersion = text(metadata, "resourceVersion") ?? "";
+    return { kind: "own", uid, facts: own, resourceVersion, finalizers: finalizersOf(metadata) };
   }
   const phase = text(record(pod, "status"), "phase");
   if (phase === "Succeeded" || phase === "Failed") return { kind: "none", uid };
@@ -52,7 +59,6 @@ export function ownFacts(pod: unknown, metadata = record(pod, "metadata")): PodF
   const uid = text(metadata, "uid");
   if (!namespace || !name || !uid || !node || index === undefined || attempt === undefined) return undefined;
   const offer = text(labels, OFFER_LABEL);
-  const finalizers = metadata.finalizers;
   return {
     uid,
     key: `${namespace}/${name}`,
@@ -65,7 +71,7 @@ export function ownFacts(pod: unknown, metadata = record(pod, "metadata")): PodF
     ...(offer !== undefined && { offer }),
     phase: phaseOf(status),
     deleting: text(metadata, "deletionTimestamp") !== undefined,
-    tracked: Array.isArray(finalizers) && finalizers.includes(TRACKING_FINALIZER),
+    tracked: finalizersOf(metadata).includes(TRACKING_FINALIZER),
     requests: podRequests(pod),
     ...outcome(status),
   };
@@ -74,6 +80,12 @@ export function ownFacts(pod: unknown, metadata = record(pod, "metadata")): PodF
 export function samePod(a: ObservedPod, b: ObservedPod): boolean {
   if (a.kind === "none" || b.kind === "none") return a.kind === b.kind;
   return a.kind === b.kind && sameJson(a.facts, b.facts);
+}
+
+function finalizersOf(metadata: JsonRecord): readonly string[] {
+  const { finalizers } = metadata;
+  if (!Array.isArray(finalizers)) return [];
+  return finalizers.filter((finalizer): finalizer is string => typeof finalizer === "string");
 }
 
 function isOwnedBy(metadata: JsonRecord, taskUid: string): boolean {

@@ -2,6 +2,7 @@ import { type Condition, describeIssues } from "../../api/common.ts";
 import { queueSpec } from "../../api/queue.ts";
 import type { QueueFacts } from "../../offers/messages.ts";
 import { parseLimits, parseQuantities } from "../../offers/quantity.ts";
+import { digestOfStatus } from "./digest.ts";
 import { clip, record } from "./json.ts";
 import { conditionsOf, type Meta, metaOf } from "./meta.ts";
 
@@ -9,8 +10,8 @@ export interface ObservedQueue extends Meta {
   /** Undefined: the object breaks a rule, and `invalid` says which. */
   readonly facts: QueueFacts | undefined;
   readonly invalid: string | undefined;
-  /** As it stands, to write only what differs. */
-  readonly status: object;
+  /** Of the status as it stands, to write only what differs. */
+  readonly statusDigest: string | undefined;
   readonly conditions: readonly Condition[];
 }
 
@@ -19,7 +20,7 @@ export function projectQueue(object: unknown): ObservedQueue {
   const meta = metaOf(object);
   const status = record(object, "status");
   const parsed = queueSpec.safeParse(record(object, "spec"));
-  const common = { ...meta, status, conditions: conditionsOf(status) };
+  const common = { ...meta, statusDigest: digestOfStatus(status), conditions: conditionsOf(status) };
   if (!parsed.success) {
     return { ...common, facts: undefined, invalid: clip(describeIssues(parsed.error, "spec").join("; "), 1024) };
   }

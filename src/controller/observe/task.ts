@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { type Condition, describeIssues } from "../../api/common.ts";
 import { type PodTemplate, parsePodTemplate } from "../../api/pod-template.ts";
 import { type TaskSpec, taskSpec } from "../../api/task.ts";
@@ -6,6 +5,7 @@ import type { RecordedTask, TaskFacts } from "../../offers/messages.ts";
 import type { Quantities } from "../../offers/resources.ts";
 import { podRequests } from "../pod-requests.ts";
 import { constraintsOf } from "./constraints.ts";
+import { digestOfStatus, digestOfText } from "./digest.ts";
 import type { ObservedFramework } from "./framework.ts";
 import { clip, number, record, records, text } from "./json.ts";
 import { conditionsOf, type Meta, metaOf } from "./meta.ts";
@@ -57,7 +57,7 @@ export class TaskReader {
       template,
       invalid: invalid === undefined ? undefined : clip(invalid, 1024),
       recorded: recordedOf(status),
-      statusDigest: Object.keys(status).length === 0 ? undefined : digestOf(status),
+      statusDigest: digestOfStatus(status),
       conditions: conditionsOf(status),
     };
   }
@@ -133,27 +133,4 @@ function recordedOf(status: unknown): RecordedTask | undefined {
   }));
   if (!succeededIndexes && !failedIndexes && attempts.length === 0) return undefined;
   return { succeededIndexes: succeededIndexes ?? "", failedIndexes: failedIndexes ?? "", attempts };
-}
-
-/** Equal for equal JSON, whatever the order of its members. */
-export function digestOf(value: unknown): string {
-  return digestOfText(canonicalJson(value));
-}
-
-function digestOfText(source: string): string {
-  return createHash("sha256").update(source).digest("base64url").slice(0, 22);
-}
-
-function canonicalJson(value: unknown): string {
-  return (
-    JSON.stringify(value, (_key, member: unknown) => {
-      if (typeof member !== "object" || member === null || Array.isArray(member)) return member;
-      const source = member as Record<string, unknown>;
-      return Object.fromEntries(
-        Object.keys(source)
-          .sort()
-          .map((key) => [key, source[key]]),
-      );
-    }) ?? ""
-  );
 }

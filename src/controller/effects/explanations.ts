@@ -1,0 +1,99 @@
+import type { BrokerContract } from "../../offers/broker.ts";
+import type { Explanation } from "../../offers/views.ts";
+import type { Clock, TimerHandle } from "../kube/clock.ts";
+
+export interface ExplanationOptions {
+  readonly broker: Pick<BrokerContract, "taskView" | "explainTask">;
+  readonly clock: Clock;
+  /** The reason has changed: the Task's status is to be written. */
+  readonly changed: (uid: string) => void;
+  /** Before the first explanation of a Task. Default 5 s. */
+  readonly firstAfterMs?: number;
+  /** Between two explanations of one Task. Default 30 s. */
+  readonly againAfterMs?: number;
+  /** Of all Tasks. Default 20. */
+  readonly perSecond?: number;
+}
+
+/**
+ * Says in the status of a Task why it waits: not at once, not often, and only when the reason is another one. A burst of
+ * tasks that start within seconds costs nothing, and one that has to wait is explained little by little.
+ */
+export class Explanations {
+  readonly #options: ExplanationOptions;
+  readonly #said = new Map<string, Explanation>();
+  /** By UID, each in the order in which it is due. */
+  readonly #first = new Map<string, number>();
+  readonly #again = new Map<string, number>();
+  #timer: TimerHandle | undefined;
+
+  constructor(options: ExplanationOptions) {
+    this.#options = options;
+  }
+
+  /** To be told of each Task that has changed or come. */
+  look(uid: string): void {
+    if (this.#first.has(uid) || this.#again.has(uid)) return;
+    const view = this.#options.broker.taskView(uid);
+    if (view === undefined || view.counts.pending === 0) return;
+    const { clock, firstAfterMs = 5_000 } = this.#options;
+    this.#first.set(uid, clock.monotonicMs() + firstAfterMs);
+    this.#schedule();
+  }
+
+  of(uid: string): Explanation | undefined {
+    return this.#said.get(uid);
+  }
+
+  gone(uid: string): void {
+    this.#first.delete(uid);
+    this.#again.delete(uid);
+    this.#said.delete(uid);
+  }
+
+  stop(): void {
+    if (this.#timer !== undefined) this.#options.clock.clearTimeout(this.#timer);
+    this.#first.clear();
+    this.#again.clear();
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined) return;
+    const next = this.#next();
+    if (next === undefined) return;
+    const { clock, perSecond = 20 } = this.#options;
+    const delayMs = Math.max(next.dueMs - clock.monotonicMs(), 1_000 / perSecond);
+    this.#timer = clock.setTimeout(() => {
+      this.#timer = undefined;
+      this.#explainNext();
+      this.#schedule();
+    }, delayMs);
+  }
+
+  #next(): { uid: string; dueMs: number } | undefined {
+    const [first] = this.#first;
+    const [again] = this.#again;
+    const next = first === undefined || (again !== undefined && again[1] < first[1]) ? again : first;
+    return next && { uid: next[0], dueMs: next[1] };
+  }
+
+  #explainNext(): void {
+    const { broker, clock, changed, againAfterMs = 30_000 } = this.#options;
+    const next = this.#next();
+    const nowMs = clock.monotonicMs();
+    if (next === undefined || next.dueMs > nowMs) return;
+    const { uid } = next;
+    this.#first.delete(uid);
+    this.#again.delete(uid);
+    const view = broker.taskView(uid);
+    if (view === undefined || view.counts.pending === 0) {
+      this.#said.delete(uid);
+      return;
+    }
+    this.#again.set(uid, nowMs + againAfterMs);
+    const explanation = broker.explainTask(uid, clock.nowMs());
+    if (explanation === undefined || explanation.reason === this.#said.get(uid)?.reason) return;
+    this.#said.set(uid, explanation);
+    changed(uid);
+  }
+}

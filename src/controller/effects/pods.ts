@@ -1,0 +1,178 @@
+import type { AttemptRef, Effect, PodFacts } from "../../offers/messages.ts";
+import { type ApiError, isAlreadyExists, isConflict, isNotFound, isOutcomeUnknown } from "../kube/api-error.ts";
+import type { KubeObject } from "../kube/client.ts";
+import { type PodBlueprint, podBody } from "../manifests/pod.ts";
+import { record, text } from "../observe/json.ts";
+import { ownFacts } from "../observe/pod.ts";
+import { podRequests } from "../pod-requests.ts";
+import { type EffectContext, isRefusal, namespaced, POD } from "./context.ts";
+import type { Job, JobEnd } from "./job-queue.ts";
+
+export type CreatePod = Extract<Effect, { type: "create-pod" }>;
+export type DeletePod = Extract<Effect, { type: "delete-pod" }>;
+export type SizeTemplate = Extract<Effect, { type: "size-template" }>;
+
+export interface PodEffectOptions extends EffectContext {
+  /** Undefined when the Task is gone or its template is refused. */
+  readonly blueprintOf: (taskUid: string) => PodBlueprint | undefined;
+  /** A pod of ours exists; what comes of it is the reflector's to say. */
+  readonly expect: (pod: PodFacts, resourceVersion: string) => void;
+}
+
+/**
+ * A create that nobody answered may still be carried out as long as the API server works on it: 60 s by default, and some
+ * for proxies on the way.
+ */
+const settleMs = 75_000;
+const settlePollMs = 5_000;
+/** The name was taken, and when we looked it was not: begin again. */
+const lockGoneRetryMs = 100;
+
+/** Creates, deletes and sizes pods. */
+export class PodEffects {
+  readonly #options: PodEffectOptions;
+
+  constructor(options: PodEffectOptions) {
+    this.#options = options;
+  }
+
+  create(effect: CreatePod): Job {
+    const { taskUid, index, attempt } = effect.attempt;
+    const pending = new PendingCreate(this.#options, effect);
+    return { key: `pod/${taskUid}/${index}/${attempt}`, lane: 0, type: effect.type, run: () => pending.run() };
+  }
+
+  delete({ type, key, uid, gracePeriodSeconds }: DeletePod): Job {
+    const { client, fence } = this.#options;
+    const run = async (): Promise<JobEnd> => {
+      const grace = gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds };
+      try {
+        await client.delete(namespaced(POD, key), { uid, ...grace, priority: "high", fence });
+      } catch (error) {
+        // Gone, or another pod by now: either way that one is no more.
+        if (!isNotFound(error) && !isConflict(error)) throw error;
+      }
+      return "done";
+    };
+    return { key: `delete/${uid}`, lane: 0, type, run };
+  }
+
+  /** A dry run tells what LimitRanges, RuntimeClasses and webhooks make of a template. */
+  size({ type, templateKey, taskUid }: SizeTemplate): Job {
+    const { client, fence, feed, blueprintOf } = this.#options;
+    const run = async (): Promise<JobEnd> => {
+      const blueprint = blueprintOf(taskUid);
+      if (blueprint === undefined) {
+        feed({ type: "template-refused", templateKey, message: "the Task that carries the template is gone" });
+        return "refused";
+      }
+      const body = podBody(blueprint, { index: 0, attempt: 0, queue: "default" });
+      // A name of its own: the real one may exist by now.
+      const metadata = { ...(body.metadata as object), name: `${blueprint.namePrefix}-size` };
+      const ref = { ...POD, namespace: blueprint.namespace };
+      try {
+        const sized = await client.createDryRun(ref, { ...body, metadata }, { priority: "high", fence });
+        feed({ type: "template-sized", templateKey, requests: podRequests(sized) });
+        return "done";
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        feed({ type: "template-refused", templateKey, message: messageOf(error) });
+        return "refused";
+      }
+    };
+    return { key: `size/${templateKey}`, lane: 0, type, run };
+  }
+}
+
+/** One create from the first try until its outcome is known. */
+class PendingCreate {
+  readonly #options: PodEffectOptions;
+  readonly #effect: CreatePod;
+  #blueprint: PodBlueprint | undefined;
+  /** Made once: what is repeated is the identical body. */
+  #body: Record<string, unknown> | undefined;
+  /** When a try last ended in a way that leaves open whether the pod exists or will. */
+  #unknownSinceMs: number | undefined;
+
+  constructor(options: PodEffectOptions, effect: CreatePod) {
+    this.#options = options;
+    this.#effect = effect;
+  }
+
+  async run(): Promise<JobEnd> {
+    const { blueprintOf, client, fence } = this.#options;
+    const { attempt, node, queue, offer } = this.#effect;
+    this.#blueprint ??= blueprintOf(attempt.taskUid);
+    if (this.#blueprint === undefined) return this.#refuse("the Task is gone");
+    const { index, attempt: number } = attempt;
+    this.#body ??= podBody(this.#blueprint, { index, attempt: number, node, queue, ...(offer && { offer }) });
+    const ref = { ...POD, namespace: this.#blueprint.namespace };
+    try {
+      // The name is deterministic, so it may be sent twice.
+      const created = await client.create(ref, this.#body, { idempotent: true, priority: "high", fence });
+      return await this.#created(created);
+    } catch (error) {
+      return await this.#failed(error);
+    }
+  }
+
+  async #created(pod: KubeObject): Promise<JobEnd> {
+    const facts = ownFacts(pod);
+    if (facts === undefined) return this.#unmarked(pod);
+    this.#options.expect(facts, pod.metadata.resourceVersion ?? "");
+    this.#options.feed({ type: "pod-created", pod: facts });
+    return "done";
+  }
+
+  async #failed(error: unknown): Promise<JobEnd> {
+    if (isOutcomeUnknown(error)) this.#unknownSinceMs = this.#options.clock.monotonicMs();
+    if (isAlreadyExists(error)) return (await this.#adopt()) ?? { againAfterMs: lockGoneRetryMs };
+    if (!isRefusal(error)) throw error;
+    if (this.#unknownSinceMs === undefined) return this.#refuse(messageOf(error));
+    // An earlier try may have succeeded, or may yet: the name must be settled before anyone gives up on it.
+    const adopted = await this.#adopt();
+    if (adopted !== undefined) return adopted;
+    const waitedMs = this.#options.clock.monotonicMs() - this.#unknownSinceMs;
+    return waitedMs >= settleMs ? this.#refuse(messageOf(error)) : { againAfterMs: settlePollMs };
+  }
+
+  /** Looks who has the name; undefined: nobody (any more). */
+  async #adopt(): Promise<JobEnd | undefined> {
+    const name = text(record(this.#body, "metadata"), "name") ?? "";
+    const ref = { ...POD, namespace: this.#blueprint!.namespace, name };
+    const pod = await this.#options.client.find(ref, { priority: "high" });
+    if (pod === undefined) return undefined;
+    const facts = ownFacts(pod);
+    if (facts === undefined || !isSameAttempt(facts, this.#effect.attempt)) {
+      return this.#refuse(`a pod named ${name} exists that is not this task's`);
+    }
+    return this.#created(pod);
+  }
+
+  /** A webhook took our marks off: it must not run uncounted. */
+  async #unmarked(pod: KubeObject): Promise<JobEnd> {
+    const { client, fence, log } = this.#options;
+    const { name, uid } = pod.metadata;
+    log.error({ pod: name }, "the pod came back from the API server without Proffer's labels or owner; deleting it");
+    const ref = { ...POD, namespace: this.#blueprint!.namespace, name };
+    await client.delete(ref, { ...(uid && { uid }), fence }).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+    return this.#refuse("an admission webhook removes Proffer's labels or owner from pods");
+  }
+
+  #refuse(message: string): JobEnd {
+    this.#options.feed({ type: "pod-refused", attempt: this.#effect.attempt, message });
+    return "refused";
+  }
+}
+
+function isSameAttempt(facts: AttemptRef, attempt: AttemptRef): boolean {
+  return (
+    facts.taskUid === attempt.taskUid && facts.index === attempt.index && facts.attempt === attempt.attempt
+  );
+}
+
+function messageOf(error: ApiError): string {
+  return error.text || `${error.status} ${error.reason}`;
+}

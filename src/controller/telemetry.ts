@@ -1,0 +1,42 @@
+import type { EndedOffer } from "../offers/views.ts";
+import type { RequestRecord } from "./kube/transport.ts";
+
+/** What the shell tells those who measure. */
+export interface Telemetry {
+  /** How long the broker took for one tick. */
+  roundFinished(seconds: number): void;
+  /** An effect was carried out or given up. */
+  effect(type: string, outcome: EffectOutcome): void;
+  apiRequest(request: RequestRecord): void;
+  queueDepth(lane: string, depth: number): void;
+  leader(leading: boolean): void;
+  offerEnded(offer: EndedOffer): void;
+}
+
+/**
+ * - `done`: the world is as the effect wanted it;
+ * - `refused`: the API server refused it for good, and the broker was told;
+ * - `retried`: it failed and will be tried again;
+ * - `dropped`: the term ended first.
+ */
+export type EffectOutcome = "done" | "refused" | "retried" | "dropped";
+
+export const noTelemetry: Telemetry = {
+  roundFinished: () => {},
+  effect: () => {},
+  apiRequest: () => {},
+  queueDepth: () => {},
+  leader: () => {},
+  offerEnded: () => {},
+};
+
+/** The part of pino that is used; `fields` go first, as pino wants it. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  fatal(fields: object, message: string): void;
+}
+
+export const noLogger: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, fatal: () => {} };
