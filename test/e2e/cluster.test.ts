@@ -4,10 +4,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { ApiClient, type Json } from "../../tools/cluster/api-client.ts";
 import type { Cluster, ProcessName } from "../../tools/cluster/cluster.ts";
 import { parseShape, repeatShapes } from "../../tools/cluster/node-shapes.ts";
+import { openCluster } from "../../tools/cluster/open-cluster.ts";
 import { freePorts } from "../../tools/cluster/ports.ts";
 import { isAlive, isStopped, type ProcessIdentity } from "../../tools/cluster/process-info.ts";
 import { silent } from "../../tools/cluster/progress.ts";
@@ -173,6 +174,19 @@ describe("pods on fake nodes", () => {
     await first.api.patch(path, { metadata: { finalizers: null } });
   });
 
+  test("go on when kwok comes back", async () => {
+    const before = await createPod("before", { fake: { duration: "100ms" } });
+    const running = await createPod("outlives", { fake: {} });
+    await phase(running, "Running");
+    await phase(before, "Succeeded");
+    await first.processes.kill("kwok");
+    const meanwhile = await createPod("meanwhile", { fake: { duration: "100ms" } });
+    await first.api.delete(running);
+    await first.processes.restart("kwok");
+    await phase(meanwhile, "Succeeded");
+    await waitFor("the deleted pod to be gone", async () => (await first.api.find(running)) === undefined);
+  });
+
   test("a node may stop being Ready, and recover", async () => {
     const path = "/api/v1/nodes/node-0002";
     const become = async (annotation: string | null, status: string) => {
@@ -224,6 +238,29 @@ describe("an API server", () => {
     expect(starts).toBe(2);
     thief.close();
     await cluster.stop();
+  });
+});
+
+describe("the user's own cluster", () => {
+  test("is what the kubeconfig points to; what we made there goes, the cluster stays", async () => {
+    vi.stubEnv("CLUSTER", "kubeconfig");
+    vi.stubEnv("KUBECONFIG", second.kubeconfigPath);
+    const cluster = await openCluster();
+    expect(cluster.url).toBe(second.url);
+    expect(cluster.capabilities.processes).toBe(false);
+    await expect(cluster.processes.kill("kube-apiserver")).rejects.toThrow("not possible with CLUSTER=kubeconfig");
+    expect(await cluster.addNodes([parseShape("cpu=1,memory=1Gi")])).toEqual(["node-0000"]);
+    expect((await second.api.get("/api/v1/nodes")).items).toHaveLength(1);
+    await cluster.stop();
+    expect((await second.api.get("/api/v1/nodes")).items).toHaveLength(0);
+    expect(existsSync(cluster.dir)).toBe(false);
+    vi.unstubAllEnvs();
+  });
+
+  test("is asked for by a name that exists", async () => {
+    vi.stubEnv("CLUSTER", "kidn");
+    await expect(openCluster()).rejects.toThrow('CLUSTER is "kidn"');
+    vi.unstubAllEnvs();
   });
 });
 

@@ -1,5 +1,5 @@
 /** The programs a cluster is made of: taken from KUBEBUILDER_ASSETS or the cache, else built from pinned Go modules. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { withLock } from "./file-lock.ts";
@@ -61,6 +61,7 @@ async function ensureBinary(name: BinaryName, progress: Progress): Promise<strin
     join(CACHE, "build.lock"),
     async () => {
       if (existsSync(path)) return;
+      removePartials(folder);
       const partial = `${path}.${process.pid}.partial`;
       try {
         await goBuild({
@@ -79,6 +80,13 @@ async function ensureBinary(name: BinaryName, progress: Progress): Promise<strin
     { onWait },
   );
   return path;
+}
+
+/** What builders left that were killed; only the lock's owner may. */
+function removePartials(folder: string): void {
+  for (const file of readdirSync(folder)) {
+    if (file.endsWith(".partial")) rmSync(join(folder, file), { force: true });
+  }
 }
 
 /** The version that the nested module's go.mod requires; it stands nowhere else. */

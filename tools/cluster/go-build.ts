@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { duration, type Progress } from "./progress.ts";
+import { tieToLife } from "./tie-to-life.ts";
 import { tryVersion } from "./try-version.ts";
 
 export interface GoBuild {
@@ -29,8 +30,19 @@ export async function goBuild(build: GoBuild): Promise<void> {
     GOTOOLCHAIN: "local",
     GOFLAGS: "-mod=readonly -buildvcs=false -trimpath",
   };
-  const args = ["build", "-v", "-ldflags", build.ldflags, "-o", build.output, build.package];
-  const child = spawn(go, args, { cwd: build.module, env, stdio: ["ignore", "ignore", "pipe"] });
+  // A build that outlived us would compete with the one of whoever takes the lock over.
+  const [command = go, ...args] = [
+    ...tieToLife(),
+    go,
+    "build",
+    "-v",
+    "-ldflags",
+    build.ldflags,
+    "-o",
+    build.output,
+    build.package,
+  ];
+  const child = spawn(command, args, { cwd: build.module, env, stdio: ["ignore", "ignore", "pipe"] });
   const last: string[] = [];
   let packages = 0;
   let doing = "starting";

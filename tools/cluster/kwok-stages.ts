@@ -259,7 +259,13 @@ export function kwokConfig(): string {
   const configuration = {
     apiVersion: "config.kwok.x-k8s.io/v1alpha1",
     kind: "KwokConfiguration",
-    options: { podPlayStageParallelism: 16, nodePlayStageParallelism: 4 },
+    // All of them: beside a file kwok does not fill in its defaults, and with 0 workers it ends or does nothing.
+    options: {
+      podPlayStageParallelism: 16,
+      nodePlayStageParallelism: 4,
+      nodeLeaseParallelism: 4,
+      podsOnNodeSyncParallelism: 4,
+    },
   };
   return [configuration, ...startStages, ...endStages, ...deleteStages, ...nodeStages]
     .map((document) => JSON.stringify(document))

@@ -6,7 +6,7 @@
  * Should the supervisor be killed too, `setpriv --pdeathsig KILL` (Linux) has the kernel end the children, and the next
  * cluster started on this machine removes the folder (sweep.ts).
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,6 +20,7 @@ import {
   type SupervisorRecord,
   type SupervisorRequest,
 } from "./supervisor-protocol.ts";
+import { tieToLife } from "./tie-to-life.ts";
 
 interface Child {
   readonly process: ChildProcess;
@@ -29,13 +30,9 @@ interface Child {
 
 const children = new Map<string, Child>();
 const dir = mkdtempSync(join(tmpdir(), FOLDER_PREFIX));
-const tiesToLife = hasSetpriv() ? ["setpriv", "--pdeathsig", "KILL", "--"] : [];
+const tie = tieToLife();
 let detached = false;
 let stopping = false;
-
-function hasSetpriv(): boolean {
-  return process.platform === "linux" && spawnSync("setpriv", ["--pdeathsig", "KILL", "--", "true"]).status === 0;
-}
 
 function tell(message: SupervisorMessage): void {
   if (process.connected) process.send?.(message, () => {}); // The other side may be gone: "disconnect" deals with that.
@@ -55,7 +52,7 @@ function start(spec: ProcessSpec): Promise<number> {
   if (stopping) throw new Error("the cluster is stopping");
   if (children.has(spec.name)) throw new Error(`${spec.name} is running already`);
   const log = openSync(spec.logFile, "a");
-  const [command = "", ...args] = [...tiesToLife, spec.command, ...spec.args];
+  const [command = "", ...args] = [...tie, spec.command, ...spec.args];
   const child = spawn(command, args, { stdio: ["ignore", log, log], cwd: dir });
   closeSync(log);
   return new Promise((resolve, reject) => {
