@@ -1,30 +1,32 @@
-import type { Effect, Input } from "./messages.ts";
+import { unreachable } from "./assert.ts";
+import { Assignment } from "./assignment.ts";
+import { bidderOf, OffersBidder } from "./bidders.ts";
+import { Explain } from "./explain.ts";
+import { Frameworks } from "./frameworks.ts";
+import type { Line } from "./lines.ts";
+import type { Effect, ForeignPodFacts, Input, NodeFacts, PodFacts } from "./messages.ts";
+import { NodeWatch } from "./node-watch.ts";
+import type { NodeEntry } from "./nodes.ts";
+import { Offers } from "./offers.ts";
+import type { BrokerOptions } from "./options.ts";
+import { Round } from "./round.ts";
+import { State } from "./state.ts";
+import { Summary } from "./summary.ts";
+import { Tasks } from "./tasks.ts";
+import type { Alarm } from "./timers.ts";
 import type { ClusterView, EndedOffer, Explanation, FrameworkView, QueueView, TaskView } from "./views.ts";
 
-/** How a Builtin framework's instances find their node: the higher the score (0–1), the sooner a node is taken. */
-export interface Placement {
-  /** `free` and `total` are dense: `count` resources of the node from `offset` on; 0 is cpu, 1 is memory. */
-  readonly score: (free: Float64Array, total: Float64Array, offset: number, count: number) => number;
-  /** Equal nodes in turn, instead of the first again. */
-  readonly rotate: boolean;
-}
+/** Shapes without users that are kept for the next task like them. */
+const IDLE_SHAPES = 256;
 
-export interface BrokerOptions {
-  /** The leader's term: part of every offer's name. Only [a-z0-9]. */
-  readonly term: string;
-  readonly placements: Readonly<Record<string, Placement>>;
-  /** Least time between two rounds. Default 50. */
-  readonly roundMinIntervalMs?: number;
-  /** Kept free on every node. */
-  readonly headroom?: Readonly<Record<string, number>>;
-}
-
-/** The interface that the shell is written against; the implementation follows. */
+/** What the shell sees of the broker. */
 export interface BrokerContract {
   apply(input: Input, nowMs: number): Effect[];
   /** When the next `tick` is due, Infinity for never. */
   nextTickMs(nowMs: number): number;
   taskView(uid: string): TaskView | undefined;
+  /** UID of the Task "namespace/name". */
+  taskUid(key: string): string | undefined;
   explainTask(uid: string, nowMs: number): Explanation | undefined;
   frameworkView(key: string, nowMs: number): FrameworkView | undefined;
   queueView(name: string): QueueView | undefined;
@@ -33,4 +35,291 @@ export interface BrokerContract {
   queues(): string[];
   clusterView(): ClusterView;
   drainEndedOffers(): EndedOffer[];
+}
+
+/**
+ * The broker: takes an input and a time, updates one ledger, and returns effects. No clock, no chance, no I/O: the same
+ * inputs give the same effects.
+ */
+export class Broker implements BrokerContract {
+  readonly #state: State;
+  readonly #assignment: Assignment;
+  readonly #tasks: Tasks;
+  readonly #offers: Offers;
+  readonly #frameworks: Frameworks;
+  readonly #explain: Explain;
+  readonly #summary: Summary;
+  readonly #round: Round;
+  readonly #nodeWatch: NodeWatch;
+  #lastRoundMs = Number.NEGATIVE_INFINITY;
+  readonly #foreign = new Map<string, string>();
+
+  constructor(options: BrokerOptions) {
+    this.#state = new State(options);
+    this.#assignment = new Assignment(this.#state);
+    this.#tasks = new Tasks(this.#state, this.#assignment);
+    this.#nodeWatch = new NodeWatch(this.#state, this.#tasks);
+    this.#offers = new Offers(this.#state, this.#tasks, this.#assignment);
+    this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers);
+    this.#explain = new Explain(this.#state, this.#assignment);
+    this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
+    this.#round = new Round(this.#state.nodes, this.#state.lines, this.#state.room, this.#state.policy);
+  }
+
+  /** What to do now that `input` has happened at `nowMs`. Time never goes back: an earlier `nowMs` counts as the last. */
+  apply(input: Input, nowMs: number): Effect[] {
+    this.#state.nowMs = Math.max(this.#state.nowMs, nowMs);
+    (this.#handlers[input.type] as (input: Input) => void)(input);
+    this.#state.nodes.prune();
+    return this.#state.drainEffects();
+  }
+
+  /** When the next `tick` is due; Infinity for never. */
+  nextTickMs(nowMs: number): number {
+    const round =
+      this.#state.dirty && this.#state.opened ? Math.max(nowMs, this.#lastRoundMs + this.#minIntervalMs) : Infinity;
+    return Math.min(round, this.#state.timers.nextMs);
+  }
+
+  taskView(uid: string): TaskView | undefined {
+    return this.#state.tasks.get(uid)?.view();
+  }
+
+  explainTask(uid: string): Explanation | undefined {
+    const task = this.#state.tasks.get(uid);
+    return task === undefined ? undefined : this.#explain.task(task);
+  }
+
+  frameworkView(key: string): FrameworkView | undefined {
+    const framework = this.#state.frameworks.get(key);
+    return framework === undefined ? undefined : this.#summary.framework(framework);
+  }
+
+  queueView(name: string): QueueView | undefined {
+    const queue = this.#state.tree.queues.get(name);
+    return queue === undefined ? undefined : this.#summary.queue(queue);
+  }
+
+  /** UID of the Task "namespace/name". */
+  taskUid(key: string): string | undefined {
+    return this.#state.tasksByKey.get(key)?.uid;
+  }
+
+  frameworks(): string[] {
+    return [...this.#state.frameworks.values()].filter(({ facts }) => facts !== undefined).map(({ key }) => key);
+  }
+
+  queues(): string[] {
+    return [...this.#state.tree.queues.keys()];
+  }
+
+  clusterView(): ClusterView {
+    return this.#summary.cluster();
+  }
+
+  drainEndedOffers(): EndedOffer[] {
+    return this.#state.endedOffers.splice(0);
+  }
+
+  get #minIntervalMs(): number {
+    return this.#state.options.roundMinIntervalMs ?? 50;
+  }
+
+  /** One handler for each kind of input; the compiler sees that none is missing. */
+  readonly #handlers: { readonly [T in Input["type"]]: (input: Extract<Input, { type: T }>) => void } = {
+    "node-observed": ({ node }) => this.#nodeObserved(node),
+    "node-gone": ({ name }) => this.#nodeGone(name),
+    "foreign-pod-observed": ({ pod }) => this.#foreignObserved(pod),
+    "foreign-pod-gone": ({ uid }) => this.#foreignGone(uid),
+    "queue-observed": ({ queue }) => this.#frameworks.observeQueue(queue),
+    "queue-gone": ({ name }) => this.#frameworks.queueGone(name),
+    "framework-observed": ({ framework }) => this.#frameworks.observe(framework),
+    "framework-gone": ({ key }) => this.#frameworks.gone(key),
+    "task-observed": ({ task }) => this.#tasks.observe(task),
+    "task-gone": ({ uid }) => this.#tasks.gone(uid),
+    "pod-observed": ({ pod }) => this.#podObserved(pod),
+    "pod-created": ({ pod }) => this.#podObserved(pod),
+    "pod-gone": ({ pod }) => this.#tasks.podGone(pod),
+    "pod-refused": ({ attempt, message }) => this.#tasks.podRefused(attempt, message),
+    "template-sized": ({ templateKey, requests }) => this.#assignment.sized(templateKey, requests),
+    "template-refused": ({ templateKey, message }) => this.#assignment.refused(templateKey, message),
+    "offer-observed": ({ offer }) => this.#offers.observed(offer),
+    "offer-gone": ({ key }) => this.#offers.gone(key),
+    "offer-published": ({ key, uid }) => this.#offers.published(key, uid),
+    "offer-unpublished": ({ key }) => this.#offers.unpublished(key),
+    "offer-closed": ({ key }) => this.#offers.closed(key),
+    "task-recorded": ({ uid, version }) => this.#tasks.recorded(uid, version),
+    opened: () => this.#open(),
+    tick: () => this.#tick(),
+  };
+
+  #open(): void {
+    this.#tasks.opened();
+    this.#state.opened = true;
+    this.#offers.opened();
+    this.#state.dirty = true;
+  }
+
+  #tick(): void {
+    for (let alarm = this.#state.timers.due(this.#state.nowMs); alarm !== undefined; ) {
+      this.#ring(alarm);
+      alarm = this.#state.timers.due(this.#state.nowMs);
+    }
+    if (!this.#state.opened || !this.#state.dirty) return;
+    if (this.#state.nowMs < this.#lastRoundMs + this.#minIntervalMs) return;
+    this.#lastRoundMs = this.#state.nowMs;
+    this.#runRound();
+  }
+
+  #runRound(): void {
+    const { nodes, shapes, refusals, lines, counters } = this.#state;
+    this.#state.dirty = false;
+    for (const node of nodes.drainGained()) {
+      shapes.gained(node);
+      refusals.gained(node, (framework) => this.#demandedBy(framework));
+    }
+    const bidders = [...lines.claimants()].flatMap((claimant) => {
+      const bidder = bidderOf(this.#state, this.#tasks, this.#offers, claimant);
+      return bidder === undefined ? [] : [bidder];
+    });
+    const { grants, unmet } = this.#round.run(bidders);
+    for (const bidder of bidders) if (bidder instanceof OffersBidder) bidder.finish();
+    this.#offers.publishDrafts();
+    this.#rescindSlack(unmet);
+    counters.rounds++;
+    counters.grants += grants;
+    shapes.prune(IDLE_SHAPES);
+  }
+
+  /** Offers made past a framework's demand go first when another has real demand that they would serve. */
+  #rescindSlack(unmet: readonly Line[]): void {
+    const short = new Map(unmet.map((line) => [line, Math.max(0, line.pending - line.outstanding)]));
+    if (short.size === 0) return;
+    for (const offer of [...this.#state.offers.values()].reverse()) {
+      if (!offer.slack || offer.concurrency !== "Exclusive" || offer.state.name !== "open") continue;
+      const line = [...short.keys()].find((l) =>
+        [...offer.slices.values()].some(({ node }) => l.shape.where.admits.has(node)),
+      );
+      if (line === undefined) continue;
+      this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" });
+      const left = short.get(line)! - 1;
+      if (left > 0) short.set(line, left);
+      else short.delete(line);
+      if (short.size === 0) return;
+    }
+  }
+
+  *#demandedBy(framework: string): Generator<Float64Array> {
+    for (const { name } of this.#state.frameworks.get(framework)?.facts?.queues ?? []) {
+      const claimant = this.#state.tree.claimants.get(`${framework} ${name}`);
+      for (const line of claimant === undefined ? [] : this.#state.lines.of(claimant)) yield line.request;
+    }
+  }
+
+  #ring(alarm: Alarm): void {
+    switch (alarm.type) {
+      case "offer-expires":
+        this.#offers.expired(alarm.key);
+        break;
+      case "filters-end":
+        this.#state.refusals.expire(alarm.framework, this.#state.nowMs);
+        this.#state.dirty = true;
+        break;
+      case "penalty-ends":
+        this.#state.dirty = true;
+        break;
+      case "back-off-ends":
+        this.#tasks.backOffEnded(alarm.taskUid, alarm.index);
+        break;
+      case "template-retried":
+        this.#assignment.retryTemplate(alarm.templateKey);
+        break;
+      case "node-settles":
+        this.#nodeSettled(alarm.name);
+        break;
+      case "unreachable":
+        this.#nodeWatch.check(alarm.node);
+        break;
+      case "task-expires":
+        this.#tasks.expired(alarm.taskUid);
+        break;
+      default:
+        unreachable(alarm);
+    }
+  }
+
+  #nodeObserved(facts: NodeFacts): void {
+    const before = this.#state.nodes.get(facts.name)?.facts;
+    const node = this.#state.nodes.observe(facts, this.#state.nowMs);
+    if (before !== undefined && (before.uid !== facts.uid || !sameLabels(before.labels, facts.labels))) {
+      this.#state.refusals.clearNode(node.index);
+    }
+    if (facts.closed === "settling" && facts.settledAtMs !== undefined) {
+      this.#state.timers.set(facts.settledAtMs, { type: "node-settles", name: facts.name });
+    }
+    if (facts.ready) this.#nodeWatch.ready(node);
+    else this.#nodeWatch.unready(node);
+    this.#state.dirty = true;
+    this.#roomFell(node);
+  }
+
+  #nodeGone(name: string): void {
+    const node = this.#state.nodes.get(name);
+    if (node?.facts === undefined) return;
+    this.#state.refusals.clearNode(node.index);
+    this.#offers.rescindOn(node.index, { reason: "rescinded", message: `node ${name} is gone` });
+    this.#state.nodes.gone(node);
+    this.#nodeWatch.gone(node);
+    this.#state.dirty = true;
+  }
+
+  #nodeSettled(name: string): void {
+    const node = this.#state.nodes.get(name);
+    if (node !== undefined) this.#state.nodes.reconsider(node, this.#state.nowMs);
+    this.#state.dirty = true;
+  }
+
+  #podObserved(pod: PodFacts): void {
+    this.#tasks.podObserved(pod);
+    this.#roomFell(this.#state.nodes.get(pod.node));
+  }
+
+  #foreignObserved(pod: ForeignPodFacts): void {
+    const node = this.#state.nodes.ensure(pod.node);
+    const vector = this.#state.resources.vector(pod.requests);
+    this.#state.ledger.observe({
+      id: `pod/${pod.uid}`,
+      kind: "foreign",
+      node: node.index,
+      vector,
+      instances: 0,
+      holder: undefined,
+    });
+    this.#foreign.set(pod.uid, pod.node);
+    this.#state.nodes.trust(node, this.#state.nowMs);
+    this.#roomFell(node);
+  }
+
+  #foreignGone(uid: string): void {
+    if (!this.#foreign.delete(uid)) return;
+    this.#state.ledger.forget(`pod/${uid}`);
+    this.#state.dirty = true;
+  }
+
+  /** A fact may have taken room that was offered, or closed the node. */
+  #roomFell(node: NodeEntry | undefined): void {
+    if (node === undefined) return;
+    if (node.closed !== undefined) {
+      this.#offers.rescindOn(node.index, {
+        reason: "rescinded",
+        message: `node ${node.name} is closed: ${node.closed}`,
+      });
+    }
+    this.#offers.relieve(node.index);
+  }
+}
+
+function sameLabels(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
 }

@@ -1,6 +1,7 @@
 import type { Constraints, Taint } from "./constraints.ts";
 import type { Reason } from "./reasons.ts";
 import type { Limits, Quantities } from "./resources.ts";
+import type { FailureView } from "./views.ts";
 
 /**
  * The whole vocabulary between the broker and the world: an Input says what happened, an Effect says what to do.
@@ -79,6 +80,11 @@ export interface RecordedTask {
   readonly succeededIndexes: string;
   readonly failedIndexes: string;
   readonly attempts: readonly { readonly indexes: string; readonly ended: number; readonly failed: number }[];
+  /** How the failed indexes ended. */
+  readonly counts?: { readonly failed: number; readonly killed: number; readonly lost: number };
+  readonly lastFailures?: readonly FailureView[];
+  readonly startedAtMs?: number;
+  readonly finishedAtMs?: number;
 }
 
 export interface TaskFacts {

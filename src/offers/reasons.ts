@@ -90,6 +90,10 @@ export const REASONS = {
     "The node is gone or was not ready for too long.",
     "Look at the node; `retry.onNodeLost` says whether the instance runs again.",
   ],
+  evicted: [
+    "The node ended the pod: eviction, preemption or shutdown.",
+    "Look at the node; `retry.onNodeLost` says whether the instance runs again.",
+  ],
   "pod-deleted": ["Somebody else deleted the pod.", "`retry.onNodeLost` says whether the instance runs again."],
   "kubelet-refused": [
     "The kubelet refused the pod before it ran.",

@@ -1,4 +1,3 @@
-import type { OfferPhase } from "./messages.ts";
 import type { Reason } from "./reasons.ts";
 import type { Limits, Quantities } from "./resources.ts";
 
@@ -125,7 +124,7 @@ export interface ClusterView {
 /** An offer that ended, for histograms; drained by `Broker.drainEndedOffers`. Times in milliseconds. */
 export interface EndedOffer {
   readonly framework: string;
-  readonly phase: Exclude<OfferPhase, "Open">;
+  readonly phase: "Accepted" | "Refused" | "Declined" | "Rescinded" | "Expired";
   readonly openMs: number;
   readonly launched: number;
 }

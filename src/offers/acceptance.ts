@@ -1,0 +1,125 @@
+import { type Refusal, refuse, type Wish } from "./answer.ts";
+import type { Assignment } from "./assignment.ts";
+import { formatIndexes } from "./indexes.ts";
+import type { Claim } from "./ledger.ts";
+import type { Answer, LaunchOutcome } from "./messages.ts";
+import type { Reason } from "./reasons.ts";
+import type { Vector } from "./resources.ts";
+import type { State } from "./state.ts";
+import type { Tasks } from "./tasks.ts";
+
+/** Why a wish did not get all it asked for. */
+interface Loss {
+  readonly reason: Reason;
+  readonly message: string;
+}
+
+/** What came of wishes: the claims that stand for each, and who lost. */
+export interface Raced {
+  readonly claims: readonly (readonly Claim[])[];
+  readonly lost: ReadonlyMap<Wish, Loss>;
+}
+
+/** From checked wishes to claims and launches. */
+export class Acceptance {
+  readonly #state: State;
+  readonly #tasks: Tasks;
+  readonly #assignment: Assignment;
+
+  constructor(state: State, tasks: Tasks, assignment: Assignment) {
+    this.#state = state;
+    this.#tasks = tasks;
+    this.#assignment = assignment;
+  }
+
+  /** Claims for the next ready indexes of each wish, no index twice. */
+  claims(wishes: readonly Wish[]): Claim[][] {
+    const taken = new Map<Wish["task"], Iterator<number>>();
+    return wishes.map(({ task, slice, launch }) => {
+      const indexes = taken.get(task) ?? task.readyIndexes();
+      taken.set(task, indexes);
+      return Array.from({ length: launch.count }, () =>
+        this.#tasks.claim(task, indexes.next().value as number, slice.node),
+      );
+    });
+  }
+
+  /** Each instance for itself: what fits and passes the tree's room gets its claim, the rest has lost the race. */
+  race(wishes: readonly Wish[]): Raced {
+    const lost = new Map<Wish, Loss>();
+    const claims = this.claims(wishes).map((wanted, i) => {
+      const wish = wishes[i]!;
+      const got: Claim[] = [];
+      for (const claim of wanted) {
+        const loss = this.#try(wish, claim);
+        if (loss !== undefined) {
+          lost.set(wish, loss);
+          break;
+        }
+        got.push(claim);
+      }
+      return got;
+    });
+    return { claims, lost };
+  }
+
+  #try(wish: Wish, claim: Claim): Loss | undefined {
+    this.#state.room.refresh();
+    const claimant = this.#assignment.claimant(wish.task);
+    const reason = this.#state.room.refuses(claimant, claim.vector);
+    if (reason !== undefined) return { reason, message: `queue ${claimant.queueName} may not take more now` };
+    if (this.#state.ledger.commit({ add: [claim], atomic: true }).length === 0) return undefined;
+    const free = this.#state.resources.quantities(this.#state.nodes.freeVector(wish.slice.node));
+    const parts = Object.entries(free).map(([name, amount]) => `${name} ${amount}`);
+    return {
+      reason: "lost-race",
+      message: `node ${wish.slice.nodeName} has free now: ${parts.join(", ") || "nothing"}`,
+    };
+  }
+
+  /** The claims stand: starts the instances, labelled with the offer's UID and their launch's place in the answer. */
+  launch(wishes: readonly Wish[], { claims, lost }: Raced, label: (wish: Wish) => string): LaunchOutcome[] {
+    return wishes.map((wish, i) => {
+      const indexes = claims[i]!.map(indexOf);
+      for (const index of indexes) this.#tasks.start(wish.task, index, wish.slice.node, label(wish));
+      const refused = lost.get(wish);
+      return {
+        task: wish.launch.task,
+        slice: wish.launch.slice,
+        indexes: formatIndexes(indexes),
+        ...(refused === undefined ? {} : { refused }),
+      };
+    });
+  }
+
+  /** One instance more in a domain may shut it for the next: they are tried one after the other, and taken back. */
+  spreadRefusal(wishes: readonly Wish[], answer: Answer): Refusal | undefined {
+    const trials: [Wish, string][] = [];
+    let refusal: Refusal | undefined;
+    for (const wish of wishes) {
+      const groups = wish.task.shape?.spread ?? [];
+      for (let n = 0; n < wish.launch.count && groups.length > 0 && refusal === undefined; n++) {
+        if (groups.some((group) => !group.allowed.has(wish.slice.node))) {
+          refusal = refuse("constraint", `spread: ${groups.map((g) => g.describe()).join("; ")}`, answer, wish.launch);
+          break;
+        }
+        const id = `trial/${trials.length}`;
+        trials.push([wish, id]);
+        for (const group of groups) group.join(id, wish.slice.node);
+      }
+    }
+    for (const [wish, id] of trials) for (const group of wish.task.shape!.spread) group.leave(id);
+    return refusal;
+  }
+}
+
+function indexOf({ id }: Claim): number {
+  return Number(id.slice(id.lastIndexOf("/") + 1));
+}
+
+/** The sum of vectors, `width` wide. */
+export function sumOf(parts: Iterable<{ readonly vector: Vector }>, width: number): Vector {
+  const sum = new Float64Array(width);
+  for (const { vector } of parts) for (let r = 0; r < vector.length; r++) sum[r]! += vector[r]!;
+  return sum;
+}

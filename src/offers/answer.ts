@@ -1,0 +1,103 @@
+import type { Answer, Launch, LaunchOutcome } from "./messages.ts";
+import type { Offer, OfferSlice } from "./offer.ts";
+import { add } from "./queues.ts";
+import type { Reason } from "./reasons.ts";
+import type { Vector } from "./resources.ts";
+import type { State } from "./state.ts";
+import type { Task } from "./task.ts";
+
+/** One launch of an answer that may be tried: the task, the slice, and how many. */
+export interface Wish {
+  readonly launch: Launch;
+  readonly task: Task;
+  readonly slice: OfferSlice;
+}
+
+export interface Refusal {
+  readonly reason: Reason;
+  readonly message: string;
+  readonly launches: readonly LaunchOutcome[];
+}
+
+export type Checked = { readonly wishes: readonly Wish[] } | { readonly refusal: Refusal };
+
+/**
+ * Everything about an accept that does not depend on who else was faster: who gives it, what it names, how much it
+ * asks for. One launch that is wrong refuses the whole answer: half of it would be a different answer.
+ */
+export function check(state: State, offer: Offer, answer: Answer, queueOf: (task: Task) => string): Checked {
+  const answerers = state.frameworks.get(offer.framework)?.facts?.answerers ?? [];
+  if (!answerers.includes(answer.by)) {
+    return { refusal: refuse("not-yours", `${answer.by} is not an answerer of ${offer.framework}`, answer) };
+  }
+  const wishes: Wish[] = [];
+  const counts = new Map<Task, number>();
+  const asked = new Map<OfferSlice, Vector>();
+  for (const launch of answer.launches) {
+    const wish = identify(state, offer, launch, queueOf);
+    if ("reason" in wish) return { refusal: refuse(wish.reason, wish.message, answer, launch) };
+    const { task, slice } = wish;
+    const count = (counts.get(task) ?? 0) + launch.count;
+    counts.set(task, count);
+    if (count > task.ready) {
+      const message = `task ${launch.task} has ${task.ready} instances that may start, the answer starts ${count}`;
+      return { refusal: refuse("not-pending", message, answer, launch) };
+    }
+    const sum = asked.get(slice) ?? new Float64Array(state.resources.width);
+    asked.set(slice, sum);
+    add(sum, task.shape!.request, launch.count);
+    const short = shortage(state, slice.vector, sum);
+    if (short !== undefined) {
+      return { refusal: refuse("too-large", `slice ${slice.name}: ${short}`, answer, launch) };
+    }
+    wishes.push(wish);
+  }
+  return { wishes };
+}
+
+function identify(
+  state: State,
+  offer: Offer,
+  launch: Launch,
+  queueOf: (task: Task) => string,
+): Wish | { reason: Reason; message: string } {
+  const slice = [...offer.slices.values()].find(({ name }) => name === launch.slice);
+  if (slice === undefined) return { reason: "unknown-slice", message: `the offer has no slice ${launch.slice}` };
+  const namespace = offer.framework.slice(0, offer.framework.indexOf("/"));
+  const task = state.tasksByKey.get(`${namespace}/${launch.task}`);
+  if (task === undefined || task.gone || task.facts.framework !== offer.framework) {
+    return { reason: "unknown-task", message: `${offer.framework} has no task ${launch.task}` };
+  }
+  if (task.rejected !== undefined) return { reason: task.rejected.reason, message: task.rejected.message };
+  if (queueOf(task) !== offer.claimant.queueName) {
+    const message = `task ${launch.task} is of queue ${queueOf(task)}, the offer of ${offer.claimant.queueName}`;
+    return { reason: "unknown-task", message };
+  }
+  if (task.shape === undefined || !task.shape.where.admits.has(slice.node)) {
+    return { reason: "constraint", message: `task ${launch.task} may not run on ${slice.nodeName}` };
+  }
+  return { launch, task, slice };
+}
+
+/** "cpu: 5000 asked, 4000 in the slice", or undefined when it fits. */
+function shortage(state: State, have: Vector, asked: Vector): string | undefined {
+  for (let r = 0; r < asked.length; r++) {
+    if (asked[r]! > (have[r] ?? 0))
+      return `${state.resources.names[r]}: ${asked[r]} asked, ${have[r] ?? 0} in the slice`;
+  }
+  return undefined;
+}
+
+/** The whole answer is refused; `culprit` (or all of it) for this reason, the others because of it. */
+export function refuse(reason: Reason, message: string, answer: Answer, culprit?: Launch): Refusal {
+  const launches = answer.launches.map((launch) => ({
+    task: launch.task,
+    slice: launch.slice,
+    indexes: "",
+    refused: {
+      reason,
+      message: culprit === undefined || culprit === launch ? message : `with ${culprit.task}: ${message}`,
+    },
+  }));
+  return { reason, message, launches };
+}

@@ -1,0 +1,61 @@
+import type { Line } from "./lines.ts";
+import type { FrameworkFacts } from "./messages.ts";
+import type { Offer } from "./offer.ts";
+import type { Task } from "./task.ts";
+
+const PENALTY_AFTER = 3;
+const LONGEST_PENALTY_MS = 60_000;
+/** After so many lost races in a row the next offer is exclusive. */
+const RACES_BORNE = 3;
+
+/** A framework as the broker knows it: its object (if there), its tasks, its offers, and how it behaves. */
+export class Framework {
+  readonly key: string;
+  facts: FrameworkFacts | undefined;
+  readonly tasks = new Set<Task>();
+  readonly offers = new Set<Offer>();
+  /** Lines that `spec.demand` states. */
+  stated: Line[] = [];
+  /** May hold so many open offers: halved by silence, restored by an accept. */
+  outstandingLimit = 1;
+  /** Expiries in a row. */
+  silent = 0;
+  /** Declines and expiries in a row. */
+  turnedDown = 0;
+  penaltyUntilMs = 0;
+  lostRaces = 0;
+  readonly ended = { accepted: 0, declined: 0, expired: 0, rescinded: 0, refused: 0 };
+
+  constructor(key: string) {
+    this.key = key;
+  }
+
+  get namespace(): string {
+    return this.key.slice(0, this.key.indexOf("/"));
+  }
+
+  /** Optimistic, and not so unlucky that its next offer is to be its own. */
+  get optimistic(): boolean {
+    return this.facts?.concurrency === "Optimistic" && this.lostRaces < RACES_BORNE;
+  }
+
+  accepted(): void {
+    this.silent = 0;
+    this.turnedDown = 0;
+    this.penaltyUntilMs = 0;
+    this.outstandingLimit = this.facts?.maxOutstanding ?? 1;
+  }
+
+  /** Declined, or let expire. Returns until when it stands behind all others, if it does from now on. */
+  turnedDownOffer(expired: boolean, nowMs: number): number | undefined {
+    this.turnedDown++;
+    this.silent = expired ? this.silent + 1 : 0;
+    if (this.silent >= 2) {
+      this.outstandingLimit = Math.max(1, this.outstandingLimit >> 1);
+      this.silent = 0;
+    }
+    if (this.turnedDown < PENALTY_AFTER) return undefined;
+    this.penaltyUntilMs = nowMs + Math.min(1000 * 2 ** (this.turnedDown - PENALTY_AFTER + 1), LONGEST_PENALTY_MS);
+    return this.penaltyUntilMs;
+  }
+}

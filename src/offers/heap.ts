@@ -1,0 +1,81 @@
+/** What sits in an `IndexedHeap` carries its own place, so that a changed key is moved in O(log n). −1: not in it. */
+export interface Heaped {
+  place: number;
+}
+
+/** A binary min-heap whose members may change their keys. One member is in at most one heap at a time. */
+export class IndexedHeap<T extends Heaped> {
+  readonly items: T[] = [];
+  readonly #less: (a: T, b: T) => boolean;
+
+  constructor(less: (a: T, b: T) => boolean) {
+    this.#less = less;
+  }
+
+  get top(): T | undefined {
+    return this.items[0];
+  }
+
+  push(item: T): void {
+    item.place = this.items.length;
+    this.items.push(item);
+    this.#up(item);
+  }
+
+  remove(item: T): void {
+    const place = item.place;
+    const last = this.items.pop()!;
+    item.place = -1;
+    if (last === item) return;
+    this.items[place] = last;
+    last.place = place;
+    this.update(last);
+  }
+
+  /** The key of `item` has changed. */
+  update(item: T): void {
+    this.#up(item);
+    this.#down(item);
+  }
+
+  clear(): void {
+    for (const item of this.items) item.place = -1;
+    this.items.length = 0;
+  }
+
+  /** All keys may have changed. */
+  rebuild(): void {
+    for (let i = (this.items.length >> 1) - 1; i >= 0; i--) this.#down(this.items[i]!);
+  }
+
+  #up(item: T): void {
+    let place = item.place;
+    while (place > 0) {
+      const above = (place - 1) >> 1;
+      const other = this.items[above]!;
+      if (!this.#less(item, other)) break;
+      this.#put(other, place);
+      place = above;
+    }
+    this.#put(item, place);
+  }
+
+  #down(item: T): void {
+    let place = item.place;
+    for (;;) {
+      let below = 2 * place + 1;
+      if (below >= this.items.length) break;
+      if (below + 1 < this.items.length && this.#less(this.items[below + 1]!, this.items[below]!)) below++;
+      const other = this.items[below]!;
+      if (!this.#less(other, item)) break;
+      this.#put(other, place);
+      place = below;
+    }
+    this.#put(item, place);
+  }
+
+  #put(item: T, place: number): void {
+    this.items[place] = item;
+    item.place = place;
+  }
+}

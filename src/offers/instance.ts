@@ -1,0 +1,73 @@
+import type { PodFacts } from "./messages.ts";
+import type { Reason } from "./reasons.ts";
+import type { Vector } from "./resources.ts";
+
+/** One attempt of one instance, from its claim to the end of its pod. */
+export interface Instance {
+  readonly index: number;
+  readonly attempt: number;
+  /** Dense index of its node. */
+  node: number;
+  nodeName: string;
+  /** What it claims: the request of its shape, later of its pod as the API server made it. */
+  vector: Vector;
+  state: "staging" | "starting" | "running";
+  /** Its node is not ready for longer than the framework bears. */
+  unreachable: boolean;
+  /** We asked for its end. */
+  killing: boolean;
+  pod: { readonly key: string; readonly uid: string } | undefined;
+  /** A container of it has run: what comes after may have had effects. */
+  started: boolean;
+}
+
+/** How an attempt ended. */
+export interface Ending {
+  readonly outcome: "finished" | "failed" | "killed" | "lost";
+  readonly reason: Reason;
+  readonly message: string;
+  readonly exitCode?: number;
+  /** Only what ran and failed by its own doing counts against the limit of retries. */
+  readonly counts: boolean;
+}
+
+/** Reasons with which a kubelet refuses a pod at its door. */
+const REFUSALS =
+  /^(OutOf.+|NodeAffinity|NodeName|NodePorts|TaintToleration|UnexpectedAdmissionError|TopologyAffinityError|PodOSNotSupported|PodFeatureUnsupported|InvalidNodeInfo|AdmissionFailed)$/;
+/** Reasons with which a node ends a pod that it ran. */
+const EVICTIONS =
+  /^(Evicted|Preempting|Shutdown|NodeShutdown|Terminated|NodeLost|TerminationByKubelet|DeletionByPodGC)$/;
+
+/** What a pod's phase says of its end; undefined while it lives. */
+export function endingOf(pod: PodFacts, killing: boolean): Ending | undefined {
+  const message = pod.message ?? "";
+  if (pod.phase === "Succeeded") return { outcome: "finished", reason: "placed", message: "", counts: false };
+  if (pod.phase !== "Failed") return undefined;
+  const code = pod.exitCode === undefined ? {} : { exitCode: pod.exitCode };
+  if (killing) return { outcome: "killed", reason: "killed", message, counts: false, ...code };
+  if (!pod.started && REFUSALS.test(pod.reason ?? "")) {
+    return { outcome: "lost", reason: "kubelet-refused", message: withReason(pod), counts: false };
+  }
+  if (EVICTIONS.test(pod.reason ?? "")) {
+    return { outcome: "lost", reason: "evicted", message: withReason(pod), counts: false, ...code };
+  }
+  if (pod.deleting) {
+    return { outcome: "lost", reason: "pod-deleted", message: withReason(pod), counts: false, ...code };
+  }
+  if (pod.exitCode !== undefined && pod.exitCode !== 0) {
+    return { outcome: "failed", reason: "exit-code", message: withReason(pod), counts: true, ...code };
+  }
+  return { outcome: "failed", reason: "pod-failed", message: withReason(pod), counts: true, ...code };
+}
+
+/** The pod object is gone (or its node is, and it is being deleted) before a phase told its end. */
+export function endingOfVanished(killing: boolean, nodeGone: boolean): Ending {
+  if (killing) return { outcome: "killed", reason: "killed", message: "", counts: false };
+  return nodeGone
+    ? { outcome: "lost", reason: "node-lost", message: "the node is gone", counts: false }
+    : { outcome: "lost", reason: "pod-deleted", message: "the pod was deleted", counts: false };
+}
+
+function withReason(pod: PodFacts): string {
+  return [pod.reason, pod.message].filter((part) => part !== undefined && part !== "").join(": ");
+}

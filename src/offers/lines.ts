@@ -1,0 +1,160 @@
+import type { Claimant } from "./queues.ts";
+import type { Vector } from "./resources.ts";
+import type { Shape, ShapeTable } from "./shapes.ts";
+import type { Task } from "./task.ts";
+
+/** Who is served first within a claimant: priority, age, name. Total. */
+export function before(a: Task, b: Task): boolean {
+  if (a.facts.priority !== b.facts.priority) return a.facts.priority > b.facts.priority;
+  if (a.facts.createdAtMs !== b.facts.createdAtMs) return a.facts.createdAtMs < b.facts.createdAtMs;
+  if (a.facts.key !== b.facts.key) return a.facts.key < b.facts.key;
+  return a.facts.uid < b.facts.uid;
+}
+
+/** The demand of one claimant for one shape: tasks with ready instances, in order, and wishes stated without tasks. */
+export class Line {
+  readonly claimant: Claimant;
+  readonly shape: Shape;
+  /** Ready instances of its tasks. */
+  ready = 0;
+  /** Instances stated by `Framework.spec.demand`. */
+  stated = 0;
+  /** Instances in open offers that were drafted for this line. */
+  outstanding = 0;
+  /** Nothing more for it in this round: why. */
+  blocked: "no-node" | "over-limit" | "kept-back" | undefined;
+  /** Where the search of this round goes on: nodes before it do not fit or are refused. */
+  cursor = 0;
+  readonly #tasks: Task[] = [];
+  #head = 0;
+
+  constructor(claimant: Claimant, shape: Shape) {
+    this.claimant = claimant;
+    this.shape = shape;
+  }
+
+  get request(): Vector {
+    return this.shape.request;
+  }
+
+  /** Instances that want to run. */
+  get pending(): number {
+    return this.ready + this.stated;
+  }
+
+  /** The first task with a ready instance. */
+  get head(): Task | undefined {
+    return this.#tasks[this.#head];
+  }
+
+  *tasks(): Generator<Task> {
+    for (let i = this.#head; i < this.#tasks.length; i++) yield this.#tasks[i]!;
+  }
+
+  /** How many tasks stand before this one. */
+  placeOf(task: Task): number {
+    return this.#find(task) - this.#head;
+  }
+
+  add(task: Task): void {
+    this.#tasks.splice(this.#find(task), 0, task);
+  }
+
+  remove(task: Task): void {
+    const at = this.#find(task);
+    if (this.#tasks[at] !== task) return;
+    if (at > this.#head) {
+      this.#tasks.splice(at, 1);
+      return;
+    }
+    this.#head++;
+    // Served tasks are cut off in large pieces, so that the next one costs nothing.
+    if (this.#head >= 1024 && this.#head * 2 >= this.#tasks.length) {
+      this.#tasks.splice(0, this.#head);
+      this.#head = 0;
+    }
+  }
+
+  /** Where the task stands, or would. New tasks mostly belong at the end. */
+  #find(task: Task): number {
+    let [low, high] = [this.#head, this.#tasks.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (before(this.#tasks[middle]!, task)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** All lines, by claimant. */
+export class Lines {
+  readonly #byClaimant = new Map<Claimant, Map<Shape, Line>>();
+  readonly #shapes: ShapeTable;
+
+  constructor(shapes: ShapeTable) {
+    this.#shapes = shapes;
+  }
+
+  claimants(): Iterable<Claimant> {
+    return this.#byClaimant.keys();
+  }
+
+  of(claimant: Claimant): Iterable<Line> {
+    return this.#byClaimant.get(claimant)?.values() ?? [];
+  }
+
+  line(claimant: Claimant, shape: Shape): Line {
+    let own = this.#byClaimant.get(claimant);
+    if (own === undefined) {
+      own = new Map();
+      this.#byClaimant.set(claimant, own);
+    }
+    let line = own.get(shape);
+    if (line === undefined) {
+      line = new Line(claimant, shape);
+      own.set(shape, line);
+      shape.users++;
+      this.#shapes.asked(shape, 1);
+    }
+    return line;
+  }
+
+  get(claimant: Claimant, shape: Shape): Line | undefined {
+    return this.#byClaimant.get(claimant)?.get(shape);
+  }
+
+  /** What the task adds to its line's demand may have changed. True if it did. */
+  update(task: Task, claimant: Claimant): boolean {
+    if (task.shape === undefined) return false;
+    const ready = task.ready;
+    if (ready === task.counted) return false;
+    const line = this.line(claimant, task.shape);
+    if (task.counted === 0) line.add(task);
+    else if (ready === 0) line.remove(task);
+    line.ready += ready - task.counted;
+    task.counted = ready;
+    this.dropIfEmpty(line);
+    return true;
+  }
+
+  /** Before what orders or groups the task changes: takes it out. */
+  withdraw(task: Task, claimant: Claimant): void {
+    if (task.counted === 0 || task.shape === undefined) return;
+    const line = this.line(claimant, task.shape);
+    line.remove(task);
+    line.ready -= task.counted;
+    task.counted = 0;
+    this.dropIfEmpty(line);
+  }
+
+  dropIfEmpty(line: Line): void {
+    if (line.pending > 0 || line.outstanding > 0) return;
+    const own = this.#byClaimant.get(line.claimant);
+    if (own?.get(line.shape) !== line) return;
+    own.delete(line.shape);
+    line.shape.users--;
+    this.#shapes.asked(line.shape, -1);
+    if (own.size === 0) this.#byClaimant.delete(line.claimant);
+  }
+}

@@ -1,0 +1,324 @@
+import { Acceptance, type Raced, sumOf } from "./acceptance.ts";
+import { check, type Refusal, refuse, type Wish } from "./answer.ts";
+import type { Assignment } from "./assignment.ts";
+import { type Drafting, sliceKey } from "./bidders.ts";
+import type { Framework } from "./framework.ts";
+import type { Answer, LaunchOutcome, OfferFacts } from "./messages.ts";
+import { answerable, type Ended, next, type Offer } from "./offer.ts";
+import type { Claimant } from "./queues.ts";
+import type { Reason } from "./reasons.ts";
+import { Settlement } from "./settlement.ts";
+import type { State } from "./state.ts";
+import type { Tasks } from "./tasks.ts";
+
+/** What an end means for people, beside the phase. */
+interface Why {
+  readonly reason: Reason;
+  readonly message?: string;
+}
+
+/** Offers from their drafts to their ends, and the answers to them. */
+export class Offers implements Drafting {
+  readonly #state: State;
+  readonly #assignment: Assignment;
+  readonly #acceptance: Acceptance;
+  readonly #settlement: Settlement;
+  readonly #byNode = new Map<number, Set<Offer>>();
+  /** Offers of earlier terms, until all facts are in. */
+  readonly #old: OfferFacts[] = [];
+  readonly #drafts: Offer[] = [];
+  #sequence = 0;
+
+  constructor(state: State, tasks: Tasks, assignment: Assignment) {
+    this.#state = state;
+    this.#assignment = assignment;
+    this.#acceptance = new Acceptance(state, tasks, assignment);
+    this.#settlement = new Settlement(state, tasks, assignment, this.#acceptance);
+  }
+
+  draft(framework: Framework, claimant: Claimant, optimistic: boolean, slack: boolean): Offer | undefined {
+    if (framework.offers.size >= framework.outstandingLimit) return undefined;
+    const [namespace, name] = framework.key.split("/") as [string, string];
+    const offer: Offer = {
+      key: `${namespace}/${name.slice(0, 40).replace(/-+$/, "")}-${this.#state.options.term}-${(this.#sequence++).toString(36)}`,
+      uid: undefined,
+      framework: framework.key,
+      claimant,
+      concurrency: optimistic ? "Optimistic" : "Exclusive",
+      slack,
+      slices: new Map(),
+      expiresAtMs: this.#state.nowMs + (framework.facts?.offerTimeoutMs ?? 30_000),
+      publishedAtMs: this.#state.nowMs,
+      state: { name: "drafted" },
+    };
+    framework.offers.add(offer);
+    this.#state.offers.set(offer.key, offer);
+    this.#drafts.push(offer);
+    return offer;
+  }
+
+  /** Sends out what the round has drafted. */
+  publishDrafts(): void {
+    for (const offer of this.#drafts.splice(0)) {
+      const framework = this.#state.frameworks.get(offer.framework)!;
+      if (offer.slices.size === 0) {
+        this.#drop(offer);
+        continue;
+      }
+      for (const { node } of offer.slices.values()) this.#on(node).add(offer);
+      this.#state.timers.set(offer.expiresAtMs, { type: "offer-expires", key: offer.key });
+      this.#state.frameworkChanged(offer.framework);
+      this.#state.emit({
+        type: "publish-offer",
+        offer: {
+          key: offer.key,
+          framework: offer.framework,
+          frameworkUid: framework.facts?.uid ?? "",
+          queue: offer.claimant.queueName,
+          term: this.#state.options.term,
+          concurrency: offer.concurrency,
+          slices: [...offer.slices.values()].map((slice) => ({
+            name: slice.name,
+            node: slice.nodeName,
+            nodeUid: slice.nodeUid,
+            resources: this.#state.resources.quantities(slice.vector),
+            labels: this.#state.nodes.at(slice.node).facts?.labels ?? {},
+          })),
+          expiresAtMs: offer.expiresAtMs,
+          answerers: framework.facts?.answerers ?? [],
+        },
+      });
+    }
+  }
+
+  published(key: string, uid: string): void {
+    const offer = this.#state.offers.get(key);
+    if (offer === undefined) return;
+    offer.uid ??= uid;
+    offer.state = next(offer.state, { type: "published" });
+  }
+
+  unpublished(key: string): void {
+    const offer = this.#state.offers.get(key);
+    if (offer !== undefined) this.#drop(offer);
+  }
+
+  observed(facts: OfferFacts): void {
+    if (facts.term !== this.#state.options.term) {
+      if (facts.phase !== "Open") return;
+      if (this.#state.opened) this.#settlement.settle(facts);
+      else this.#old.push(facts);
+      return;
+    }
+    const offer = this.#state.offers.get(facts.key);
+    // An offer of this term that is not in our books has ended: names are never used twice.
+    if (offer === undefined) return;
+    this.published(facts.key, facts.uid);
+    if (facts.answer !== undefined && answerable(offer.state)) this.#answered(offer, facts.answer);
+  }
+
+  /** All facts are in: answered offers of earlier terms are settled, the others rescinded. */
+  opened(): void {
+    for (const facts of this.#old.splice(0)) this.#settlement.settle(facts);
+  }
+
+  expired(key: string): void {
+    const offer = this.#state.offers.get(key);
+    if (offer === undefined || this.#state.nowMs < offer.expiresAtMs) return;
+    if (offer.state.name === "closing" || offer.state.name === "closed") return;
+    const until = this.#state.frameworks.get(offer.framework)?.turnedDownOffer(true, this.#state.nowMs);
+    this.#penalise(offer.framework, until);
+    this.#end(offer, "Expired", { reason: "expired" });
+  }
+
+  rescind(offer: Offer, why: Why): void {
+    if (offer.state.name === "closing" || offer.state.name === "closed") return;
+    this.#end(offer, "Rescinded", why);
+  }
+
+  rescindAllOf(framework: Framework, why: Why): void {
+    for (const offer of [...framework.offers]) this.rescind(offer, why);
+  }
+
+  rescindOn(node: number, why: Why): void {
+    for (const offer of [...(this.#byNode.get(node) ?? [])]) this.rescind(offer, why);
+  }
+
+  /** Facts outrank offers: where a node is over-full, the newest offers there go until the rest fits. */
+  relieve(node: number): void {
+    if (!this.#state.nodes.overfull(node)) return;
+    const free = this.#state.nodes.freeVector(node);
+    const offers = [...(this.#byNode.get(node) ?? [])].filter(({ concurrency }) => concurrency === "Exclusive");
+    const back = (offer: Offer) => {
+      const slice = offer.slices.get(sliceKey(node))!;
+      for (let r = 0; r < free.length; r++) free[r]! += slice.vector[r] ?? 0;
+    };
+    for (const offer of offers) if (offer.state.name === "closing") back(offer);
+    for (const offer of offers.reverse()) {
+      if (free.every((f) => f >= 0)) return;
+      if (offer.state.name === "closing") continue;
+      back(offer);
+      this.rescind(offer, {
+        reason: "rescinded",
+        message: `node ${this.#state.nodes.at(node).name} has less room than offered`,
+      });
+    }
+  }
+
+  /** Its end stands in its status. */
+  closed(key: string): void {
+    const offer = this.#state.offers.get(key);
+    if (offer === undefined) return;
+    offer.state = next(offer.state, { type: "closed" });
+    if (offer.state.name === "closed") this.#drop(offer);
+  }
+
+  /** Somebody deleted the object: that means rescind, and no answer can come. */
+  gone(key: string): void {
+    const offer = this.#state.offers.get(key);
+    if (offer === undefined) return;
+    if (offer.state.name !== "closing") this.#count(offer, "Rescinded", 0);
+    this.#drop(offer);
+  }
+
+  #answered(offer: Offer, answer: Answer): void {
+    const framework = this.#state.framework(offer.framework);
+    if (answer.decision === "Decline") {
+      this.#release(offer);
+      this.#filter(offer, answer.refuseMs, () => true);
+      this.#penalise(offer.framework, framework.turnedDownOffer(false, this.#state.nowMs));
+      this.#close(offer, "Declined", [], {
+        reason: "declined",
+        ...(answer.reason === undefined ? {} : { message: answer.reason }),
+      });
+      return;
+    }
+    framework.accepted();
+    const checked = check(this.#state, offer, answer, (task) => this.#assignment.queueOf(task));
+    if ("refusal" in checked) {
+      this.#refused(offer, checked.refusal);
+      return;
+    }
+    const spread = this.#acceptance.spreadRefusal(checked.wishes, answer);
+    if (spread !== undefined) this.#refused(offer, spread);
+    else if (offer.concurrency === "Exclusive") this.#acceptExclusive(offer, answer, checked.wishes);
+    else this.#acceptOptimistic(offer, answer, checked.wishes);
+  }
+
+  /** All or nothing: the offer's claims out, the tasks' claims in, in one commit. */
+  #acceptExclusive(offer: Offer, answer: Answer, wishes: readonly Wish[]): void {
+    const claims = this.#acceptance.claims(wishes);
+    const add = claims.flat();
+    const width = this.#state.resources.width;
+    if (this.#state.room.overLimit(offer.claimant, sumOf(add, width), sumOf(offer.slices.values(), width))) {
+      this.#refused(offer, refuse("over-limit", `queue ${offer.claimant.queueName} is over its limit now`, answer));
+      return;
+    }
+    const remove = [...offer.slices.values()].map(({ claimId }) => claimId);
+    const rejected = this.#state.ledger.commit({ remove, add, atomic: true });
+    if (rejected.length > 0) {
+      const node = this.#state.nodes.at(rejected[0]!.node).name;
+      this.#refused(offer, refuse("lost-race", `node ${node} has less room than offered`, answer));
+      return;
+    }
+    this.#launch(offer, answer, wishes, { claims, lost: new Map() });
+  }
+
+  #acceptOptimistic(offer: Offer, answer: Answer, wishes: readonly Wish[]): void {
+    this.#release(offer);
+    const raced = this.#acceptance.race(wishes);
+    const framework = this.#state.framework(offer.framework);
+    this.#state.counters.lostRaces += raced.lost.size;
+    framework.lostRaces = raced.lost.size > 0 ? framework.lostRaces + 1 : 0;
+    this.#launch(offer, answer, wishes, raced);
+  }
+
+  #launch(offer: Offer, answer: Answer, wishes: readonly Wish[], raced: Raced): void {
+    this.#release(offer);
+    const outcomes = this.#acceptance.launch(
+      wishes,
+      raced,
+      ({ launch }) => `${offer.uid}.${answer.launches.indexOf(launch)}`,
+    );
+    const claims = raced.claims.flat();
+    this.#filter(offer, answer.refuseMs, ({ node, vector }) => {
+      const used = sumOf(
+        claims.filter((claim) => claim.node === node),
+        vector.length,
+      );
+      return vector.some((have, r) => have > used[r]!);
+    });
+    this.#close(offer, "Accepted", outcomes, undefined, claims.length);
+  }
+
+  #refused(offer: Offer, { reason, message, launches }: Refusal): void {
+    this.#release(offer);
+    this.#close(offer, "Refused", launches, { reason, message });
+  }
+
+  /** An end that is not an answer: the claims stay until it stands in the object, for an answer may have been first. */
+  #end(offer: Offer, phase: "Expired" | "Rescinded", why: Why): void {
+    offer.state = next(offer.state, { type: "ended", phase, ...why });
+    this.#count(offer, phase, 0);
+    this.#state.emit({ type: "close-offer", key: offer.key, phase, launches: [], ...why });
+  }
+
+  #close(offer: Offer, phase: Ended, launches: readonly LaunchOutcome[], why: Why | undefined, launched = 0): void {
+    const uncounted = offer.state.name !== "closing";
+    offer.state = next(offer.state, { type: "answered", phase, launches, ...why });
+    if (uncounted) this.#count(offer, phase, launched);
+    this.#state.emit({ type: "close-offer", key: offer.key, phase, launches, ...why });
+  }
+
+  #count(offer: Offer, phase: Ended, launched: number): void {
+    const framework = this.#state.framework(offer.framework);
+    framework.ended[phase.toLowerCase() as Lowercase<Ended>]++;
+    this.#state.frameworkChanged(offer.framework);
+    const openMs = this.#state.nowMs - offer.publishedAtMs;
+    this.#state.endedOffers.push({ framework: offer.framework, phase, openMs, launched });
+  }
+
+  /** Gives back the room and the demand that it stood for. */
+  #release(offer: Offer): void {
+    for (const slice of offer.slices.values()) {
+      this.#state.ledger.forget(slice.claimId);
+      for (const [line, count] of slice.parts) {
+        line.outstanding -= count;
+        this.#state.lines.dropIfEmpty(line);
+      }
+      slice.parts.clear();
+      this.#byNode.get(slice.node)?.delete(offer);
+      if (this.#byNode.get(slice.node)?.size === 0) this.#byNode.delete(slice.node);
+    }
+    this.#state.framework(offer.framework).offers.delete(offer);
+    this.#state.dirty = true;
+  }
+
+  #drop(offer: Offer): void {
+    this.#release(offer);
+    this.#state.offers.delete(offer.key);
+    this.#state.frameworkChanged(offer.framework);
+  }
+
+  #filter(offer: Offer, refuseMs: number, remains: (slice: { node: number; vector: Float64Array }) => boolean): void {
+    if (refuseMs <= 0) return;
+    const untilMs = this.#state.nowMs + refuseMs;
+    for (const slice of offer.slices.values()) {
+      if (remains(slice)) this.#state.refusals.add(offer.framework, slice.node, untilMs);
+    }
+    this.#state.timers.set(untilMs, { type: "filters-end", framework: offer.framework });
+  }
+
+  #penalise(framework: string, untilMs: number | undefined): void {
+    if (untilMs !== undefined) this.#state.timers.set(untilMs, { type: "penalty-ends", framework });
+  }
+
+  #on(node: number): Set<Offer> {
+    let there = this.#byNode.get(node);
+    if (there === undefined) {
+      there = new Set();
+      this.#byNode.set(node, there);
+    }
+    return there;
+  }
+}

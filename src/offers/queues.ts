@@ -1,0 +1,246 @@
+import { type Heaped, IndexedHeap } from "./heap.ts";
+import type { ClaimKind, Holder } from "./ledger.ts";
+import type { QueueFacts } from "./messages.ts";
+import type { Reason } from "./reasons.ts";
+import { type ResourceTable, type Vector, widened } from "./resources.ts";
+
+/** A place in the tree that competes with its siblings: an inner queue, or a claimant (a framework in a queue). */
+export interface Child extends Heaped {
+  readonly name: string;
+  parent: Queue | undefined;
+  weight: number;
+  /** Tasks and exclusive offers of the subtree: U of the allocation rules. */
+  usage: Vector;
+  /** Instances held, for ties. */
+  instances: number;
+  /** The vector it shows its parent in hierarchical DRF; a claimant shows its usage. */
+  shown: Vector;
+  /** Dominant share of `shown`, divided by the weight. */
+  share: number;
+  /** Behind all siblings that are not. */
+  penalised: boolean;
+}
+
+export class Claimant implements Child, Holder {
+  readonly name: string;
+  readonly framework: string;
+  readonly queueName: string;
+  parent: Queue | undefined;
+  weight = 1;
+  place = -1;
+  usage: Vector;
+  allocated: Vector;
+  instances = 0;
+  share = 0;
+  penalised = false;
+  readonly #resources: ResourceTable;
+
+  constructor(resources: ResourceTable, framework: string, queueName: string) {
+    this.#resources = resources;
+    this.framework = framework;
+    this.queueName = queueName;
+    this.name = `${framework} ${queueName}`;
+    this.usage = new Float64Array(resources.width);
+    this.allocated = new Float64Array(resources.width);
+  }
+
+  get shown(): Vector {
+    return this.usage;
+  }
+
+  held(kind: ClaimKind, vector: Vector, instances: number, sign: 1 | -1): void {
+    this.#widen();
+    this.instances += sign * instances;
+    if (kind === "task") add(this.allocated, vector, sign);
+    add(this.usage, vector, sign);
+    for (let queue = this.parent; queue !== undefined; queue = queue.parent) {
+      queue.held(kind, vector, instances, sign, this.#resources.width);
+    }
+  }
+
+  #widen(): void {
+    this.usage = widened(this.usage, this.#resources.width);
+    this.allocated = widened(this.allocated, this.#resources.width);
+  }
+}
+
+export class Queue implements Child {
+  readonly name: string;
+  facts: QueueFacts | undefined;
+  parent: Queue | undefined;
+  readonly children = new Set<Queue>();
+  readonly claimants = new Set<Claimant>();
+  /** Set where the place in the tree is wrong: nothing below is served. */
+  rejected: Reason | undefined;
+  weight = 1;
+  place = -1;
+  usage: Vector = new Float64Array(0);
+  allocated: Vector = new Float64Array(0);
+  guarantee: Vector = new Float64Array(0);
+  limit: Vector = new Float64Array(0);
+  instances = 0;
+  shown: Vector = new Float64Array(0);
+  share = 0;
+  penalised = false;
+  /** Unblocked children in the order of service; only filled during a round. */
+  readonly line = new IndexedHeap<Child>(servedBefore);
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  held(kind: ClaimKind, vector: Vector, instances: number, sign: 1 | -1, width: number): void {
+    this.widen(width);
+    this.instances += sign * instances;
+    if (kind === "task") add(this.allocated, vector, sign);
+    add(this.usage, vector, sign);
+  }
+
+  widen(width: number): void {
+    this.usage = widened(this.usage, width);
+    this.allocated = widened(this.allocated, width);
+    this.guarantee = widened(this.guarantee, width);
+    this.limit = widened(this.limit, width, Number.POSITIVE_INFINITY);
+    this.shown = widened(this.shown, width);
+  }
+}
+
+/** The order among siblings is total: penalty, share, instances held, name. */
+export function servedBefore(a: Child, b: Child): boolean {
+  if (a.penalised !== b.penalised) return b.penalised;
+  if (a.share !== b.share) return a.share < b.share;
+  if (a.instances !== b.instances) return a.instances < b.instances;
+  return a.name < b.name;
+}
+
+export function add(target: Vector, vector: Vector, sign: number): void {
+  for (let r = 0; r < vector.length; r++) if (vector[r] !== 0) target[r]! += sign * vector[r]!;
+}
+
+/** The tree of queues under one nameless root, with usage kept along the paths. */
+export class QueueTree {
+  readonly root = new Queue("");
+  readonly queues = new Map<string, Queue>();
+  readonly claimants = new Map<string, Claimant>();
+  /** Some queue has a guarantee or a limit: otherwise room is what is free. */
+  bounded = false;
+  readonly #resources: ResourceTable;
+
+  constructor(resources: ResourceTable) {
+    this.#resources = resources;
+    this.root.widen(resources.width);
+    resources.onWiden((width) => this.#widen(width));
+  }
+
+  claimant(framework: string, queueName: string): Claimant {
+    const name = `${framework} ${queueName}`;
+    let claimant = this.claimants.get(name);
+    if (claimant === undefined) {
+      claimant = new Claimant(this.#resources, framework, queueName);
+      this.claimants.set(name, claimant);
+      this.#adopt(claimant);
+    }
+    return claimant;
+  }
+
+  /** Nothing is held or asked for by it any more. */
+  dropClaimant(claimant: Claimant): void {
+    this.claimants.delete(claimant.name);
+    claimant.parent?.claimants.delete(claimant);
+  }
+
+  observe(facts: QueueFacts): void {
+    const queue = this.queues.get(facts.name) ?? new Queue(facts.name);
+    this.queues.set(facts.name, queue);
+    queue.facts = facts;
+    queue.weight = facts.weight;
+    queue.guarantee = this.#resources.vector(facts.guarantee);
+    queue.limit = this.#resources.limits(facts.limit);
+    this.#rebuild();
+  }
+
+  gone(name: string): void {
+    this.queues.delete(name);
+    this.#rebuild();
+  }
+
+  /** Queues from this one up to, and without, the root. */
+  *path(from: Queue | undefined): Generator<Queue> {
+    for (let queue = from; queue !== undefined && queue !== this.root; queue = queue.parent) yield queue;
+  }
+
+  /** The whole tree anew: queues change seldom, and the last one observed may be the parent of many. */
+  #rebuild(): void {
+    const all = [this.root, ...this.queues.values()];
+    for (const queue of all) {
+      queue.children.clear();
+      queue.claimants.clear();
+      queue.parent = undefined;
+      queue.rejected = undefined;
+      queue.instances = 0;
+      queue.usage = new Float64Array(0);
+      queue.allocated = new Float64Array(0);
+      queue.widen(this.#resources.width);
+    }
+    for (const queue of this.queues.values()) this.#place(queue);
+    for (const queue of this.queues.values()) this.#rejectCycle(queue);
+    for (const queue of this.root.children) this.#guaranteeOfChildren(queue);
+    for (const claimant of this.claimants.values()) this.#adopt(claimant);
+    this.bounded = [...this.queues.values()].some(
+      (queue) => queue.guarantee.some((g) => g > 0) || queue.limit.some((l) => l !== Number.POSITIVE_INFINITY),
+    );
+  }
+
+  #place(queue: Queue): void {
+    const parentName = queue.facts?.parent;
+    const parent = parentName === undefined ? this.root : this.queues.get(parentName);
+    if (parent === undefined) {
+      queue.rejected = "queue-invalid";
+      return;
+    }
+    queue.parent = parent;
+    parent.children.add(queue);
+  }
+
+  #rejectCycle(queue: Queue): void {
+    const seen = new Set<Queue>();
+    let at: Queue | undefined = queue;
+    while (at !== undefined && at !== this.root) {
+      if (seen.has(at) || at.rejected !== undefined) {
+        queue.rejected = "queue-invalid";
+        queue.parent?.children.delete(queue);
+        // Cut, so that nobody walks in circles.
+        queue.parent = undefined;
+        return;
+      }
+      seen.add(at);
+      at = at.parent;
+    }
+  }
+
+  /** An inner queue that states no guarantee has the sum of its children's. */
+  #guaranteeOfChildren(queue: Queue): Vector {
+    const sum = new Float64Array(this.#resources.width);
+    for (const child of queue.children) add(sum, this.#guaranteeOfChildren(child), 1);
+    if (Object.keys(queue.facts?.guarantee ?? {}).length === 0 && queue.children.size > 0) queue.guarantee = sum;
+    return queue.guarantee;
+  }
+
+  /** Hangs the claimant under its queue and counts what it holds there. */
+  #adopt(claimant: Claimant): void {
+    const queue = this.queues.get(claimant.queueName);
+    claimant.parent = queue;
+    if (queue === undefined) return;
+    queue.claimants.add(claimant);
+    for (let at: Queue | undefined = queue; at !== undefined; at = at.parent) {
+      at.widen(this.#resources.width);
+      add(at.usage, claimant.usage, 1);
+      add(at.allocated, claimant.allocated, 1);
+      at.instances += claimant.instances;
+    }
+  }
+
+  #widen(width: number): void {
+    for (const queue of [this.root, ...this.queues.values()]) queue.widen(width);
+  }
+}

@@ -1,0 +1,93 @@
+import type { Acceptance } from "./acceptance.ts";
+import { check } from "./answer.ts";
+import type { Assignment } from "./assignment.ts";
+import { formatIndexes, parseIndexes } from "./indexes.ts";
+import type { Answer, Launch, LaunchOutcome, OfferFacts } from "./messages.ts";
+import type { Offer } from "./offer.ts";
+import type { State } from "./state.ts";
+import type { Tasks } from "./tasks.ts";
+
+/** As many instances as a Task may have. */
+const MAX_INSTANCES = 10_000;
+
+/**
+ * Settles an open offer of an earlier term. Without an answer it is rescinded. What its pods show as launched stays;
+ * the rest of an accept goes through the ledger again, as a race, for its claim did not survive. Otherwise a crash after
+ * three of five launches would start eight.
+ */
+export class Settlement {
+  readonly #state: State;
+  readonly #tasks: Tasks;
+  readonly #assignment: Assignment;
+  readonly #acceptance: Acceptance;
+
+  constructor(state: State, tasks: Tasks, assignment: Assignment, acceptance: Acceptance) {
+    this.#state = state;
+    this.#tasks = tasks;
+    this.#assignment = assignment;
+    this.#acceptance = acceptance;
+  }
+
+  settle(facts: OfferFacts): void {
+    const { answer, key } = facts;
+    if (answer === undefined) {
+      this.#state.emit({ type: "close-offer", key, phase: "Rescinded", launches: [], reason: "new-term" });
+      return;
+    }
+    if (answer.decision === "Decline") {
+      this.#state.emit({ type: "close-offer", key, phase: "Declined", launches: [], reason: "declined" });
+      return;
+    }
+    const done = answer.launches.map((_, i) => this.#tasks.launchedFrom(`${facts.uid}.${i}`));
+    const missing = answer.launches.map((launch, i) => ({ ...launch, count: launch.count - done[i]!.length }));
+    const wanted = missing.filter(({ count }) => count > 0);
+    const later = this.#launch(facts, { ...answer, launches: wanted }, (launch) => missing.indexOf(launch));
+    const launches = missing.map((launch, i): LaunchOutcome => {
+      const outcome = later[wanted.indexOf(launch)];
+      const started = parseIndexes(outcome?.indexes ?? "", MAX_INSTANCES);
+      const indexes = [...done[i]!, ...started].sort((a, b) => a - b);
+      const refused = outcome?.refused;
+      const { task, slice } = launch;
+      return { task, slice, indexes: formatIndexes(indexes), ...(refused === undefined ? {} : { refused }) };
+    });
+    const phase = launches.some(({ indexes }) => indexes !== "") ? "Accepted" : "Refused";
+    this.#state.emit({ type: "close-offer", key, phase, launches, reason: "new-term" });
+  }
+
+  #launch(facts: OfferFacts, rest: Answer, position: (launch: Launch) => number): readonly LaunchOutcome[] {
+    if (rest.launches.length === 0) return [];
+    const checked = check(this.#state, this.#revived(facts), rest, (task) => this.#assignment.queueOf(task));
+    if ("refusal" in checked) return checked.refusal.launches;
+    const { wishes } = checked;
+    return this.#acceptance.launch(
+      wishes,
+      this.#acceptance.race(wishes),
+      ({ launch }) => `${facts.uid}.${position(launch)}`,
+    );
+  }
+
+  /** The old offer as far as an answer is checked against it; it holds nothing. */
+  #revived(facts: OfferFacts): Offer {
+    const slices = facts.slices.map(({ name, node, nodeUid, resources }) => ({
+      name,
+      node: this.#state.nodes.get(node)?.index ?? -1,
+      nodeName: node,
+      nodeUid,
+      claimId: "",
+      vector: this.#state.resources.vector(resources),
+      parts: new Map(),
+    }));
+    return {
+      key: facts.key,
+      uid: facts.uid,
+      framework: facts.framework,
+      claimant: this.#state.tree.claimant(facts.framework, facts.queue),
+      concurrency: "Optimistic",
+      slack: false,
+      slices: new Map(slices.map((slice) => [slice.name, slice])),
+      expiresAtMs: 0,
+      publishedAtMs: this.#state.nowMs,
+      state: { name: "open" },
+    };
+  }
+}

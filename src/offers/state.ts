@@ -1,0 +1,113 @@
+import { Framework } from "./framework.ts";
+import { Ledger } from "./ledger.ts";
+import { Levels } from "./levels.ts";
+import { Lines } from "./lines.ts";
+import type { Effect } from "./messages.ts";
+import { NodeTable } from "./nodes.ts";
+import type { Offer } from "./offer.ts";
+import type { BrokerOptions } from "./options.ts";
+import { DominantShare } from "./policies/dominant-share.ts";
+import { QueueTree } from "./queues.ts";
+import { Refusals } from "./refusals.ts";
+import { type Quantities, ResourceTable } from "./resources.ts";
+import { Room } from "./room.ts";
+import { ShapeTable } from "./shapes.ts";
+import type { Task } from "./task.ts";
+import { Timers } from "./timers.ts";
+import type { EndedOffer } from "./views.ts";
+
+/** What the API server makes of a template's pods. */
+export type Sizing =
+  | { readonly name: "asked" }
+  | { readonly name: "sized"; readonly requests: Quantities }
+  | { readonly name: "refused"; readonly message: string };
+
+/** Everything the broker knows, shared by its rooms; each part has its own rules and its own file. */
+export class State {
+  readonly options: BrokerOptions;
+  readonly resources = new ResourceTable();
+  readonly nodes: NodeTable;
+  readonly ledger: Ledger;
+  readonly tree: QueueTree;
+  readonly shapes: ShapeTable;
+  readonly lines: Lines;
+  readonly refusals: Refusals;
+  readonly room: Room;
+  readonly policy: DominantShare;
+  readonly levels: ReadonlyMap<string, Levels>;
+  readonly timers = new Timers();
+  readonly frameworks = new Map<string, Framework>();
+  readonly tasks = new Map<string, Task>();
+  readonly tasksByKey = new Map<string, Task>();
+  readonly offers = new Map<string, Offer>();
+  readonly sizings = new Map<string, Sizing>();
+  readonly endedOffers: EndedOffer[] = [];
+  /** All facts are in; offers may be made. */
+  opened = false;
+  /** Something changed that a round may turn into a grant. */
+  dirty = false;
+  nowMs = 0;
+  counters = { rounds: 0, grants: 0, lostRaces: 0 };
+  #effects: Effect[] = [];
+  readonly #changedTasks = new Map<string, boolean>();
+  readonly #changedFrameworks = new Set<string>();
+  readonly #changedQueues = new Set<string>();
+
+  constructor(options: BrokerOptions) {
+    this.options = options;
+    this.nodes = new NodeTable(this.resources, options.headroom);
+    this.ledger = new Ledger(this.nodes);
+    this.tree = new QueueTree(this.resources);
+    this.shapes = new ShapeTable(this.nodes);
+    this.lines = new Lines(this.shapes);
+    this.refusals = new Refusals(this.nodes);
+    this.room = new Room(this.tree, this.lines, this.nodes);
+    this.policy = new DominantShare(this.tree.root, this.nodes);
+    this.levels = new Map(
+      Object.entries(options.placements).map(([name, placement]) => [name, new Levels(this.nodes, placement)]),
+    );
+  }
+
+  emit(effect: Effect): void {
+    this.#effects.push(effect);
+  }
+
+  /** What is to be done since the last call; each status that changed once, after all that is to happen first. */
+  drainEffects(): Effect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    for (const [uid, urgent] of this.#changedTasks) effects.push({ type: "task-changed", uid, urgent });
+    for (const key of this.#changedFrameworks) effects.push({ type: "framework-changed", key });
+    for (const name of this.#changedQueues) effects.push({ type: "queue-changed", name });
+    this.#changedTasks.clear();
+    this.#changedFrameworks.clear();
+    this.#changedQueues.clear();
+    return effects;
+  }
+
+  framework(key: string): Framework {
+    let framework = this.frameworks.get(key);
+    if (framework === undefined) {
+      framework = new Framework(key);
+      this.frameworks.set(key, framework);
+    }
+    return framework;
+  }
+
+  /** The status of the Task, its framework and its queues shows something else now; urgent: it has ended. */
+  taskChanged(task: Task, urgent = false): void {
+    this.#changedTasks.set(task.uid, urgent || this.#changedTasks.get(task.uid) === true);
+    this.frameworkChanged(task.facts.framework);
+  }
+
+  frameworkChanged(key: string): void {
+    if (this.#changedFrameworks.has(key)) return;
+    this.#changedFrameworks.add(key);
+    for (const { name } of this.frameworks.get(key)?.facts?.queues ?? []) this.queueChanged(name);
+  }
+
+  queueChanged(name: string): void {
+    if (this.#changedQueues.has(name)) return;
+    for (const queue of this.tree.path(this.tree.queues.get(name))) this.#changedQueues.add(queue.name);
+  }
+}

@@ -1,0 +1,43 @@
+import type { PodFacts } from "./messages.ts";
+import type { State } from "./state.ts";
+
+/**
+ * Pods of ours that no instance stands for: their Task is gone, or another attempt has taken their place. They claim
+ * their room until they are gone, and they are to go.
+ */
+export class PodStrays {
+  readonly #state: State;
+  readonly #asked = new Set<string>();
+
+  constructor(state: State) {
+    this.#state = state;
+  }
+
+  observe(pod: PodFacts): void {
+    const over = pod.phase === "Succeeded" || pod.phase === "Failed";
+    if (over) {
+      this.gone(pod);
+      if (pod.tracked) this.#state.emit({ type: "release-pod", key: pod.key, uid: pod.uid });
+      return;
+    }
+    this.#state.ledger.observe({
+      id: `pod/${pod.uid}`,
+      kind: "task",
+      node: this.#state.nodes.ensure(pod.node).index,
+      vector: this.#state.resources.vector(pod.requests),
+      instances: 1,
+      holder: this.#state.tree.claimant(pod.framework, pod.queue),
+    });
+    if (this.#asked.has(pod.uid)) return;
+    this.#asked.add(pod.uid);
+    if (!pod.deleting) this.#state.emit({ type: "delete-pod", key: pod.key, uid: pod.uid });
+  }
+
+  /** The pod takes no room any more. */
+  gone(pod: PodFacts): void {
+    this.#asked.delete(pod.uid);
+    if (this.#state.ledger.get(`pod/${pod.uid}`) === undefined) return;
+    this.#state.ledger.forget(`pod/${pod.uid}`);
+    this.#state.dirty = true;
+  }
+}

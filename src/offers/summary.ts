@@ -1,0 +1,166 @@
+import type { Explain } from "./explain.ts";
+import type { Framework } from "./framework.ts";
+import type { Frameworks } from "./frameworks.ts";
+import { add, type Queue } from "./queues.ts";
+import type { Quantities, Vector } from "./resources.ts";
+import type { State } from "./state.ts";
+import type { ClusterView, FrameworkView, InstanceCounts, OfferCounts, QueueView } from "./views.ts";
+
+/** Read-only summaries for status, metrics and people. */
+export class Summary {
+  readonly #state: State;
+  readonly #explain: Explain;
+  readonly #frameworks: Frameworks;
+
+  constructor(state: State, explain: Explain, frameworks: Frameworks) {
+    this.#state = state;
+    this.#explain = explain;
+    this.#frameworks = frameworks;
+  }
+
+  framework(framework: Framework): FrameworkView | undefined {
+    const { facts } = framework;
+    if (facts === undefined) return undefined;
+    const width = this.#state.resources.width;
+    const [allocated, held, demand] = [new Float64Array(width), new Float64Array(width), new Float64Array(width)];
+    for (const { name } of facts.queues) {
+      const claimant = this.#state.tree.claimants.get(`${facts.key} ${name}`);
+      if (claimant === undefined) continue;
+      add(allocated, claimant.allocated, 1);
+      add(held, claimant.usage, 1);
+      for (const line of this.#state.lines.of(claimant)) add(demand, line.request, line.pending);
+    }
+    const first = facts.queues[0]?.name ?? "";
+    const claimant = this.#state.tree.claimants.get(`${facts.key} ${first}`);
+    const rejected = this.#frameworks.rejection(facts);
+    return {
+      key: facts.key,
+      queue: first,
+      dominantShare: claimant === undefined ? 0 : this.#share(claimant.usage, claimant.weight),
+      counts: instanceCounts(framework),
+      offers: offerCounts(framework),
+      allocated: this.#state.resources.quantities(allocated),
+      offered: this.#difference(held, allocated),
+      demand: this.#state.resources.quantities(demand),
+      ...(rejected === undefined ? {} : { rejected }),
+      why: rejected ?? this.#explain.framework(framework),
+    };
+  }
+
+  queue(queue: Queue): QueueView | undefined {
+    const { facts } = queue;
+    if (facts === undefined) return undefined;
+    const demand = new Float64Array(this.#state.resources.width);
+    const counts = { pending: 0, running: 0 };
+    const frameworks = new Set<string>();
+    this.#below(queue, demand, counts, frameworks);
+    const dominantShare = this.#share(queue.usage, queue.weight);
+    return {
+      name: facts.name,
+      ...(facts.parent === undefined ? {} : { parent: facts.parent }),
+      weight: facts.weight,
+      guarantee: facts.guarantee,
+      limit: facts.limit,
+      allocated: this.#state.resources.quantities(queue.allocated),
+      offered: this.#difference(queue.usage, queue.allocated),
+      demand: this.#state.resources.quantities(demand),
+      dominantShare,
+      fairnessError: this.#fairnessError(queue),
+      frameworks: frameworks.size,
+      counts,
+      ...(queue.rejected === undefined
+        ? {}
+        : { rejected: { reason: queue.rejected, message: `its parent ${facts.parent ?? ""} is missing or below it` } }),
+    };
+  }
+
+  cluster(): ClusterView {
+    const { nodes, resources, ledger } = this.#state;
+    const foreign = new Float64Array(resources.width);
+    const [allocated, offered] = [new Float64Array(resources.width), new Float64Array(resources.width)];
+    for (const claim of ledger.claims()) {
+      add(claim.kind === "foreign" ? foreign : claim.kind === "task" ? allocated : offered, claim.vector, 1);
+    }
+    const counts = { open: 0, closed: 0, overfull: 0 };
+    for (const node of nodes.entries) {
+      if (node === undefined) continue;
+      counts[node.closed === undefined ? "open" : "closed"]++;
+      if (node.facts !== undefined && nodes.overfull(node.index)) counts.overfull++;
+    }
+    return {
+      nodes: counts,
+      allocatable: resources.quantities(nodes.openTotal),
+      foreign: resources.quantities(foreign),
+      allocated: resources.quantities(allocated),
+      offered: resources.quantities(offered),
+      free: resources.quantities(nodes.openFree),
+      openOffers: this.#state.offers.size,
+      ...this.#state.counters,
+      inconsistencies: ledger.inconsistencies(),
+    };
+  }
+
+  /** How far the queue's share is from its even part (by weight) of what its siblings with demand or usage hold. */
+  #fairnessError(queue: Queue): number {
+    const siblings = [...(queue.parent?.children ?? [])].filter(
+      (child) => child.instances > 0 || this.#hasDemand(child),
+    );
+    if (siblings.length < 2 || !siblings.includes(queue)) return 0;
+    const weights = siblings.reduce((sum, child) => sum + child.weight, 0);
+    const held = siblings.reduce((sum, child) => sum + this.#share(child.usage, 1), 0);
+    return Math.abs(this.#share(queue.usage, 1) - (held * queue.weight) / weights);
+  }
+
+  #hasDemand(queue: Queue): boolean {
+    for (const claimant of queue.claimants) {
+      for (const line of this.#state.lines.of(claimant)) if (line.pending > 0) return true;
+    }
+    return [...queue.children].some((child) => this.#hasDemand(child));
+  }
+
+  #below(queue: Queue, demand: Vector, counts: { pending: number; running: number }, frameworks: Set<string>): void {
+    for (const claimant of queue.claimants) {
+      frameworks.add(claimant.framework);
+      for (const line of this.#state.lines.of(claimant)) {
+        add(demand, line.request, line.pending);
+        counts.pending += line.pending;
+      }
+    }
+    counts.running += [...queue.claimants].reduce((sum, claimant) => sum + claimant.instances, 0);
+    for (const child of queue.children) this.#below(child, demand, counts, frameworks);
+  }
+
+  #share(vector: Vector, weight: number): number {
+    return this.#state.policy.shareOf(vector, weight);
+  }
+
+  #difference(a: Vector, b: Vector): Quantities {
+    const vector = a.slice();
+    add(vector, b, -1);
+    return this.#state.resources.quantities(vector);
+  }
+}
+
+function instanceCounts(framework: Framework): InstanceCounts {
+  const sum = {
+    pending: 0,
+    staging: 0,
+    starting: 0,
+    running: 0,
+    unreachable: 0,
+    finished: 0,
+    failed: 0,
+    killed: 0,
+    lost: 0,
+  };
+  for (const task of framework.tasks) {
+    const counts = task.counts();
+    for (const state of Object.keys(sum) as (keyof InstanceCounts)[]) sum[state] += counts[state];
+  }
+  return sum;
+}
+
+function offerCounts(framework: Framework): OfferCounts {
+  const open = [...framework.offers].filter(({ state }) => state.name === "open" || state.name === "drafted").length;
+  return { open, ...framework.ended };
+}

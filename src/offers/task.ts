@@ -1,0 +1,291 @@
+import { Bitset } from "./bitset.ts";
+import { formatIndexes, parseIndexes } from "./indexes.ts";
+import type { Ending, Instance } from "./instance.ts";
+import type { TaskFacts } from "./messages.ts";
+import type { Shape } from "./shapes.ts";
+import type { Explanation, FailureView, InstanceCounts, TaskState, TaskView } from "./views.ts";
+
+/** At most so many groups of equal attempts are told in a status. */
+const ATTEMPT_GROUPS = 64;
+const LAST_FAILURES = 5;
+/** An attempt that never ran is tried again this often: a kubelet that always refuses must not spin for ever. */
+const UNSTARTED_LIMIT = 20;
+
+interface Attempts {
+  readonly ended: number;
+  readonly failed: number;
+}
+
+/** A Task and its instances: pending, live, or ended for good. */
+export class Task {
+  facts: TaskFacts;
+  /** The Task object is gone: nothing new starts, pods are let go as they end. */
+  gone = false;
+  shape: Shape | undefined;
+  /** Why it cannot take part. */
+  rejected: Explanation | undefined;
+  /** What it adds to the demand of its line now; kept by lines.ts. */
+  counted = 0;
+  version = 1;
+  recordedVersion = 0;
+  startedAtMs: number | undefined;
+  finishedAtMs: number | undefined;
+  readonly live = new Map<number, Instance>();
+  readonly lastFailures: FailureView[] = [];
+  /** Pods that have ended and keep their finalizer until the version that tells their end is recorded. */
+  readonly unreleased = new Map<string, { readonly key: string; readonly version: number }>();
+  /** Pods of lost nodes: their index runs again only when they are gone. */
+  readonly awaitedGone = new Map<string, number>();
+  /** Index -> when it may be tried again. */
+  readonly backOff = new Map<number, number>();
+  readonly #pending: Bitset;
+  #pendingCount: number;
+  readonly #succeeded: Bitset;
+  /** Ended for good otherwise. */
+  readonly #failed: Bitset;
+  readonly #attempts = new Map<number, Attempts>();
+  readonly #ended = { finished: 0, failed: 0, killed: 0, lost: 0 };
+
+  constructor(facts: TaskFacts) {
+    this.facts = facts;
+    const { instances, recorded } = facts;
+    this.#succeeded = parseIndexes(recorded?.succeededIndexes ?? "", instances);
+    this.#failed = parseIndexes(recorded?.failedIndexes ?? "", instances);
+    for (const { indexes, ended, failed } of recorded?.attempts ?? []) {
+      for (const index of parseIndexes(indexes, instances)) this.#attempts.set(index, { ended, failed });
+    }
+    this.#pending = new Bitset(instances);
+    this.#pending.fill(instances);
+    this.#pendingCount = instances;
+    for (const index of this.#succeeded) this.#settle(index, "finished");
+    for (const index of this.#failed) this.#settle(index, "failed");
+    if (recorded?.counts !== undefined) Object.assign(this.#ended, recorded.counts);
+    this.lastFailures.push(...(recorded?.lastFailures ?? []).slice(0, LAST_FAILURES));
+    this.startedAtMs = recorded?.startedAtMs;
+    this.finishedAtMs = recorded?.finishedAtMs;
+  }
+
+  get uid(): string {
+    return this.facts.uid;
+  }
+
+  /** Instances that may start now. */
+  get ready(): number {
+    if (this.rejected !== undefined || this.gone || this.facts.deleting || this.shape === undefined) return 0;
+    const waiting = this.#pendingCount - this.backOff.size;
+    return Math.max(0, Math.min(waiting, (this.facts.parallelism ?? waiting) - this.live.size));
+  }
+
+  get pending(): number {
+    return this.#pendingCount + this.awaitedGone.size;
+  }
+
+  /** All instances have ended for good. */
+  get finished(): boolean {
+    return this.#pendingCount === 0 && this.live.size === 0 && this.awaitedGone.size === 0;
+  }
+
+  changed(): void {
+    this.version++;
+  }
+
+  /** The lowest index that may start. Only while `ready` > 0. */
+  nextReady(): number {
+    let index = this.#pending.next(0);
+    while (this.backOff.has(index)) index = this.#pending.next(index + 1);
+    return index;
+  }
+
+  /** Indexes that may start, lowest first; `ready` of them may. */
+  *readyIndexes(): Generator<number> {
+    for (const index of this.#pending) if (!this.backOff.has(index)) yield index;
+  }
+
+  /** The attempt that an index runs next. */
+  attempt(index: number): number {
+    return this.#attempts.get(index)?.ended ?? 0;
+  }
+
+  /** The end of this attempt is told already by what was recorded before this term. */
+  knows(index: number, attempt: number): boolean {
+    return this.#succeeded.has(index) || this.#failed.has(index) || attempt < this.attempt(index);
+  }
+
+  isPending(index: number): boolean {
+    return this.#pending.has(index);
+  }
+
+  start(instance: Instance): void {
+    if (this.#pending.delete(instance.index)) this.#pendingCount--;
+    this.backOff.delete(instance.index);
+    this.live.set(instance.index, instance);
+    this.changed();
+  }
+
+  /**
+   * The attempt has ended. Returns when the index may be tried again: a time, "gone" (once its pod is gone), or
+   * undefined for never.
+   */
+  end(instance: Instance, ending: Ending, nowMs: number): number | "gone" | undefined {
+    this.live.delete(instance.index);
+    this.changed();
+    if (ending.outcome === "finished") {
+      this.#succeeded.add(instance.index);
+      this.#settle(instance.index, "finished");
+      this.#finishMaybe(nowMs);
+      return undefined;
+    }
+    const before = this.#attempts.get(instance.index) ?? { ended: 0, failed: 0 };
+    const attempts = {
+      ended: Math.max(before.ended, instance.attempt) + 1,
+      failed: before.failed + (ending.counts ? 1 : 0),
+    };
+    this.#attempts.set(instance.index, attempts);
+    this.#remember(instance, ending, nowMs);
+    if (!this.#triesAgain(instance, ending, attempts)) {
+      this.#giveUp(instance.index, ending.outcome, nowMs);
+      return undefined;
+    }
+    if (ending.reason === "node-lost" && instance.pod !== undefined) {
+      this.awaitedGone.set(instance.pod.uid, instance.index);
+      return "gone";
+    }
+    this.#pend(instance.index);
+    return nowMs + this.#backOffMs(attempts);
+  }
+
+  /** The attempt came to nothing before a pod existed: the same attempt may be made again at once. */
+  unstart(instance: Instance): void {
+    this.live.delete(instance.index);
+    this.#pend(instance.index);
+    this.changed();
+  }
+
+  /** The pod of a lost node is gone: its index may run again. */
+  podGone(podUid: string): number | undefined {
+    const index = this.awaitedGone.get(podUid);
+    if (index === undefined) return undefined;
+    this.awaitedGone.delete(podUid);
+    this.#pend(index);
+    this.changed();
+    return index;
+  }
+
+  /** An index that was not running is killed. */
+  cancel(index: number, nowMs: number): void {
+    if (!this.#pending.has(index)) return;
+    this.#giveUp(index, "killed", nowMs);
+    this.changed();
+  }
+
+  pendingIndexes(): Iterable<number> {
+    return this.#pending;
+  }
+
+  view(): TaskView {
+    const counts = this.counts();
+    const only = this.facts.instances === 1 ? this.live.get(0) : undefined;
+    return {
+      version: this.version,
+      state: this.#state(counts),
+      instances: this.facts.instances,
+      counts,
+      succeededIndexes: formatIndexes(this.#succeeded),
+      failedIndexes: formatIndexes(this.#failed),
+      attempts: this.#attemptGroups(),
+      ...(only === undefined ? {} : { node: only.nodeName, pod: { attempt: only.attempt } }),
+      lastFailures: this.lastFailures,
+      ...(this.startedAtMs === undefined ? {} : { startedAtMs: this.startedAtMs }),
+      ...(this.finishedAtMs === undefined ? {} : { finishedAtMs: this.finishedAtMs }),
+      ...(this.rejected === undefined ? {} : { rejected: this.rejected }),
+    };
+  }
+
+  #triesAgain(instance: Instance, ending: Ending, attempts: Attempts): boolean {
+    if (this.gone || this.facts.deleting || ending.outcome === "killed") return false;
+    const { limit, onNodeLost } = this.facts.retry;
+    if (ending.counts) return attempts.failed <= limit;
+    if (!instance.started) return attempts.ended - attempts.failed <= UNSTARTED_LIMIT;
+    return onNodeLost === "Retry";
+  }
+
+  #backOffMs({ ended }: Attempts): number {
+    const { backoffMs, maxBackoffMs } = this.facts.retry;
+    return Math.min(backoffMs * 2 ** Math.min(ended - 1, 20), maxBackoffMs);
+  }
+
+  #pend(index: number): void {
+    if (this.#pending.add(index)) this.#pendingCount++;
+  }
+
+  #giveUp(index: number, outcome: "failed" | "killed" | "lost", nowMs: number): void {
+    this.#failed.add(index);
+    this.#settle(index, outcome);
+    this.#finishMaybe(nowMs);
+  }
+
+  #settle(index: number, outcome: "finished" | "failed" | "killed" | "lost"): void {
+    if (this.#pending.delete(index)) this.#pendingCount--;
+    this.backOff.delete(index);
+    this.#ended[outcome]++;
+  }
+
+  #finishMaybe(nowMs: number): void {
+    if (this.finished) this.finishedAtMs = nowMs;
+  }
+
+  #remember({ index, attempt, nodeName }: Instance, { reason, message, exitCode }: Ending, atMs: number): void {
+    const code = exitCode === undefined ? {} : { exitCode };
+    this.lastFailures.unshift({
+      index,
+      attempt,
+      node: nodeName,
+      reason,
+      message: message.slice(0, 1024),
+      ...code,
+      atMs,
+    });
+    this.lastFailures.length = Math.min(this.lastFailures.length, LAST_FAILURES);
+  }
+
+  /** Instances by state. */
+  counts(): InstanceCounts {
+    const counts = { staging: 0, starting: 0, running: 0, unreachable: 0 };
+    for (const instance of this.live.values()) counts[instance.unreachable ? "unreachable" : instance.state]++;
+    return { pending: this.pending, ...counts, ...this.#ended };
+  }
+
+  #state(counts: InstanceCounts): TaskState {
+    if (this.facts.invalid !== undefined && this.live.size === 0) return "Error";
+    if (this.finished) {
+      if (counts.failed > 0) return "Failed";
+      if (counts.lost > 0) return "Lost";
+      return counts.killed > 0 ? "Killed" : "Finished";
+    }
+    if (this.facts.kill !== undefined && this.facts.kill.indexes === undefined) return "Killing";
+    if (counts.running > 0) return "Running";
+    if (counts.unreachable > 0) return "Unreachable";
+    if (counts.starting > 0) return "Starting";
+    return counts.staging > 0 ? "Staging" : "Pending";
+  }
+
+  /** Indexes by equal attempts. Past the bound neighbours merge upwards: a name once used is never used again. */
+  #attemptGroups(): { indexes: string; ended: number; failed: number }[] {
+    const groups = new Map<string, { ended: number; failed: number; indexes: number[] }>();
+    for (const [index, { ended, failed }] of this.#attempts) {
+      const group = groups.get(`${ended}/${failed}`);
+      if (group === undefined) groups.set(`${ended}/${failed}`, { ended, failed, indexes: [index] });
+      else group.indexes.push(index);
+    }
+    const sorted = [...groups.values()].sort((a, b) => a.ended - b.ended || a.failed - b.failed);
+    while (sorted.length > ATTEMPT_GROUPS) {
+      const [low, high] = [sorted.shift()!, sorted[0]!];
+      sorted[0] = { ...high, failed: Math.max(low.failed, high.failed), indexes: [...low.indexes, ...high.indexes] };
+    }
+    return sorted.map(({ ended, failed, indexes }) => ({
+      indexes: formatIndexes(indexes.sort((a, b) => a - b)),
+      ended,
+      failed,
+    }));
+  }
+}

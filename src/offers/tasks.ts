@@ -1,0 +1,380 @@
+import type { Assignment } from "./assignment.ts";
+import { parseIndexes } from "./indexes.ts";
+import { type Ending, endingOf, endingOfVanished, type Instance } from "./instance.ts";
+import type { Claim } from "./ledger.ts";
+import type { AttemptRef, PodFacts, TaskFacts } from "./messages.ts";
+import { equalVectors } from "./resources.ts";
+import type { State } from "./state.ts";
+import { PodStrays } from "./strays.ts";
+import { Task } from "./task.ts";
+
+/** The ledger's name for the room of an instance. */
+export const claimId = (uid: string, index: number): string => `task/${uid}/${index}`;
+
+/** Tasks from their objects to the ends of their pods. */
+export class Tasks {
+  readonly #state: State;
+  readonly #assignment: Assignment;
+  readonly #strays: PodStrays;
+  /** Pods that were seen before their Task: a term lists pods first. */
+  readonly #early = new Map<string, PodFacts[]>();
+
+  /** Offer label of adopted pods -> indexes: what an earlier term has carried out of an answer. */
+  readonly #launchedFrom = new Map<string, number[]>();
+
+  constructor(state: State, assignment: Assignment) {
+    this.#state = state;
+    this.#assignment = assignment;
+    this.#strays = new PodStrays(state);
+  }
+
+  observe(facts: TaskFacts): void {
+    const known = this.#state.tasks.get(facts.uid);
+    if (known === undefined) {
+      this.#adopt(new Task(facts));
+      return;
+    }
+    if (known.facts.priority !== facts.priority) this.#state.lines.withdraw(known, this.#assignment.claimant(known));
+    known.facts = facts;
+    this.#kill(known);
+    this.#assignment.assign(known);
+  }
+
+  gone(uid: string): void {
+    const task = this.#state.tasks.get(uid);
+    if (task === undefined) return;
+    task.gone = true;
+    for (const [podUid, { key }] of task.unreleased) this.#state.emit({ type: "release-pod", key, uid: podUid });
+    task.unreleased.clear();
+    this.#killAll(task);
+    this.#assignment.demand(task);
+    this.#forgetIfOver(task);
+  }
+
+  /** All Tasks are in: pods whose Task is not among them have none. */
+  opened(): void {
+    for (const pods of this.#early.values()) for (const pod of pods) this.#strays.observe(pod);
+    this.#early.clear();
+  }
+
+  podObserved(pod: PodFacts): void {
+    this.#noteOffer(pod);
+    const task = this.#state.tasks.get(pod.taskUid);
+    if (task === undefined) {
+      if (this.#state.opened) this.#strays.observe(pod);
+      else this.#early.set(pod.taskUid, [...(this.#early.get(pod.taskUid) ?? []), pod]);
+      return;
+    }
+    const instance = task.live.get(pod.index);
+    if (instance !== undefined && instance.attempt === pod.attempt && (instance.pod?.uid ?? pod.uid) === pod.uid) {
+      this.#follow(task, instance, pod);
+    } else if (instance === undefined && !task.knows(pod.index, pod.attempt) && task.isPending(pod.index)) {
+      this.#follow(task, this.#adoptPod(task, pod), pod);
+    } else {
+      this.#past(task, pod);
+    }
+  }
+
+  podGone(pod: PodFacts): void {
+    this.#strays.gone(pod);
+    const early = this.#early.get(pod.taskUid);
+    if (early !== undefined)
+      this.#early.set(
+        pod.taskUid,
+        early.filter((other) => other.uid !== pod.uid),
+      );
+    const task = this.#state.tasks.get(pod.taskUid);
+    if (task === undefined) return;
+    task.unreleased.delete(pod.uid);
+    const instance = task.live.get(pod.index);
+    if (instance?.pod?.uid === pod.uid) {
+      const nodeGone = this.#state.nodes.get(instance.nodeName)?.closed === "gone";
+      this.end(task, instance, endingOfVanished(instance.killing, nodeGone), undefined);
+    }
+    const index = task.podGone(pod.uid);
+    if (index !== undefined) {
+      this.#assignment.demand(task);
+      this.#state.taskChanged(task);
+    }
+    this.#forgetIfOver(task);
+  }
+
+  podRefused({ taskUid, index, attempt }: AttemptRef, message: string): void {
+    const task = this.#state.tasks.get(taskUid);
+    const instance = task?.live.get(index);
+    if (task === undefined || instance?.attempt !== attempt || instance.pod !== undefined) return;
+    const ending: Ending = instance.killing
+      ? { outcome: "killed", reason: "killed", message: "", counts: false }
+      : { outcome: "failed", reason: "pod-refused", message, counts: true };
+    this.end(task, instance, ending, undefined);
+  }
+
+  /** The status that tells these ends stands: their pods may go. */
+  recorded(uid: string, version: number): void {
+    const task = this.#state.tasks.get(uid);
+    if (task === undefined) return;
+    task.recordedVersion = Math.max(task.recordedVersion, version);
+    for (const [podUid, pod] of task.unreleased) {
+      if (pod.version > version) continue;
+      task.unreleased.delete(podUid);
+      this.#state.emit({ type: "release-pod", key: pod.key, uid: podUid });
+    }
+  }
+
+  /** Indexes of the pods that carry this offer label, of those adopted from earlier terms. */
+  launchedFrom(label: string): readonly number[] {
+    return this.#launchedFrom.get(label) ?? [];
+  }
+
+  /** What an instance of the task would claim on the node. */
+  claim(task: Task, index: number, node: number): Claim {
+    return {
+      id: claimId(task.uid, index),
+      kind: "task",
+      node,
+      vector: task.shape!.request,
+      instances: 1,
+      holder: this.#assignment.claimant(task),
+    };
+  }
+
+  /** The claim stands: the instance is on its way. */
+  start(task: Task, index: number, node: number, offer?: string): void {
+    const nodeName = this.#state.nodes.at(node).name;
+    const attempt = task.attempt(index);
+    task.start({
+      index,
+      attempt,
+      node,
+      nodeName,
+      vector: task.shape!.request,
+      state: "staging",
+      unreachable: false,
+      killing: false,
+      pod: undefined,
+      started: false,
+    });
+    for (const group of task.shape!.spread) group.join(claimId(task.uid, index), node);
+    this.#assignment.demand(task);
+    this.#state.taskChanged(task);
+    this.#state.emit({
+      type: "create-pod",
+      attempt: { taskUid: task.uid, index, attempt },
+      node: nodeName,
+      queue: this.#assignment.queueOf(task),
+      framework: task.facts.framework,
+      ...(offer === undefined ? {} : { offer }),
+    });
+  }
+
+  backOffEnded(uid: string, index: number): void {
+    const task = this.#state.tasks.get(uid);
+    const until = task?.backOff.get(index);
+    if (task === undefined || until === undefined || until > this.#state.nowMs) return;
+    task.backOff.delete(index);
+    this.#assignment.demand(task);
+  }
+
+  expired(uid: string): void {
+    const task = this.#state.tasks.get(uid);
+    if (task?.finishedAtMs === undefined || task.gone || task.facts.ttlAfterFinishedMs === undefined) return;
+    if (task.finishedAtMs + task.facts.ttlAfterFinishedMs > this.#state.nowMs) return;
+    this.#state.emit({ type: "delete-task", key: task.facts.key, uid });
+  }
+
+  #adopt(task: Task): void {
+    this.#state.tasks.set(task.uid, task);
+    this.#state.tasksByKey.set(task.facts.key, task);
+    this.#state.framework(task.facts.framework).tasks.add(task);
+    this.#assignment.assign(task);
+    const pods = this.#early.get(task.uid) ?? [];
+    this.#early.delete(task.uid);
+    for (const pod of pods) this.podObserved(pod);
+    this.#kill(task);
+    this.#watchExpiry(task);
+    this.#state.taskChanged(task);
+  }
+
+  #noteOffer({ offer, index }: PodFacts): void {
+    if (offer === undefined || this.#state.opened) return;
+    const indexes = this.#launchedFrom.get(offer) ?? [];
+    if (!indexes.includes(index)) this.#launchedFrom.set(offer, [...indexes, index]);
+  }
+
+  /** A pod that is not in our books: of an earlier term, or made between a crash and now. */
+  #adoptPod(task: Task, pod: PodFacts): Instance {
+    const node = this.#state.nodes.ensure(pod.node);
+    const instance: Instance = {
+      index: pod.index,
+      attempt: pod.attempt,
+      node: node.index,
+      nodeName: pod.node,
+      vector: this.#state.resources.vector(pod.requests),
+      state: "staging",
+      unreachable: false,
+      killing: false,
+      pod: undefined,
+      started: false,
+    };
+    task.start(instance);
+    this.#assignment.demand(task);
+    return instance;
+  }
+
+  #follow(task: Task, instance: Instance, pod: PodFacts): void {
+    const isNew = instance.pod === undefined;
+    instance.pod ??= { key: pod.key, uid: pod.uid };
+    instance.started ||= pod.started || pod.phase === "Running";
+    const ending = endingOf(pod, instance.killing);
+    if (ending !== undefined) {
+      task.startedAtMs ??= pod.startedAtMs;
+      this.end(task, instance, ending, pod.tracked ? instance.pod : undefined);
+      return;
+    }
+    this.#settleClaim(task, instance, pod);
+    const state = pod.phase === "Running" ? "running" : "starting";
+    if (instance.state !== state) {
+      instance.state = state;
+      if (state === "running") task.startedAtMs ??= pod.startedAtMs ?? this.#state.nowMs;
+      task.changed();
+      this.#state.taskChanged(task);
+    }
+    if (isNew && (instance.killing || this.#doomed(task, instance.index))) {
+      instance.killing = true;
+      if (!pod.deleting) this.#deletePod(task, instance.pod);
+    }
+  }
+
+  /** The claim is what the API server made of the pod, where the pod really is. */
+  #settleClaim(task: Task, instance: Instance, pod: PodFacts): void {
+    const node = this.#state.nodes.ensure(pod.node);
+    const vector = this.#state.resources.vector(pod.requests);
+    const id = claimId(task.uid, instance.index);
+    const claim = this.#state.ledger.get(id);
+    if (claim !== undefined && claim.node === node.index && equalVectors(claim.vector, vector)) return;
+    instance.node = node.index;
+    instance.nodeName = node.name;
+    instance.vector = vector;
+    this.#state.ledger.observe({ ...this.claim(task, instance.index, node.index), vector });
+    for (const group of task.shape?.spread ?? []) group.join(id, node.index);
+  }
+
+  /** The attempt has ended: its claim goes, its end is told. `tracked`: its pod, where that has the finalizer. */
+  end(task: Task, instance: Instance, ending: Ending, tracked: { key: string; uid: string } | undefined): void {
+    const id = claimId(task.uid, instance.index);
+    this.#state.ledger.forget(id);
+    for (const group of task.shape?.spread ?? []) group.leave(id);
+    const again = task.end(instance, ending, this.#state.nowMs);
+    if (typeof again === "number") {
+      task.backOff.set(instance.index, again);
+      this.#state.timers.set(again, { type: "back-off-ends", taskUid: task.uid, index: instance.index });
+    }
+    if (tracked !== undefined) this.#release(task, tracked);
+    if (ending.reason === "kubelet-refused") {
+      const node = this.#state.nodes.get(instance.nodeName);
+      if (node !== undefined) this.#state.nodes.distrust(node, this.#state.nowMs);
+    }
+    if (!instance.killing) this.#tell(task, instance, ending);
+    this.#assignment.demand(task);
+    if (task.finished) {
+      this.#assignment.finished(task);
+      this.#watchExpiry(task);
+    }
+    this.#state.dirty = true;
+    this.#state.taskChanged(task, task.finished);
+    this.#forgetIfOver(task);
+  }
+
+  #tell(task: Task, instance: Instance, ending: Ending): void {
+    if (ending.outcome === "finished") return;
+    this.#state.emit({
+      type: "event",
+      about: { kind: "Task", key: task.facts.key, uid: task.uid },
+      severity: "Warning",
+      reason: ending.reason,
+      note: `instance ${instance.index}, attempt ${instance.attempt} on ${instance.nodeName}: ${ending.outcome}. ${ending.message}`,
+    });
+  }
+
+  /** The finalizer goes once the end is recorded; at once where there is no Task to record it in. */
+  #release(task: Task, pod: { key: string; uid: string }): void {
+    if (task.gone) this.#state.emit({ type: "release-pod", key: pod.key, uid: pod.uid });
+    else task.unreleased.set(pod.uid, { key: pod.key, version: task.version });
+  }
+
+  /** A pod of an attempt that is over in our books, or of an index that has another. */
+  #past(task: Task, pod: PodFacts): void {
+    const over = pod.phase === "Succeeded" || pod.phase === "Failed";
+    if (!over) {
+      const lost = task.awaitedGone.has(pod.uid);
+      if (lost && pod.deleting) return;
+      this.#strays.observe(pod);
+      return;
+    }
+    this.#strays.gone(pod);
+    if (pod.tracked && !task.unreleased.has(pod.uid))
+      this.#state.emit({ type: "release-pod", key: pod.key, uid: pod.uid });
+  }
+
+  /** Carries out `spec.kill` and a deletion. What was asked before is not asked again. */
+  #kill(task: Task): void {
+    const kill = task.facts.kill;
+    if (task.facts.deleting || (kill !== undefined && kill.indexes === undefined)) this.#killAll(task);
+    else if (kill?.indexes !== undefined) this.#killSome(task, parseIndexes(kill.indexes, task.facts.instances));
+  }
+
+  #killAll(task: Task): void {
+    this.#killSome(task, [...task.pendingIndexes(), ...task.live.keys()]);
+  }
+
+  #killSome(task: Task, indexes: Iterable<number>): void {
+    const before = task.version;
+    for (const index of [...indexes]) {
+      const instance = task.live.get(index);
+      if (instance !== undefined) this.#killInstance(task, instance);
+      else task.cancel(index, this.#state.nowMs);
+    }
+    if (task.version === before) return;
+    this.#assignment.demand(task);
+    this.#state.taskChanged(task, task.finished);
+    if (task.finished) {
+      this.#assignment.finished(task);
+      this.#watchExpiry(task);
+    }
+  }
+
+  #killInstance(task: Task, instance: Instance): void {
+    if (instance.killing) return;
+    instance.killing = true;
+    // While its create is in flight there is nothing to delete: it is done when the pod is known.
+    if (instance.pod !== undefined) this.#deletePod(task, instance.pod);
+  }
+
+  #deletePod(task: Task, pod: { readonly key: string; readonly uid: string }): void {
+    const grace = task.facts.kill?.gracePeriodSeconds;
+    this.#state.emit({ type: "delete-pod", ...pod, ...(grace === undefined ? {} : { gracePeriodSeconds: grace }) });
+  }
+
+  /** The index is to end, by the Task's deletion or its `spec.kill`. */
+  #doomed(task: Task, index: number): boolean {
+    if (task.gone || task.facts.deleting) return true;
+    const kill = task.facts.kill;
+    if (kill === undefined) return false;
+    return kill.indexes === undefined || parseIndexes(kill.indexes, task.facts.instances).has(index);
+  }
+
+  #watchExpiry(task: Task): void {
+    const ttl = task.facts.ttlAfterFinishedMs;
+    if (task.finishedAtMs === undefined || ttl === undefined) return;
+    this.#state.timers.set(task.finishedAtMs + ttl, { type: "task-expires", taskUid: task.uid });
+  }
+
+  #forgetIfOver(task: Task): void {
+    if (!task.gone || task.live.size > 0) return;
+    this.#assignment.drop(task);
+    this.#state.tasks.delete(task.uid);
+    if (this.#state.tasksByKey.get(task.facts.key) === task) this.#state.tasksByKey.delete(task.facts.key);
+    this.#state.framework(task.facts.framework).tasks.delete(task);
+    this.#state.frameworkChanged(task.facts.framework);
+  }
+}
