@@ -11,7 +11,7 @@ function lengthOf(size: number): Buffer {
 }
 
 /** One element of any tag around the given contents. */
-export function element(tag: number, ...contents: Uint8Array[]): Buffer {
+function element(tag: number, ...contents: Uint8Array[]): Buffer {
   const body = Buffer.concat(contents);
   return Buffer.concat([Buffer.from([tag]), lengthOf(body.length), body]);
 }

@@ -15,7 +15,7 @@ export interface AddNodesOptions {
 }
 
 /** kwok plays the kubelet of the nodes with this annotation. */
-export const FAKE_NODE_ANNOTATION = { "kwok.x-k8s.io/node": "fake" } as const;
+const FAKE_NODE_ANNOTATION = { "kwok.x-k8s.io/node": "fake" } as const;
 const ZONES = ["zone-a", "zone-b", "zone-c"] as const;
 
 const CONDITIONS = [
