@@ -6,7 +6,7 @@ import type { Answer, AnswerResult } from "../sdk/answer.ts";
 import type { Change, FrameworkClient } from "../sdk/framework-client.ts";
 import { type BagEntry, differenceOf } from "./bag.ts";
 import { type Decision, decide, type Launch, type Wanted } from "./decide.ts";
-import { isFinal, Memory, offeredOf, stateOf, unsettledLaunches, wantedOf } from "./progress.ts";
+import { isFinal, Memory, offeredOf, pendingOf, stateOf, unsettledLaunches, wantedOf } from "./progress.ts";
 
 /** The label of a bag's Tasks. */
 export const BAG_LABEL = "bag-of-tasks";
@@ -59,12 +59,17 @@ export class BagRunner {
 
   /** To be called with every change of the framework's objects. */
   onChange(change: Change): void {
-    const nowMs = this.#options.clock.nowMs();
-    if (change.type === "offer") this.#memory.offerSeen(change.offer, nowMs);
+    if (change.type === "offer") {
+      this.#memory.offerSeen(change.offer, this.#pending(), this.#options.clock.nowMs());
+    }
     if (change.type === "offer-gone") this.#forget(change.offer);
     if (change.type === "task") this.#memory.taskSeen(change.task);
     if (change.type === "task-gone") this.#deleted.add(change.task.metadata.name);
     this.#changed.resolve();
+  }
+
+  #pending(): Map<string, number> {
+    return new Map(this.#options.client.tasks().map((task) => [task.metadata.name, pendingOf(task)]));
   }
 
   #forget(offer: Offer): void {
@@ -151,6 +156,7 @@ export class BagRunner {
         }
       : { decision: "Accept", launches: [...launches], filter: { refuseSeconds: 0 } };
     this.#answering.set(uid, launches);
+    this.#memory.answerGiven(uid, this.#pending());
     try {
       const result = await client.answer(offer, answer);
       log(`${name}: ${describe(answer, result)}`);

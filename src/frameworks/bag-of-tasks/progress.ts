@@ -52,15 +52,30 @@ export class Memory {
   readonly #settling = new Map<string, Settling[]>();
   readonly #penalties = new Map<string, Penalty>();
   readonly #ended = new Set<string>();
+  /** By offer and Task: how many instances waited when the answer was given. */
+  readonly #before = new Map<string, ReadonlyMap<string, number>>();
 
-  /** An offer of ours was seen. Call with every state of it; only the first one after its end counts. */
-  offerSeen(offer: Offer, nowMs: number): void {
+  /** An answer is being given, while so many instances of each Task wait. */
+  answerGiven(offerUid: string, pending: ReadonlyMap<string, number>): void {
+    this.#before.set(offerUid, pending);
+  }
+
+  /**
+   * An offer of ours was seen. Call with every state of it; only the first one after its end counts.
+   *
+   * @param pending how many instances of each Task wait now
+   */
+  offerSeen(offer: Offer, pending: ReadonlyMap<string, number>, nowMs: number): void {
     const uid = offer.metadata.uid!;
     if (offer.answer === undefined || phaseOf(offer) === "Open" || this.#ended.has(uid)) return;
     this.#ended.add(uid);
     const untilMs = nowMs + SETTLING_MS;
     const outcomes = offer.status?.launches ?? [];
-    const launched = outcomes.map(({ task, indexes }) => ({ task, count: countOf(indexes), untilMs }));
+    const before = this.#before.get(uid);
+    const launched = outcomes
+      .map(({ task, indexes }) => ({ task, count: countOf(indexes), untilMs }))
+      // The Task's status may have been quicker than the offer's.
+      .filter(({ task, count }) => (pending.get(task) ?? 0) > (before?.get(task) ?? 0) - count);
     if (launched.length > 0) this.#settling.set(uid, launched);
     for (const { task, refused } of outcomes) {
       if (!refused) this.#penalties.delete(task);
@@ -70,6 +85,7 @@ export class Memory {
 
   offerGone(offer: Offer): void {
     this.#ended.delete(offer.metadata.uid!);
+    this.#before.delete(offer.metadata.uid!);
   }
 
   /** A Task's status was seen: it shows the launches of the offers that ended before. */
