@@ -2,12 +2,19 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Command } from "commander";
 import { chartCrdGenerator, crdGenerator } from "./generate/crd.ts";
+import { metricReferenceGenerator } from "./generate/metrics.ts";
 import type { Generator, Output } from "./generate/output.ts";
 import { reasonReferenceGenerator } from "./generate/reason-reference.ts";
 import { resourceReferenceGenerator } from "./generate/resource-reference.ts";
 
 /** Everything that is generated. To add something, write a Generator and put it here. */
-const generators: Generator[] = [crdGenerator, chartCrdGenerator, resourceReferenceGenerator, reasonReferenceGenerator];
+const generators: Generator[] = [
+  crdGenerator,
+  chartCrdGenerator,
+  resourceReferenceGenerator,
+  reasonReferenceGenerator,
+  metricReferenceGenerator,
+];
 
 const root = join(import.meta.dirname, "..");
 

@@ -1,0 +1,200 @@
+import { formatQuantities } from "../offers/quantity.ts";
+import { REASONS } from "../offers/reasons.ts";
+import type { Quantities } from "../offers/resources.ts";
+import type { Explanation, FailureView, FrameworkView, QueueView, TaskView } from "../offers/views.ts";
+import { oneLine } from "./printable.ts";
+import type { Document } from "./respond.ts";
+
+/** What the explanations are made of: the leader's broker, and the Task objects that it knows by UID. */
+export interface ExplainSource {
+  /** UID of the Task `namespace/name`. */
+  taskUid(key: string): string | undefined;
+  taskView(uid: string): TaskView | undefined;
+  explainTask(uid: string, nowMs: number): Explanation | undefined;
+  frameworkView(key: string, nowMs: number): FrameworkView | undefined;
+  queueView(name: string): QueueView | undefined;
+}
+
+/** The objects that can be asked about, as the API server names their kinds. */
+export const EXPLAINED = { task: "tasks", framework: "frameworks", queue: "queues" } as const;
+export type Explained = keyof typeof EXPLAINED;
+
+export interface ObjectName {
+  /** Absent for a queue. */
+  readonly namespace?: string | undefined;
+  readonly name: string;
+}
+
+/** What is known about an object, and why it gets nothing more now. Undefined if the broker does not know it. */
+export function explain(
+  source: ExplainSource,
+  kind: Explained,
+  object: ObjectName,
+  nowMs: number,
+): Document | undefined {
+  switch (kind) {
+    case "task":
+      return explainTask(source, object, nowMs);
+    case "framework":
+      return explainFramework(source, object, nowMs);
+    case "queue":
+      return explainQueue(source, object, nowMs);
+  }
+}
+
+function explainTask(source: ExplainSource, object: ObjectName, nowMs: number): Document | undefined {
+  const uid = source.taskUid(keyOf(object));
+  const view = uid === undefined ? undefined : source.taskView(uid);
+  if (uid === undefined || view === undefined) return undefined;
+  const why = reasonOf(view.rejected ?? source.explainTask(uid, nowMs));
+  const failures = view.lastFailures.map(failureOf);
+  const { state, instances, counts, succeededIndexes, failedIndexes, node } = view;
+  return {
+    json: {
+      ...headOf("Task", object, nowMs),
+      uid,
+      state,
+      instances,
+      counts,
+      succeededIndexes,
+      failedIndexes,
+      node,
+      why,
+      lastFailures: failures,
+    },
+    text: lines(
+      `Task ${keyOf(object)}: ${state}`,
+      ["Instances", `${instances} (${countsText(counts)})`],
+      ["Succeeded", succeededIndexes],
+      ["Failed", failedIndexes],
+      ["Node", node],
+      ...whyLines(why),
+      ...failures.map((failure): Line => ["Failure", failureText(failure)]),
+    ),
+  };
+}
+
+function explainFramework(source: ExplainSource, object: ObjectName, nowMs: number): Document | undefined {
+  const view = source.frameworkView(keyOf(object), nowMs);
+  if (view === undefined) return undefined;
+  const why = reasonOf(view.rejected ?? view.why);
+  const { queue, dominantShare, counts, offers } = view;
+  const resources = amountsOf(view);
+  return {
+    json: { ...headOf("Framework", object, nowMs), queue, dominantShare, counts, offers, ...resources, why },
+    text: lines(
+      `Framework ${keyOf(object)} in queue ${queue}`,
+      ["Dominant share", percent(dominantShare)],
+      ["Instances", countsText(counts)],
+      ["Offers", countsText(offers)],
+      ...amountLines(resources),
+      ...whyLines(why),
+    ),
+  };
+}
+
+function explainQueue(source: ExplainSource, object: ObjectName, nowMs: number): Document | undefined {
+  const view = source.queueView(object.name);
+  if (view === undefined) return undefined;
+  const why = reasonOf(view.rejected);
+  const { parent, weight, dominantShare, fairnessError, frameworks, counts } = view;
+  const bounds = { guarantee: formatQuantities(view.guarantee), limit: formatQuantities(view.limit) };
+  const resources = amountsOf(view);
+  return {
+    json: {
+      ...headOf("Queue", object, nowMs),
+      parent,
+      weight,
+      ...bounds,
+      dominantShare,
+      fairnessError,
+      frameworks,
+      counts,
+      ...resources,
+      why,
+    },
+    text: lines(
+      `Queue ${object.name}${parent === undefined ? "" : ` below ${parent}`}, weight ${weight}`,
+      ["Guarantee", amountsText(bounds.guarantee)],
+      ["Limit", amountsText(bounds.limit) || "none"],
+      ["Dominant share", percent(dominantShare)],
+      ["Fairness error", percent(fairnessError)],
+      ["Frameworks", String(frameworks)],
+      ["Instances", countsText(counts)],
+      ...amountLines(resources),
+      ...whyLines(why),
+    ),
+  };
+}
+
+type Line = readonly [title: string, value: string | undefined];
+
+/** A title and what belongs to it, one line each; what has no value is left out. */
+function lines(title: string, ...entries: readonly Line[]): string {
+  const width = Math.max(0, ...entries.map(([name, value]) => (value ? name.length : 0)));
+  const rest = entries.filter(([, value]) => value).map(([name, value]) => `  ${`${name}:`.padEnd(width + 3)}${value}`);
+  return `${[title, ...rest].map(oneLine).join("\n")}\n`;
+}
+
+const keyOf = ({ namespace, name }: ObjectName): string => (namespace === undefined ? name : `${namespace}/${name}`);
+
+function headOf(kind: string, { namespace, name }: ObjectName, nowMs: number) {
+  return { kind, namespace, name, at: new Date(nowMs).toISOString() };
+}
+
+type Why = ReturnType<typeof reasonOf>;
+
+function reasonOf(explanation: Explanation | undefined) {
+  if (explanation === undefined) return undefined;
+  const { reason, message } = explanation;
+  const [meaning, whatToDo] = REASONS[reason];
+  return { reason, message, meaning, whatToDo, page: `docs/reference/reasons.md#${reason}` };
+}
+
+function whyLines(why: Why): Line[] {
+  if (why === undefined) return [];
+  return [
+    ["Why", `${why.reason}: ${why.message}`],
+    ["Means", why.meaning],
+    ["What to do", why.whatToDo],
+  ];
+}
+
+function failureOf({ atMs, ...failure }: FailureView) {
+  return { ...failure, at: new Date(atMs).toISOString() };
+}
+
+function failureText({ index, attempt, node, reason, message, at }: ReturnType<typeof failureOf>): string {
+  return `${at} index ${index}, attempt ${attempt} on ${node}: ${reason}: ${message}`;
+}
+
+function amountsOf(view: { allocated: Quantities; offered: Quantities; demand: Quantities }) {
+  const { allocated, offered, demand } = view;
+  return {
+    allocated: formatQuantities(allocated),
+    offered: formatQuantities(offered),
+    demand: formatQuantities(demand),
+  };
+}
+
+function amountLines({ allocated, offered, demand }: ReturnType<typeof amountsOf>): Line[] {
+  return [
+    ["Allocated", amountsText(allocated) || "nothing"],
+    ["Offered", amountsText(offered) || "nothing"],
+    ["Demand", amountsText(demand) || "nothing"],
+  ];
+}
+
+function amountsText(amounts: Readonly<Record<string, string>>): string {
+  return Object.entries(amounts)
+    .map(([resource, amount]) => `${resource} ${amount}`)
+    .join(", ");
+}
+
+/** Counts that are not zero. */
+function countsText(counts: object): string {
+  const present = Object.entries(counts).filter(([, count]) => count !== 0);
+  return present.length === 0 ? "none" : present.map(([name, count]) => `${name} ${count}`).join(", ");
+}
+
+const percent = (ratio: number): string => `${(ratio * 100).toFixed(1)} %`;
