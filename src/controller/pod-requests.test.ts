@@ -36,7 +36,9 @@ const vectors: { name: string; pod: object; expected: Record<string, number> }[]
   },
   {
     name: "sidecars run beside the containers",
-    pod: { spec: { containers: [container({ cpu: "1" })], initContainers: [sidecar({ cpu: "250m", memory: "64Mi" })] } },
+    pod: {
+      spec: { containers: [container({ cpu: "1" })], initContainers: [sidecar({ cpu: "250m", memory: "64Mi" })] },
+    },
     expected: { cpu: 1250, memory: 65_536 },
   },
   {

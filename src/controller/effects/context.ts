@@ -16,7 +16,6 @@ export interface EffectContext {
   readonly feed: (input: Input) => void;
 }
 
-
 export const POD: ResourceType = { group: "", version: "v1", plural: "pods" };
 export const NODE: ResourceType = { group: "", version: "v1", plural: "nodes" };
 export const TASK: ResourceType = { group: GROUP, version: VERSION, plural: "tasks" };

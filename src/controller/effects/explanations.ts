@@ -1,5 +1,5 @@
-import type { BrokerContract } from "../../offers/broker.ts";
 import type { Explanation } from "../../offers/views.ts";
+import type { BrokerContract } from "../broker-contract.ts";
 import type { Clock, TimerHandle } from "../kube/clock.ts";
 
 export interface ExplanationOptions {
@@ -91,7 +91,7 @@ export class Explanations {
       return;
     }
     this.#again.set(uid, nowMs + againAfterMs);
-    const explanation = broker.explainTask(uid, clock.nowMs());
+    const explanation = broker.explainTask(uid);
     if (explanation === undefined || explanation.reason === this.#said.get(uid)?.reason) return;
     this.#said.set(uid, explanation);
     changed(uid);

@@ -1,11 +1,11 @@
 import { ApiError, TransportError } from "../kube/api-error.ts";
-import { backoffMs } from "../kube/backoff.ts";
-import type { Clock, TimerHandle } from "../kube/clock.ts";
+import type { Clock } from "../kube/clock.ts";
 import { Fifo } from "../kube/fifo.ts";
-import type { EffectOutcome, Logger, Telemetry } from "../telemetry.ts";
+import { type Result, Workqueue } from "../kube/workqueue.ts";
+import type { Logger, Telemetry } from "../telemetry.ts";
 
-/** 0: launches, kills, offers; 1: ends of offers; 2: statuses and finalizers, which can wait. */
-export type Lane = 0 | 1 | 2;
+/** Launches, kills and offers; then the ends of offers; then statuses and finalizers, which can wait. */
+export type Lane = "launch" | "close" | "status";
 
 /** One write that is repeated until the world is as it should be. */
 export interface Job {
@@ -18,6 +18,7 @@ export interface Job {
   readonly run: () => Promise<JobEnd>;
 }
 
+/** `refused`: the server refused for good, and the broker has been told. */
 export type JobEnd = "done" | "refused" | { readonly againAfterMs: number };
 
 export interface JobQueueOptions {
@@ -26,148 +27,99 @@ export interface JobQueueOptions {
   readonly random: () => number;
   readonly telemetry: Telemetry;
   readonly log: Logger;
-  /** Jobs under way at a time, of each lane. Default 48, 24, 12. */
-  readonly concurrency?: readonly [number, number, number];
+  /** Jobs under way at a time. Default 64; at most 24 of them close offers, at most 12 write statuses. */
+  readonly concurrency?: number;
 }
 
-interface Chain {
-  readonly jobs: Fifo<Job>;
-  current: Job;
-  failures: number;
-}
-
-const lanes: readonly Lane[] = [0, 1, 2];
-const retryLimits = { baseMs: 500, maxMs: 30_000 };
+const backoff = { baseMs: 250, maxMs: 30_000 };
 
 /**
- * Carries out effects: by lanes, in order within a key, each until it is done. It belongs to one term: `stop` drops what
- * waits, and what is under way finds its fence down.
+ * Carries out effects, each until it is done. It belongs to one term: `stop` drops what waits, and what is under way finds
+ * its fence down.
  */
 export class JobQueue {
   readonly #options: JobQueueOptions;
-  readonly #chains = new Map<string, Chain>();
-  readonly #ready: readonly Fifo<Chain>[] = lanes.map(() => new Fifo<Chain>());
-  readonly #active = [0, 0, 0];
-  readonly #limits: readonly number[];
-  readonly #timers = new Set<TimerHandle>();
-  #stopped = false;
-  #idle: (() => void)[] = [];
+  readonly #jobs = new Map<string, Fifo<Job>>();
+  readonly #queue: Workqueue<Lane>;
 
   constructor(options: JobQueueOptions) {
+    const { clock, random, telemetry, concurrency = 64 } = options;
     this.#options = options;
-    this.#limits = options.concurrency ?? [48, 24, 12];
-  }
-
-  /** Jobs that wait or are under way. */
-  get size(): number {
-    return this.#chains.size;
-  }
-
-  depth(lane: Lane): number {
-    return this.#ready[lane]!.length;
-  }
-
-  has(key: string): boolean {
-    return this.#chains.has(key);
+    this.#queue = new Workqueue<Lane>({
+      clock,
+      random,
+      concurrency,
+      backoff,
+      lanes: [{ name: "launch" }, { name: "close", concurrency: 24 }, { name: "status", concurrency: 12 }],
+      handle: (key) => this.#handle(key),
+      onRun: ({ lane }) => telemetry.queueDepth(lane, this.#queue.depth(lane)),
+      onError: (key, error, failures) => this.#failed(key, error, failures),
+    });
   }
 
   add(job: Job): void {
-    if (this.#stopped) return;
-    const chain = this.#chains.get(job.key);
-    if (chain !== undefined) {
-      chain.jobs.push(job);
+    const waiting = this.#jobs.get(job.key);
+    if (waiting !== undefined) {
+      waiting.push(job);
       return;
     }
-    this.#enqueue({ jobs: new Fifo(), current: job, failures: 0 });
+    const jobs = new Fifo<Job>();
+    jobs.push(job);
+    this.#jobs.set(job.key, jobs);
+    this.#queue.add(job.key, job.lane);
   }
 
-  /** Nothing new is begun. */
-  stop(): void {
-    this.#stopped = true;
-    for (const timer of this.#timers) this.#options.clock.clearTimeout(timer);
-    this.#timers.clear();
-    this.#chains.clear();
+  /** Keys with jobs that wait or run. */
+  get size(): number {
+    return this.#jobs.size;
   }
 
-  /** Resolves when nothing is under way any more. */
-  idle(): Promise<void> {
-    if (this.#active.every((count) => count === 0)) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+  /** Begins nothing any more; resolves when what runs has ended. */
+  async stop(): Promise<void> {
+    await this.#queue.stop();
+    this.#jobs.clear();
   }
 
-  #enqueue(chain: Chain): void {
-    this.#chains.set(chain.current.key, chain);
-    this.#ready[chain.current.lane]!.push(chain);
-    this.#admit();
-  }
-
-  #admit(): void {
-    if (this.#stopped) return;
-    for (const lane of lanes) {
-      const ready = this.#ready[lane]!;
-      while (this.#active[lane]! < this.#limits[lane]! && ready.length > 0) void this.#run(lane, ready.shift()!);
-    }
-  }
-
-  async #run(lane: Lane, chain: Chain): Promise<void> {
-    this.#active[lane]!++;
-    const job = chain.current;
-    let end: JobEnd | undefined;
-    let error: unknown;
+  async #handle(key: string): Promise<Result> {
+    const jobs = this.#jobs.get(key);
+    const job = jobs?.peek();
+    if (jobs === undefined || job === undefined) return undefined;
+    const { telemetry } = this.#options;
+    let end: JobEnd;
     try {
       end = await job.run();
-    } catch (thrown) {
-      error = thrown;
-    }
-    this.#active[lane]!--;
-    if (this.#active.every((count) => count === 0)) for (const resolve of this.#idle.splice(0)) resolve();
-    this.#afterRun(chain, end, error);
-    this.#admit();
-  }
-
-  #afterRun(chain: Chain, end: JobEnd | undefined, error: unknown): void {
-    const { current: job } = chain;
-    const { telemetry } = this.#options;
-    if (this.#stopped || isOver(error)) {
+    } catch (error) {
+      if (!isOver(error)) throw error;
+      // The leadership has gone: whoever has it now decides anew.
       telemetry.effect(job.type, "dropped");
-      if (!this.#stopped) this.#chains.delete(job.key);
-      return;
+      this.#jobs.delete(key);
+      return undefined;
     }
-    if (end === "done" || end === "refused") {
-      telemetry.effect(job.type, end satisfies EffectOutcome);
-      chain.failures = 0;
-      const next = chain.jobs.shift();
-      this.#chains.delete(job.key);
-      if (next !== undefined) this.#enqueue({ ...chain, current: next });
-      return;
+    if (typeof end === "object") {
+      telemetry.effect(job.type, "retried");
+      return { requeueAfterMs: end.againAfterMs };
     }
-    telemetry.effect(job.type, "retried");
-    this.#again(chain, end === undefined ? this.#delayMs(chain, job, error) : end.againAfterMs);
+    telemetry.effect(job.type, end);
+    jobs.shift();
+    const next = jobs.peek();
+    if (next === undefined) this.#jobs.delete(key);
+    else this.#queue.add(key, next.lane);
+    return undefined;
   }
 
-  #again(chain: Chain, delayMs: number): void {
-    const timer = this.#options.clock.setTimeout(() => {
-      this.#timers.delete(timer);
-      this.#ready[chain.current.lane]!.push(chain);
-      this.#admit();
-    }, delayMs);
-    this.#timers.add(timer);
-  }
-
-  #delayMs(chain: Chain, job: Job, error: unknown): number {
-    const failures = chain.failures++;
+  #failed(key: string, error: unknown, failures: number): void {
+    const { log, telemetry } = this.#options;
+    const effect = this.#jobs.get(key)?.peek()?.type ?? "";
+    telemetry.effect(effect, "retried");
+    const fields = { key, effect, failures, err: error };
     const known = error instanceof ApiError || error instanceof TransportError;
-    const fields = { key: job.key, effect: job.type, failures: failures + 1, err: error };
     // What is no answer of the server is a mistake of ours: loud, but only this key waits for it.
-    if (!known) this.#options.log.error(fields, "an effect failed in a way nobody thought of; trying again");
-    else if (failures === 0) this.#options.log.debug(fields, "an effect failed; trying again");
-    else this.#options.log.warn(fields, "an effect fails again and again; trying again");
-    const retryAfterMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
-    return Math.max(retryAfterMs, backoffMs(failures, retryLimits, this.#options.random));
+    if (!known) log.error(fields, "an effect failed in a way nobody thought of; trying again");
+    else if (failures === 1) log.debug(fields, "an effect failed; trying again");
+    else log.warn(fields, "an effect fails again and again; trying again");
   }
 }
 
-/** The leadership has gone, or the process ends. */
 function isOver(error: unknown): boolean {
   return error instanceof TransportError && (error.kind === "fenced" || error.kind === "aborted");
 }

@@ -57,7 +57,7 @@ export class OfferEffects {
       created: (known) => this.#created.set(offer.key, known),
     });
     const run = (): Promise<JobEnd> => job.run();
-    this.#options.jobs.add({ key: `offer/${offer.key}`, lane: 0, type: "publish-offer", run });
+    this.#options.jobs.add({ key: `offer/${offer.key}`, lane: "launch", type: "publish-offer", run });
   }
 
   close(effect: CloseOffer): void {
@@ -66,7 +66,7 @@ export class OfferEffects {
     if (waits) return;
     this.#options.jobs.add({
       key: `offer/${effect.key}`,
-      lane: 1,
+      lane: "close",
       type: effect.type,
       run: () => this.#close(effect.key),
     });
@@ -175,7 +175,10 @@ export class OfferEffects {
   #sweep(): void {
     const nowMs = this.#options.clock.monotonicMs();
     for (const [uid, { key, dueMs }] of this.#ended) {
-      if (dueMs > nowMs) return this.#scheduleSweep(dueMs - nowMs);
+      if (dueMs > nowMs) {
+        this.#scheduleSweep(dueMs - nowMs);
+        return;
+      }
       this.#ended.delete(uid);
       this.#options.jobs.add(this.#deletion(key, uid));
     }
@@ -191,18 +194,23 @@ export class OfferEffects {
       }
       return "done";
     };
-    return { key: `sweep/${uid}`, lane: 2, type: "sweep-offer", run };
+    return { key: `sweep/${uid}`, lane: "status", type: "sweep-offer", run };
   }
+}
+
+interface PublicationHooks {
+  readonly isClosing: () => boolean;
+  readonly created: (known: Known) => void;
 }
 
 /** One publication from the first try until its outcome is known. */
 class Publication {
   readonly #options: OfferEffectOptions;
   readonly #offer: OfferDraft;
-  readonly #hooks: { isClosing: () => boolean; created: (known: Known) => void };
+  readonly #hooks: PublicationHooks;
   #body: object | undefined;
 
-  constructor(options: OfferEffectOptions, offer: OfferDraft, hooks: Publication["#hooks"]) {
+  constructor(options: OfferEffectOptions, offer: OfferDraft, hooks: PublicationHooks) {
     this.#options = options;
     this.#offer = offer;
     this.#hooks = hooks;
@@ -232,7 +240,8 @@ class Publication {
     const object = await this.#options.client.find(namespaced(OFFER, this.#offer.key), { priority: "high" });
     if (object === undefined) return this.#unpublished("somebody deleted it");
     const offer = projectOffer(object);
-    if (offer.facts.term !== this.#offer.term) return this.#unpublished("an Offer of that name exists that is not ours");
+    if (offer.facts.term !== this.#offer.term)
+      return this.#unpublished("an Offer of that name exists that is not ours");
     return this.#published(offer);
   }
 

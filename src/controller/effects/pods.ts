@@ -15,8 +15,8 @@ export type SizeTemplate = Extract<Effect, { type: "size-template" }>;
 export interface PodEffectOptions extends EffectContext {
   /** Undefined when the Task is gone or its template is refused. */
   readonly blueprintOf: (taskUid: string) => PodBlueprint | undefined;
-  /** A pod of ours exists; what comes of it is the reflector's to say. */
-  readonly expect: (pod: PodFacts, resourceVersion: string) => void;
+  /** The pod exists, as of this version: to be told to the broker. */
+  readonly created: (pod: PodFacts, resourceVersion: string) => void;
 }
 
 /**
@@ -39,7 +39,7 @@ export class PodEffects {
   create(effect: CreatePod): Job {
     const { taskUid, index, attempt } = effect.attempt;
     const pending = new PendingCreate(this.#options, effect);
-    return { key: `pod/${taskUid}/${index}/${attempt}`, lane: 0, type: effect.type, run: () => pending.run() };
+    return { key: `pod/${taskUid}/${index}/${attempt}`, lane: "launch", type: effect.type, run: () => pending.run() };
   }
 
   delete({ type, key, uid, gracePeriodSeconds }: DeletePod): Job {
@@ -54,7 +54,7 @@ export class PodEffects {
       }
       return "done";
     };
-    return { key: `delete/${uid}`, lane: 0, type, run };
+    return { key: `delete/${uid}`, lane: "launch", type, run };
   }
 
   /** A dry run tells what LimitRanges, RuntimeClasses and webhooks make of a template. */
@@ -80,7 +80,7 @@ export class PodEffects {
         return "refused";
       }
     };
-    return { key: `size/${templateKey}`, lane: 0, type, run };
+    return { key: `size/${templateKey}`, lane: "launch", type, run };
   }
 }
 
@@ -119,8 +119,7 @@ class PendingCreate {
   async #created(pod: KubeObject): Promise<JobEnd> {
     const facts = ownFacts(pod);
     if (facts === undefined) return this.#unmarked(pod);
-    this.#options.expect(facts, pod.metadata.resourceVersion ?? "");
-    this.#options.feed({ type: "pod-created", pod: facts });
+    this.#options.created(facts, pod.metadata.resourceVersion ?? "");
     return "done";
   }
 
@@ -168,9 +167,7 @@ class PendingCreate {
 }
 
 function isSameAttempt(facts: AttemptRef, attempt: AttemptRef): boolean {
-  return (
-    facts.taskUid === attempt.taskUid && facts.index === attempt.index && facts.attempt === attempt.attempt
-  );
+  return facts.taskUid === attempt.taskUid && facts.index === attempt.index && facts.attempt === attempt.attempt;
 }
 
 function messageOf(error: ApiError): string {

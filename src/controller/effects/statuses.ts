@@ -3,9 +3,9 @@ import { isConflict, isNotFound } from "../kube/api-error.ts";
 import type { KubeObject, ResourceType } from "../kube/client.ts";
 import type { TimerHandle } from "../kube/clock.ts";
 import { compareResourceVersions } from "../kube/resource-version.ts";
+import { digestOf } from "../observe/digest.ts";
 import { record } from "../observe/json.ts";
 import { conditionsOf, type Meta } from "../observe/meta.ts";
-import { digestOf } from "../observe/digest.ts";
 import type { EffectContext } from "./context.ts";
 import type { JobEnd, JobQueue } from "./job-queue.ts";
 
@@ -139,7 +139,7 @@ export class StatusWriter {
       entry.timer = undefined;
       entry.busy = true;
       const run = (): Promise<JobEnd> => this.#write(key, entry);
-      this.#jobs.add({ key: `status/${this.#kind.kind}/${key}`, lane: 2, type: this.#kind.type, run });
+      this.#jobs.add({ key: `status/${this.#kind.kind}/${key}`, lane: "status", type: this.#kind.type, run });
     }, dueMs - nowMs);
   }
 

@@ -1,7 +1,7 @@
 import type { Condition } from "../../api/common.ts";
-import type { BrokerContract } from "../../offers/broker.ts";
 import type { Effect, Key } from "../../offers/messages.ts";
 import type { Explanation, TaskView } from "../../offers/views.ts";
+import type { BrokerContract } from "../broker-contract.ts";
 import { isConflict, isNotFound } from "../kube/api-error.ts";
 import { reasonOfCondition } from "../manifests/conditions.ts";
 import { taskStatus } from "../manifests/task-status.ts";
@@ -87,11 +87,16 @@ export function deleteTask({ type, key, uid }: Extract<Effect, { type: "delete-t
   const { client, fence } = context;
   const run = async (): Promise<"done"> => {
     try {
-      await client.delete(namespaced(TASK, key as Key), { uid, propagationPolicy: "Background", priority: "low", fence });
+      await client.delete(namespaced(TASK, key as Key), {
+        uid,
+        propagationPolicy: "Background",
+        priority: "low",
+        fence,
+      });
     } catch (error) {
       if (!isNotFound(error) && !isConflict(error)) throw error;
     }
     return "done";
   };
-  return { key: `delete-task/${uid}`, lane: 2, type, run };
+  return { key: `delete-task/${uid}`, lane: "status", type, run };
 }

@@ -23,7 +23,7 @@ export function releasePod(
     await removeTracking(client, key, uid, cached(key), { priority: "low", fence });
     return "done";
   };
-  return { key: `release/${uid}`, lane: 2, type, run };
+  return { key: `release/${uid}`, lane: "status", type, run };
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { BrokerContract } from "../../offers/broker.ts";
 import type { Key } from "../../offers/messages.ts";
+import type { BrokerContract } from "../broker-contract.ts";
 import type { Clock } from "../kube/clock.ts";
 import { frameworkStatus, queueStatus, type StatusContext } from "../manifests/framework-status.ts";
 import type { ObservedFramework } from "../observe/framework.ts";
@@ -33,7 +33,7 @@ export function frameworkStatusKind(options: TreeStatusOptions): StatusKind {
     plan: (key, subject, standing) => {
       const observed = framework(key);
       const heldBack = observed?.facts?.scheduler === "Offers" ? unpublished() : undefined;
-      const view = broker.frameworkView(key, clock.nowMs());
+      const view = broker.frameworkView(key);
       return { status: frameworkStatus(view, heldBack, contextOf(subject, standing, observed?.invalid, clock)) };
     },
   };

@@ -45,7 +45,9 @@ export function conditionReason(reason: Reason): string {
   return reason.replace(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase());
 }
 
-const reasonsByCondition = new Map(Object.keys(REASONS).map((reason) => [conditionReason(reason as Reason), reason as Reason]));
+const reasonsByCondition = new Map(
+  Object.keys(REASONS).map((reason) => [conditionReason(reason as Reason), reason as Reason]),
+);
 
 /** `NoNode` → `no-node`; undefined for what no reason of ours is. */
 export function reasonOfCondition(conditionReason: string): Reason | undefined {

@@ -12,7 +12,7 @@ import {
   TASK_LABEL,
   TRACKING_FINALIZER,
 } from "../../api/labels.ts";
-import type { PodTemplate, TemplateContainer, TemplateVolume } from "../../api/pod-template.ts";
+import type { PodTemplate, TemplateContainer } from "../../api/pod-template.ts";
 import { FRAMEWORK_ENV, TASK_ENV, TASK_UID_LABEL } from "../labels.ts";
 import { podName, podNamePrefix } from "./names.ts";
 
@@ -72,7 +72,8 @@ const finalizers = [TRACKING_FINALIZER];
  * a pod, even if the template's parser let it through. What Pod Security's level `restricted` wants is filled in.
  */
 export function podBlueprint(source: PodSource): PodBlueprint {
-  const { metadata, spec } = source.template;
+  const { metadata } = source.template;
+  const { spec, containers, initContainers } = partsOf(source.template);
   return {
     namespace: source.namespace,
     taskUid: source.taskUid,
@@ -94,9 +95,9 @@ export function podBlueprint(source: PodSource): PodBlueprint {
         blockOwnerDeletion: true,
       },
     ],
-    spec: specOf(source),
-    containers: spec.containers.map(containerOf),
-    initContainers: spec.initContainers?.map(containerOf),
+    spec: { ...spec, tolerations: [...source.tolerations, ...evictionTolerations(source.unreachableSeconds)] },
+    containers,
+    initContainers,
     env: [
       { name: TASK_ENV, value: source.task },
       { name: FRAMEWORK_ENV, value: source.framework },
@@ -138,10 +139,28 @@ export function podBody(blueprint: PodBlueprint, place: PodPlace): Body {
   };
 }
 
-function specOf({ template, tolerations, unreachableSeconds }: PodSource): Body {
-  const { spec } = template;
+type TemplateParts = Pick<PodBlueprint, "spec" | "containers" | "initContainers">;
+
+/** Thousands of Tasks may share one template. */
+const partsByTemplate = new WeakMap<PodTemplate, TemplateParts>();
+
+function partsOf(template: PodTemplate): TemplateParts {
+  let parts = partsByTemplate.get(template);
+  if (parts === undefined) {
+    const { containers, initContainers } = template.spec;
+    parts = {
+      spec: specOf(template),
+      containers: containers.map(containerOf),
+      initContainers: initContainers?.map(containerOf),
+    };
+    partsByTemplate.set(template, parts);
+  }
+  return parts;
+}
+
+function specOf({ spec }: PodTemplate): Body {
   const security = spec.securityContext;
-  return {
+  return withoutUndefined({
     restartPolicy: spec.restartPolicy,
     terminationGracePeriodSeconds: spec.terminationGracePeriodSeconds,
     activeDeadlineSeconds: spec.activeDeadlineSeconds,
@@ -158,9 +177,13 @@ function specOf({ template, tolerations, unreachableSeconds }: PodSource): Body 
       supplementalGroups: security?.supplementalGroups,
       supplementalGroupsPolicy: security?.supplementalGroupsPolicy,
     },
-    volumes: spec.volumes?.map(volumeOf),
-    tolerations: [...tolerations, ...evictionTolerations(unreachableSeconds)],
-  };
+    volumes: spec.volumes?.map(({ name, emptyDir, configMap, downwardAPI }) => ({
+      name,
+      emptyDir,
+      configMap,
+      downwardAPI,
+    })),
+  });
 }
 
 /** Without these, the API server adds its own of 300 s. */
@@ -184,7 +207,12 @@ function containerOf(c: TemplateContainer): ContainerBlueprint {
     envFrom: c.envFrom?.map(({ prefix, configMapRef }) => ({ prefix, configMapRef })),
     resources: c.resources && { requests: c.resources.requests, limits: c.resources.limits },
     ports: c.ports?.map(({ containerPort, name, protocol }) => ({ containerPort, name, protocol })),
-    volumeMounts: c.volumeMounts?.map(({ name, mountPath, subPath, readOnly }) => ({ name, mountPath, subPath, readOnly })),
+    volumeMounts: c.volumeMounts?.map(({ name, mountPath, subPath, readOnly }) => ({
+      name,
+      mountPath,
+      subPath,
+      readOnly,
+    })),
     imagePullPolicy: c.imagePullPolicy,
     terminationMessagePath: c.terminationMessagePath,
     terminationMessagePolicy: c.terminationMessagePolicy,
@@ -209,10 +237,6 @@ function containerOf(c: TemplateContainer): ContainerBlueprint {
     },
   }));
   return { container: withoutUndefined(container), env: env.map(withoutUndefined) };
-}
-
-function volumeOf({ name, emptyDir, configMap, downwardAPI }: TemplateVolume): object {
-  return withoutUndefined({ name, emptyDir, configMap, downwardAPI });
 }
 
 /** Deeply; what is left is the JSON that is sent, so that copying it later copies little. */

@@ -17,7 +17,8 @@ export function projectOffer(object: unknown): ObservedOffer {
   const meta = metaOf(object);
   const spec = record(object, "spec");
   const phase = text(record(object, "status"), "phase") ?? "";
-  const framework = text(spec, "framework") ?? text(record(record(object, "metadata"), "labels"), FRAMEWORK_LABEL) ?? "";
+  const framework =
+    text(spec, "framework") ?? text(record(record(object, "metadata"), "labels"), FRAMEWORK_LABEL) ?? "";
   const answer = answerOf(object);
   const facts: OfferFacts = {
     key: meta.key,

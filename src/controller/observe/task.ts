@@ -2,12 +2,14 @@ import { type Condition, describeIssues } from "../../api/common.ts";
 import { type PodTemplate, parsePodTemplate } from "../../api/pod-template.ts";
 import { type TaskSpec, taskSpec } from "../../api/task.ts";
 import type { RecordedTask, TaskFacts } from "../../offers/messages.ts";
+import { REASONS, type Reason } from "../../offers/reasons.ts";
 import type { Quantities } from "../../offers/resources.ts";
+import type { FailureView } from "../../offers/views.ts";
 import { podRequests } from "../pod-requests.ts";
 import { constraintsOf } from "./constraints.ts";
 import { digestOfStatus, digestOfText } from "./digest.ts";
 import type { ObservedFramework } from "./framework.ts";
-import { clip, number, record, records, text } from "./json.ts";
+import { clip, type JsonRecord, number, record, records, text, timeMs } from "./json.ts";
 import { conditionsOf, type Meta, metaOf } from "./meta.ts";
 
 export interface ObservedTask extends Meta {
@@ -131,6 +133,39 @@ function recordedOf(status: unknown): RecordedTask | undefined {
     ended: number(entry, "ended") ?? 0,
     failed: number(entry, "failed") ?? 0,
   }));
-  if (!succeededIndexes && !failedIndexes && attempts.length === 0) return undefined;
-  return { succeededIndexes: succeededIndexes ?? "", failedIndexes: failedIndexes ?? "", attempts };
+  const lastFailures = records(status, "lastFailures").flatMap(failureOf);
+  const [startedAtMs, finishedAtMs] = [timeMs(status, "startedAt"), timeMs(status, "finishedAt")];
+  if (!succeededIndexes && !failedIndexes && attempts.length === 0 && lastFailures.length === 0) return undefined;
+  const counts = record(status, "counts");
+  return {
+    succeededIndexes: succeededIndexes ?? "",
+    failedIndexes: failedIndexes ?? "",
+    attempts,
+    counts: {
+      failed: number(counts, "failed") ?? 0,
+      killed: number(counts, "killed") ?? 0,
+      lost: number(counts, "lost") ?? 0,
+    },
+    lastFailures,
+    ...(startedAtMs !== undefined && { startedAtMs }),
+    ...(finishedAtMs !== undefined && { finishedAtMs }),
+  };
+}
+
+function failureOf(failure: JsonRecord): FailureView[] {
+  const [index, attempt] = [number(failure, "index"), number(failure, "attempt")];
+  const [reason, atMs] = [text(failure, "reason") ?? "", timeMs(failure, "at")];
+  if (index === undefined || attempt === undefined || atMs === undefined || !Object.hasOwn(REASONS, reason)) return [];
+  const exitCode = number(failure, "exitCode");
+  return [
+    {
+      index,
+      attempt,
+      node: text(failure, "node") ?? "",
+      reason: reason as Reason,
+      message: text(failure, "message") ?? "",
+      ...(exitCode !== undefined && { exitCode }),
+      atMs,
+    },
+  ];
 }

@@ -1,0 +1,16 @@
+import type { Broker } from "../offers/broker.ts";
+
+/** As much of the broker as the shell uses; tests put scripted ones in its place. */
+export type BrokerContract = Pick<
+  Broker,
+  | "apply"
+  | "nextTickMs"
+  | "taskView"
+  | "explainTask"
+  | "frameworkView"
+  | "queueView"
+  | "frameworks"
+  | "queues"
+  | "clusterView"
+  | "drainEndedOffers"
+>;

@@ -1,0 +1,168 @@
+import { FRAMEWORK, NODE, OFFER, POD, QUEUE, TASK } from "./effects/context.ts";
+import type { KubeClient, ResourceType } from "./kube/client.ts";
+import type { Clock } from "./kube/clock.ts";
+import { Reflector, type ReflectorEvent } from "./kube/reflector.ts";
+import type { Transport } from "./kube/transport.ts";
+import { type ObservedFramework, projectFramework } from "./observe/framework.ts";
+import { type NodeOptions, type ObservedNode, projectNode } from "./observe/node.ts";
+import { type ObservedOffer, projectOffer } from "./observe/offer.ts";
+import { type ObservedPod, projectPod } from "./observe/pod.ts";
+import { type ObservedQueue, projectQueue } from "./observe/queue.ts";
+import { type ObservedTask, TaskReader } from "./observe/task.ts";
+import type { Logger } from "./telemetry.ts";
+
+/** A change of one object, or a list that was applied. */
+export type Change<T> = Exclude<ReflectorEvent<T>, { type: "error" }>;
+
+/** Who is told of every change: the term, while there is one. */
+export interface WorldListener {
+  node(change: Change<ObservedNode>): void;
+  pod(change: Change<ObservedPod>): void;
+  queue(change: Change<ObservedQueue>): void;
+  framework(change: Change<ObservedFramework>): void;
+  task(change: Change<ObservedTask>): void;
+  offer(change: Change<ObservedOffer>): void;
+}
+
+export interface WorldOptions {
+  readonly transport: Transport;
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  /** Numbers in [0, 1). */
+  readonly random: () => number;
+  readonly log: Logger;
+  readonly nodes: NodeOptions;
+  /** How long a cache may take to show that it is up to date before it is listed again. Default 300 ms. */
+  readonly catchUpMs?: number;
+}
+
+/** What the operator sees of the cluster, leader or standby: one warm cache a kind. */
+export class World {
+  readonly nodes: Reflector<ObservedNode>;
+  readonly pods: Reflector<ObservedPod>;
+  readonly queues: Reflector<ObservedQueue>;
+  readonly frameworks: Reflector<ObservedFramework>;
+  readonly tasks: Reflector<ObservedTask>;
+  readonly offers: Reflector<ObservedOffer>;
+  readonly #options: WorldOptions;
+  readonly #taskKeys = new Map<string, string>();
+  #listener: WorldListener | undefined;
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    const reader = new TaskReader();
+    this.nodes = this.#reflector(
+      NODE,
+      (node) => projectNode(node, options.nodes),
+      (change) => this.#listener?.node(change),
+    );
+    this.pods = this.#reflector(POD, roomTaking, (change) => this.#listener?.pod(change));
+    this.queues = this.#reflector(QUEUE, projectQueue, (change) => this.#listener?.queue(change));
+    this.frameworks = this.#reflector(FRAMEWORK, projectFramework, (change) => this.#listener?.framework(change));
+    this.tasks = this.#reflector(
+      TASK,
+      (task) => reader.project(task),
+      (change) => {
+        this.#indexTask(change);
+        this.#listener?.task(change);
+      },
+    );
+    this.offers = this.#reflector(OFFER, projectOffer, (change) => this.#listener?.offer(change));
+  }
+
+  get #all(): readonly Reflector<unknown>[] {
+    return [this.nodes, this.pods, this.queues, this.frameworks, this.tasks, this.offers] as Reflector<unknown>[];
+  }
+
+  /** Runs until `stop`; rejects only if a listener threw. */
+  async run(): Promise<void> {
+    await Promise.all(this.#all.map((reflector) => reflector.start()));
+  }
+
+  stop(): void {
+    for (const reflector of this.#all) reflector.stop();
+  }
+
+  /** True once every cache has been filled, false if stopped before. */
+  async synced(): Promise<boolean> {
+    return (await Promise.all(this.#all.map((reflector) => reflector.synced))).every(Boolean);
+  }
+
+  /** From now on `listener` is told of every change; undefined: nobody. */
+  listen(listener: WorldListener | undefined): void {
+    this.#listener = listener;
+  }
+
+  task(uid: string): ObservedTask | undefined {
+    const key = this.#taskKeys.get(uid);
+    return key === undefined ? undefined : this.tasks.get(key)?.object;
+  }
+
+  /** UID of the Task `namespace/name`. */
+  taskUid(key: string): string | undefined {
+    return this.tasks.get(key)?.uid;
+  }
+
+  /**
+   * Resolves when every cache is at least as new as the API server was when this was called; Tasks at least as new as
+   * the pods: a pod whose end was recorded and which then went is missing from the cache only if the record is in it.
+   */
+  async catchUp(): Promise<boolean> {
+    if (!(await this.#catchUp(this.pods, POD))) return false;
+    const rest = [
+      this.#catchUp(this.tasks, TASK),
+      this.#catchUp(this.nodes, NODE),
+      this.#catchUp(this.queues, QUEUE),
+      this.#catchUp(this.frameworks, FRAMEWORK),
+      this.#catchUp(this.offers, OFFER),
+    ];
+    return (await Promise.all(rest)).every(Boolean);
+  }
+
+  /**
+   * A list of one object tells how new the API server is, consistently. A warm cache that hears of something newer soon
+   * after has all before it; only a quiet one is listed again.
+   */
+  async #catchUp<T>(reflector: Reflector<T>, resource: ResourceType): Promise<boolean> {
+    if (!(await reflector.synced)) return false;
+    try {
+      const list = await this.#options.client.list(resource, { query: { limit: 1 }, priority: "high" });
+      const passed = await reflector.waitUntil(list.metadata.resourceVersion, this.#options.catchUpMs ?? 300);
+      if (passed) return true;
+    } catch (error) {
+      this.#options.log.debug({ resource: resource.plural, err: error }, "listing again, with the usual retries");
+    }
+    return reflector.resync();
+  }
+
+  #indexTask(change: Change<ObservedTask>): void {
+    if (change.type === "upsert") this.#taskKeys.set(change.uid, change.key);
+    else if (change.type === "delete") this.#taskKeys.delete(change.uid);
+  }
+
+  #reflector<T>(
+    resource: ResourceType,
+    project: (object: unknown) => T | undefined,
+    onChange: (change: Change<T>) => void,
+  ): Reflector<T> {
+    const { transport, clock, random, log } = this.#options;
+    return new Reflector<T>({
+      resource,
+      transport,
+      clock,
+      random,
+      project,
+      onEvent: (event) => {
+        if (event.type !== "error") return onChange(event);
+        const fields = { resource: resource.plural, key: event.key, err: event.error };
+        log.warn(fields, event.key === undefined ? "watching failed; trying again" : "an object cannot be read");
+      },
+    });
+  }
+}
+
+/** Ended pods of others and those without a node are as good as absent. */
+function roomTaking(object: unknown): ObservedPod | undefined {
+  const pod = projectPod(object);
+  return pod.kind === "none" ? undefined : pod;
+}
