@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { settle } from "./clock.test-support.ts";
 import { LeaseServer, type Network, pass, Replica } from "./leader-election.test-support.ts";
 import { LeaderElector, processIdentity } from "./leader-election.ts";
 
@@ -164,10 +165,10 @@ describe("losing it (R5: deleting the fence must fail these)", () => {
     a.network = "late";
     await pass([a], 1_000);
     a.network = "up";
-    a.clock.freeze(5_000);
+    // Past the deadline of the last renewal, not yet past what this one would give.
+    a.clock.freeze(3_400);
     // Before the timers of the woken process run, the answer is there.
     a.arrive();
-    await Promise.resolve();
     await pass([a], 50);
     expect(a.log[1]).toBe("expired");
     await pass([a], 2_000);
@@ -175,6 +176,51 @@ describe("losing it (R5: deleting the fence must fail these)", () => {
     expect(a.log.length).toBe(3);
     expect(a.elector.term).not.toBe("101");
     expect(fence()).toBe(false);
+  });
+
+  test("a renewal counts from when it was sent, however long its answer took", async () => {
+    await start(a);
+    a.network = "late";
+    await pass([a], 1_000);
+    const sentMs = a.clock.monotonicMs() - 50;
+    await pass([a], 1_500);
+    a.arrive();
+    await settle();
+    expect(a.elector.isLeader(sentMs + 3_999)).toBe(true);
+    expect(a.elector.isLeader(sentMs + 4_050)).toBe(false);
+  });
+
+  test("so does taking the lease; an answer after the deadline is no term at all", async () => {
+    a.network = "late";
+    void a.elector.start();
+    await settle();
+    a.arrive();
+    await pass([a], 1_500);
+    a.arrive();
+    await settle();
+    expect([a.elector.isLeader(3_999), a.elector.isLeader(4_000)]).toEqual([true, false]);
+    b.network = "late";
+    server.lease = undefined;
+    void b.elector.start();
+    await settle();
+    b.arrive();
+    await settle();
+    b.clock.freeze(4_000);
+    b.network = "up";
+    b.arrive();
+    await settle();
+    expect(server.lease).toMatchObject({ spec: { holderIdentity: "b" } });
+    expect(b.log).toEqual([]);
+    await pass([b], 1_000);
+    expect(b.elector.isLeader()).toBe(true);
+  });
+
+  test("two processes that share an identity by mistake do not both lead for long", async () => {
+    await start(a);
+    const { lease } = server;
+    server.apply("PUT", { metadata: lease?.metadata, spec: { ...lease?.spec, acquireTime: "of the other" } });
+    await pass([a], 1_100);
+    expect(a.log).toEqual(["acquired 101", "taken"]);
   });
 
   test("a term that has ended stays ended for its requests, even when we lead again", async () => {

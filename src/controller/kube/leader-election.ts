@@ -1,6 +1,7 @@
 import { ApiError, isConflict, isNotFound, isStatus, TransportError } from "./api-error.ts";
 import type { KubeClient, KubeObject, ObjectMeta, ResourceRef } from "./client.ts";
 import { type Clock, sleep, type TimerHandle } from "./clock.ts";
+import { microTime } from "./micro-time.ts";
 import type { RequestOptions } from "./transport.ts";
 
 /**
@@ -314,10 +315,10 @@ export class LeaderElector {
 
   /** Never the same twice in a row: an update that changes nothing makes no new version, and would look like silence. */
   #microTime(): string {
-    const toMillis = new Date(this.#clock.nowMs()).toISOString().slice(0, -1);
-    const sameMilli = this.#lastTime.startsWith(toMillis);
-    const micros = sameMilli ? (Number(this.#lastTime.slice(-4, -1)) + 1) % 1_000 : 0;
-    this.#lastTime = `${toMillis}${String(micros).padStart(3, "0")}Z`;
+    const nowMs = this.#clock.nowMs();
+    const time = microTime(nowMs);
+    const sameMilli = this.#lastTime.slice(0, -4) === time.slice(0, -4);
+    this.#lastTime = sameMilli ? microTime(nowMs, (Number(this.#lastTime.slice(-4, -1)) + 1) % 1_000) : time;
     return this.#lastTime;
   }
 }
