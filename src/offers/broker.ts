@@ -25,8 +25,6 @@ export interface BrokerContract {
   /** When the next `tick` is due, Infinity for never. */
   nextTickMs(nowMs: number): number;
   taskView(uid: string): TaskView | undefined;
-  /** UID of the Task "namespace/name". */
-  taskUid(key: string): string | undefined;
   explainTask(uid: string, nowMs: number): Explanation | undefined;
   frameworkView(key: string, nowMs: number): FrameworkView | undefined;
   queueView(name: string): QueueView | undefined;
@@ -98,11 +96,6 @@ export class Broker implements BrokerContract {
   queueView(name: string): QueueView | undefined {
     const queue = this.#state.tree.queues.get(name);
     return queue === undefined ? undefined : this.#summary.queue(queue);
-  }
-
-  /** UID of the Task "namespace/name". */
-  taskUid(key: string): string | undefined {
-    return this.#state.tasksByKey.get(key)?.uid;
   }
 
   frameworks(): string[] {

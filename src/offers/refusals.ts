@@ -7,12 +7,16 @@ export interface Refusal {
   readonly untilMs: number;
   /** The node's whole free vector when it was refused, not the slice: slices are cut to demand. */
   readonly free: Vector;
+  /** The free vector it was last held against in vain. */
+  checked: Vector;
 }
 
 /** The refusal filters of all frameworks, indexed by framework and by node. */
 export class Refusals {
-  readonly #byFramework = new Map<string, { readonly nodes: Bitset; readonly refusals: Map<number, Refusal> }>();
-  readonly #byNode = new Map<number, Set<string>>();
+  readonly #byFramework = new Map<string, Bitset>();
+  readonly #byNode = new Map<number, Map<string, Refusal>>();
+  /** Many frameworks refuse the same node in the same state: they share one vector. */
+  readonly #lastFree = new Map<number, Vector>();
   readonly #nodes: NodeTable;
 
   constructor(nodes: NodeTable) {
@@ -21,62 +25,54 @@ export class Refusals {
 
   /** The nodes that a framework refuses now; undefined for none. */
   refused(framework: string): Bitset | undefined {
-    return this.#byFramework.get(framework)?.nodes;
+    return this.#byFramework.get(framework);
   }
 
   get(framework: string, node: number): Refusal | undefined {
-    return this.#byFramework.get(framework)?.refusals.get(node);
-  }
-
-  count(framework: string): number {
-    return this.#byFramework.get(framework)?.refusals.size ?? 0;
+    return this.#byNode.get(node)?.get(framework);
   }
 
   add(framework: string, node: number, untilMs: number): void {
     let own = this.#byFramework.get(framework);
     if (own === undefined) {
-      own = { nodes: new Bitset(), refusals: new Map() };
+      own = new Bitset();
       this.#byFramework.set(framework, own);
     }
-    own.nodes.add(node);
-    own.refusals.set(node, { untilMs, free: this.#nodes.freeVector(node) });
-    const there = this.#byNode.get(node);
-    if (there === undefined) this.#byNode.set(node, new Set([framework]));
-    else there.add(framework);
+    own.add(node);
+    let there = this.#byNode.get(node);
+    if (there === undefined) {
+      there = new Map();
+      this.#byNode.set(node, there);
+    }
+    const free = this.#freeNow(node);
+    there.set(framework, { untilMs, free, checked: free });
   }
 
   remove(framework: string, node: number): void {
-    const own = this.#byFramework.get(framework);
-    if (own === undefined || !own.refusals.delete(node)) return;
-    own.nodes.delete(node);
-    if (own.refusals.size === 0) this.#byFramework.delete(framework);
+    if (this.#byFramework.get(framework)?.delete(node) !== true) return;
     const there = this.#byNode.get(node)!;
     there.delete(framework);
-    if (there.size === 0) this.#byNode.delete(node);
+    if (there.size > 0) return;
+    this.#byNode.delete(node);
+    this.#lastFree.delete(node);
   }
 
-  /** Revive: the framework refuses nothing any more. True if it did. */
-  clear(framework: string): boolean {
-    const nodes = [...(this.#byFramework.get(framework)?.refusals.keys() ?? [])];
-    for (const node of nodes) this.remove(framework, node);
-    return nodes.length > 0;
+  /** Revive: the framework refuses nothing any more. */
+  clear(framework: string): void {
+    for (const node of this.#byFramework.get(framework) ?? []) this.remove(framework, node);
+    this.#byFramework.delete(framework);
   }
 
   /** The node is not what was refused. */
-  clearNode(node: number): boolean {
-    const frameworks = [...(this.#byNode.get(node) ?? [])];
-    for (const framework of frameworks) this.remove(framework, node);
-    return frameworks.length > 0;
+  clearNode(node: number): void {
+    for (const framework of [...(this.#byNode.get(node)?.keys() ?? [])]) this.remove(framework, node);
   }
 
-  /** Removes what has ended; when the next one ends, or undefined. */
-  expire(framework: string, nowMs: number): number | undefined {
-    let next: number | undefined;
-    for (const [node, { untilMs }] of [...(this.#byFramework.get(framework)?.refusals ?? [])]) {
-      if (untilMs <= nowMs) this.remove(framework, node);
-      else next = Math.min(next ?? untilMs, untilMs);
+  /** Removes what has ended. */
+  expire(framework: string, nowMs: number): void {
+    for (const node of this.#byFramework.get(framework) ?? []) {
+      if (this.get(framework, node)!.untilMs <= nowMs) this.remove(framework, node);
     }
-    return next;
   }
 
   /**
@@ -86,17 +82,37 @@ export class Refusals {
   gained(node: number, requests: (framework: string) => Iterable<Vector>): void {
     const there = this.#byNode.get(node);
     if (there === undefined) return;
-    const free = this.#nodes.freeVector(node);
-    for (const framework of [...there]) {
-      const then = this.get(framework, node)!.free;
+    const free = this.#freeNow(node);
+    for (const [framework, refusal] of there) {
+      if (refusal.checked === free) continue;
+      refusal.checked = free;
+      if (!exceeds(free, refusal.free)) continue;
       for (const request of requests(framework)) {
-        if (instances(free, request) > instances(then, request)) {
+        if (instances(free, request) > instances(refusal.free, request)) {
           this.remove(framework, node);
           break;
         }
       }
     }
   }
+
+  /** The node's free vector; the same object as last time if it says the same. */
+  #freeNow(node: number): Vector {
+    const { free, width } = this.#nodes;
+    const last = this.#lastFree.get(node);
+    const base = node * width;
+    let same = last !== undefined && last.length === width;
+    for (let r = 0; same && r < width; r++) same = last![r] === free[base + r];
+    if (same) return last!;
+    const now = this.#nodes.freeVector(node);
+    this.#lastFree.set(node, now);
+    return now;
+  }
+}
+
+function exceeds(a: Vector, b: Vector): boolean {
+  for (let r = 0; r < a.length; r++) if (a[r]! > (b[r] ?? 0)) return true;
+  return false;
 }
 
 /** How many instances of `request` fit into `free`; 0 where something is over-full. */

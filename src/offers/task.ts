@@ -73,7 +73,8 @@ export class Task {
   get ready(): number {
     if (this.rejected !== undefined || this.gone || this.facts.deleting || this.shape === undefined) return 0;
     const waiting = this.#pendingCount - this.backOff.size;
-    return Math.max(0, Math.min(waiting, (this.facts.parallelism ?? waiting) - this.live.size));
+    const { parallelism } = this.facts;
+    return parallelism === undefined ? waiting : Math.max(0, Math.min(waiting, parallelism - this.live.size));
   }
 
   get pending(): number {
