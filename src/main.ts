@@ -9,8 +9,10 @@ import { type Config, ConfigError, configOf, withConfigOptions } from "./control
 import { KubeClient } from "./controller/kube/client.ts";
 import { systemClock } from "./controller/kube/clock.ts";
 import { type ClusterConfig, loadConfig } from "./controller/kube/config.ts";
+import { EventRecorder } from "./controller/kube/events.ts";
 import { LeaderElector, processIdentity } from "./controller/kube/leader-election.ts";
 import { HttpTransport, type RequestRecord } from "./controller/kube/transport.ts";
+import { happeningOf } from "./controller/manifests/event.ts";
 import { Operator } from "./controller/operator.ts";
 import { preflight } from "./controller/preflight.ts";
 import { releaseFinalizers } from "./controller/release-finalizers.ts";
@@ -91,11 +93,13 @@ async function run(config: Config): Promise<void> {
   const world = new World({ transport, client, clock, random, log, nodes: { selector: config.nodeSelector } });
   log.info({ version, server: cluster.server, port: server.port, namespace: connection.namespace }, "proffer starts");
   if (await preflight({ transport, client, clock, log, server: cluster.server, signal: stop })) {
-    operator = createOperator(config, connection, log, metrics, world);
+    const recorder = createRecorder(connection, () => elector?.isLeader() ?? false);
+    operator = createOperator(config, connection, log, metrics, world, recorder);
     elector = createElector(config, connection, log, operator);
     const worldRuns = world.run();
     const elections = elector.start();
     await Promise.race([untilAborted(stop), worldRuns, elections]);
+    recorder.stop();
     await operator.close();
     await elector.stop();
     world.stop();
@@ -111,8 +115,9 @@ function createOperator(
   log: Logger,
   telemetry: Metrics,
   world: World,
+  recorder: EventRecorder,
 ): Operator {
-  const recorder = config.recordFile === undefined ? undefined : createWriteStream(config.recordFile, { flags: "a" });
+  const inputs = config.recordFile === undefined ? undefined : createWriteStream(config.recordFile, { flags: "a" });
   return new Operator({
     world,
     client,
@@ -127,14 +132,26 @@ function createOperator(
         roundMinIntervalMs: config.roundMinIntervalMs,
         headroom: config.nodeHeadroom,
       }),
-    tell: ({ about, reason, note }) => log.info({ about: `${about.kind} ${about.key}`, reason }, note),
+    tell: (event) => recorder.record(happeningOf(event)),
     settings: {
       namespace,
       requireAdmissionPolicy: config.requireAdmissionPolicy,
       nodeSettleMs: config.nodeSettleSeconds * 1_000,
       statusDebounceMs: config.statusDebounceMs,
-      ...(recorder && { record: (line: string) => recorder.write(`${line}\n`) }),
+      ...(inputs && { record: (line: string) => inputs.write(`${line}\n`) }),
     },
+  });
+}
+
+function createRecorder({ client, identity }: Connection, fence: () => boolean): EventRecorder {
+  const reportingInstance = identity.slice(0, 128);
+  return new EventRecorder({
+    client,
+    clock,
+    random,
+    reportingController: "proffer.dev/operator",
+    reportingInstance,
+    fence,
   });
 }
 

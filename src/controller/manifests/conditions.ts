@@ -42,7 +42,11 @@ export function timeText(ms: number): string {
 
 /** `no-node` → `NoNode`: reasons of conditions are CamelCase. */
 export function conditionReason(reason: Reason): string {
-  return reason.replace(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase());
+  return camelCase(reason);
+}
+
+export function camelCase(kebab: string): string {
+  return kebab.replace(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase());
 }
 
 const reasonsByCondition = new Map(
