@@ -34,10 +34,10 @@ interface PodOptions {
   readonly finalizers?: readonly string[];
 }
 
-/** Creates a pod that is bound already; `fake` are its `proffer.dev/fake-…` annotations. */
+/** Creates a pod that is bound already; `fake` are its `fake-kubelet/…` annotations. */
 async function createPod(name: string, { fake = {}, finalizers = [] }: PodOptions = {}): Promise<string> {
   const annotations = Object.fromEntries(
-    Object.entries(fake).map(([key, value]) => [`proffer.dev/fake-${key}`, value]),
+    Object.entries(fake).map(([key, value]) => [`fake-kubelet/${key}`, value]),
   );
   await first.api.create(PODS, {
     metadata: { name, annotations, finalizers },
@@ -190,7 +190,7 @@ describe("pods on fake nodes", () => {
   test("a node may stop being Ready, and recover", async () => {
     const path = "/api/v1/nodes/node-0002";
     const become = async (annotation: string | null, status: string) => {
-      await first.api.patch(path, { metadata: { annotations: { "proffer.dev/fake-not-ready": annotation } } });
+      await first.api.patch(path, { metadata: { annotations: { "fake-kubelet/not-ready": annotation } } });
       await waitFor(`Ready to be ${status}`, async () => {
         const { conditions } = (await first.api.get(path)).status;
         return conditions.find(({ type }: Json) => type === "Ready").status === status;

@@ -6,14 +6,14 @@ const selector = (...expressions: readonly (readonly [key: string, operator: str
   })),
 });
 
-const annotation = (name: string): string => `.metadata.annotations["proffer.dev/fake-${name}"]`;
+const annotation = (name: string): string => `.metadata.annotations["fake-kubelet/${name}"]`;
 /** The same in a Go template. */
-const templateAnnotation = (name: string): string => `index (or .metadata.annotations dict) "proffer.dev/fake-${name}"`;
+const templateAnnotation = (name: string): string => `index (or .metadata.annotations dict) "fake-kubelet/${name}"`;
 
 const PHASE = ".status.phase";
 const DELETED = ".metadata.deletionTimestamp";
 /** The condition in which the Running stage notes when the pod will end. A delay counted from "now" would start again with every change of the pod. */
-const RUN_ENDS = "proffer.dev/FakeRunEnds";
+const RUN_ENDS = "fake-kubelet/RunEnds";
 
 const statusPatch = (template: string) => [
   { patch: { subresource: "status", root: "status", template, type: "strategic" } },
