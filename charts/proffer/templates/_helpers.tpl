@@ -86,7 +86,7 @@ variables.{{ .new }}.all(k, !k.startsWith('proffer.dev/') || k in variables.{{ .
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
 metadata:
-  name: {{ .name }}
+  name: {{ with .suffix }}{{ . }}.{{ end }}{{ .name }}
   labels: {{- include "proffer.labels" .root | nindent 4 }}
 spec:
   policyName: {{ .name }}
