@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Cluster } from "../cluster/cluster.ts";
+import { freePorts } from "../cluster/ports.ts";
+import { cpuSeconds, rssBytes } from "../cluster/process-info.ts";
+import { waitFor } from "../cluster/wait.ts";
+import { RELEASE } from "./install-chart.ts";
+
+const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
+
+export interface OperatorOptions {
+  /** Added to the command line, after what the fixture sets itself. */
+  readonly args?: readonly string[];
+  /** Part of the log file's name. */
+  readonly name?: string;
+  /** The program to run with Node.js; the sources by default. */
+  readonly program?: string;
+}
+
+/** An operator that runs as a process of its own, as the chart's ServiceAccount. */
+export interface OperatorProcess {
+  readonly pid: number;
+  /** Of its HTTP server, on the loopback address. */
+  readonly url: string;
+  readonly logFile: string;
+  /** True until it has ended. */
+  running(): boolean;
+  /** The log so far: one object a line. */
+  log(): Record<string, unknown>[];
+  /** SIGTERM, and waits for the end. Returns the exit code. */
+  stop(): Promise<number | null>;
+  /** SIGKILL, and waits for the end. */
+  kill(): Promise<void>;
+  signal(signal: NodeJS.Signals): void;
+  cpuSeconds(): number;
+  rssBytes(): number;
+}
+
+let started = 0;
+
+/** Starts an operator and waits until it serves `/healthz`. Throws, with the end of its log, when it ends before. */
+export async function startOperator(cluster: Cluster, options: OperatorOptions = {}): Promise<OperatorProcess> {
+  const name = options.name ?? `operator-${started++}`;
+  const kubeconfig = await cluster.serviceAccountKubeconfig(RELEASE.namespace, RELEASE.name, {
+    expirationSeconds: 6 * 3600,
+  });
+  const [port] = await freePorts(1);
+  const logFile = join(cluster.dir, `${name}.log`);
+  const out = openSync(logFile, "a");
+  const own = [
+    "--kubeconfig",
+    kubeconfig,
+    "--namespace",
+    RELEASE.namespace,
+    "--http-host",
+    "127.0.0.1",
+    "--http-port",
+    `${port}`,
+  ];
+  const child = spawn(process.execPath, [options.program ?? MAIN, "run", ...own, ...(options.args ?? [])], {
+    stdio: ["ignore", out, out],
+  });
+  closeSync(out);
+  endWithParent(child);
+  const operator = handle(child, `http://127.0.0.1:${port}`, logFile);
+  const state = await waitFor("the operator serves /healthz", async () => {
+    if (!operator.running()) return "ended";
+    return fetch(`${operator.url}/healthz`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+  });
+  if (state === "ended") throw new Error(`the operator ended:\n${readFileSync(logFile, "utf8").slice(-2000)}`);
+  return operator;
+}
+
+function handle(child: ChildProcess, url: string, logFile: string): OperatorProcess {
+  const pid = child.pid!;
+  const running = () => child.exitCode === null && child.signalCode === null;
+  const end = async (signal: NodeJS.Signals) => {
+    if (!running()) return child.exitCode;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    await ended;
+    return child.exitCode;
+  };
+  return {
+    pid,
+    url,
+    logFile,
+    running,
+    log: () =>
+      readFileSync(logFile, "utf8")
+        .split("\n")
+        .filter((line) => line.startsWith("{"))
+        .map((line) => JSON.parse(line)),
+    stop: () => end("SIGTERM"),
+    kill: async () => void (await end("SIGKILL")),
+    signal: (signal) => void child.kill(signal),
+    cpuSeconds: () => cpuSeconds(pid),
+    rssBytes: () => rssBytes(pid),
+  };
+}
+
+/** The operator is not to outlive a test run that is interrupted. */
+function endWithParent(child: ChildProcess): void {
+  const end = () => child.kill("SIGKILL");
+  process.once("exit", end);
+  child.once("exit", () => process.removeListener("exit", end));
+}
