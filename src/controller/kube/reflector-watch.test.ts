@@ -91,6 +91,20 @@ describe("a watch that ends", () => {
     expect(bench().clock.monotonicMs()).toBe(0);
   });
 
+  test("a version that has become too old during an outage causes that list at once when the server is back", async () => {
+    await bench().synced();
+    const restore = await bench().server.outage();
+    for (let i = 0; i < 6; i++) await bench().nap();
+    await until(() => (bench().clock.nextTimerInMs ?? 30_000) < 30_000);
+    await restore();
+    bench().server.script.push((_, reply) => reply.status(410, "Expired"));
+    const listed = bench().streamedList([], "9");
+    await bench().nap();
+    const backMs = bench().clock.monotonicMs();
+    await listed;
+    expect(bench().clock.monotonicMs()).toBe(backMs);
+  });
+
   test("a server that knows nothing but 410 is asked less and less often", async () => {
     const stream = await bench().synced();
     const waits: number[] = [];

@@ -72,6 +72,8 @@ export class Reflector<T> {
   #lastSync: string | undefined;
   /** Attempts without progress, in a row. */
   #failures = 0;
+  /** Of these, versions that were too old. */
+  #expirations = 0;
   /** Did the attempt under way bring anything after its list? */
   #progressed = false;
   #waitsForServer = false;
@@ -170,7 +172,10 @@ export class Reflector<T> {
     }
     if (error instanceof HandlerBug) throw error;
     if (interrupt.signal.aborted) return;
-    if (this.#progressed || clock.monotonicMs() - startMs >= livedLongMs) this.#failures = 0;
+    if (this.#progressed || clock.monotonicMs() - startMs >= livedLongMs) {
+      this.#failures = 0;
+      this.#expirations = 0;
+    }
     const delayMs = this.#afterAttempt(kind, error);
     if (delayMs === 0) return;
     this.#waitsForServer = error instanceof TransportError;
@@ -194,8 +199,9 @@ export class Reflector<T> {
     if (error !== undefined) this.#emit({ type: "error", error });
     // What cannot be read at the very start would be there again: a list steps over it.
     if (isGone(error) || (error instanceof StreamError && !this.#progressed)) this.#resumeFrom = undefined;
+    // The usual end of an outage: the server is back, and has forgotten. Only 410 after 410 must not become a storm.
+    if (isGone(error) && this.#expirations++ === 0) return 0;
     const failures = this.#failures++;
-    if (isGone(error) && failures === 0) return 0;
     const retryAfterMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
     return Math.max(retryAfterMs, backoffMs(failures, this.#options.backoff ?? defaultBackoff, random));
   }
