@@ -1,0 +1,343 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import { beforeAll, describe, expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
+import { configOf, withConfigOptions } from "../src/controller/config.ts";
+import { METRICS } from "../src/server/metric-catalogue.ts";
+import type { Json } from "./cluster/api-client.ts";
+import { ensureHelm } from "./cluster/helm-kubectl.ts";
+
+const chart = join(import.meta.dirname, "../charts/proffer");
+const everything = {
+  metrics: {
+    readers: [{ namespace: "m", name: "p" }],
+    serviceMonitor: { enabled: true },
+    prometheusRule: { enabled: true },
+  },
+  networkPolicy: { egress: { restrict: true } },
+};
+let helm: string;
+
+beforeAll(async () => {
+  helm = await ensureHelm();
+});
+
+/** Helm with values as JSON. Throws what Helm says. */
+function run(command: readonly string[], values: Json): string {
+  const arguments_ = [...command, "proffer", chart, "--namespace", "system", "--values", "-"];
+  const options = { encoding: "utf8", input: JSON.stringify(values), stdio: "pipe", maxBuffer: 64 << 20 } as const;
+  return execFileSync(helm, arguments_, options);
+}
+
+const rendered = new Map<string, Json[]>();
+/** Every object that the chart makes of these values. */
+function render(values: Json = {}): Json[] {
+  const key = JSON.stringify(values);
+  const known = rendered.get(key);
+  if (known !== undefined) return known;
+  const objects = parseAllDocuments(run(["template"], values)).flatMap((document) => document.toJS() ?? []);
+  rendered.set(key, objects);
+  return objects;
+}
+
+const ofKind = (objects: Json[], ...kinds: string[]) => objects.filter(({ kind }) => kinds.includes(kind));
+const one = (objects: Json[], kind: string, name: string) =>
+  objects.find((object) => object.kind === kind && object.metadata.name === name);
+const operatorOf = (values: Json = {}) => one(render(values), "Deployment", "proffer").spec.template.spec;
+
+describe("rights", () => {
+  const roles = () => ofKind(render(everything), "Role", "ClusterRole");
+  const rules = (): Json[] => roles().flatMap((role) => role.rules);
+
+  test("name everything: no wildcard", () => {
+    expect(rules().length).toBeGreaterThan(10);
+    expect(JSON.stringify(rules())).not.toContain("*");
+  });
+
+  test("hold neither secrets nor the power to give rights", () => {
+    const verbs = rules().flatMap(({ verbs }) => verbs);
+    for (const verb of ["escalate", "bind", "impersonate"]) expect(verbs).not.toContain(verb);
+    const resources = rules().flatMap(({ resources = [] }) => resources);
+    for (const resource of ["secrets", "serviceaccounts/token", "pods/exec", "nodes/proxy"]) {
+      expect(resources).not.toContain(resource);
+    }
+  });
+
+  test("to write pods go to the operator and the releaser alone", () => {
+    const writers = roles().filter(({ rules }) =>
+      rules.some(({ resources = [], verbs }: Json) => resources.includes("pods") && verbs.includes("patch")),
+    );
+    expect(writers.map(({ metadata }) => metadata.name)).toEqual(["proffer", "proffer-releaser"]);
+  });
+
+  test("to leases are for one Lease in the release's namespace", () => {
+    for (const role of roles().filter(({ rules }) => JSON.stringify(rules).includes("leases"))) {
+      expect([role.kind, role.metadata.namespace]).toEqual(["Role", "system"]);
+      for (const { verbs, resourceNames } of role.rules) {
+        // A create has no name yet.
+        expect(resourceNames).toEqual(verbs.includes("create") ? undefined : ["proffer-operator"]);
+      }
+    }
+  });
+
+  test.each(["viewer", "editor"])("of the %s flow into the built-in roles, and write no status", (name) => {
+    const role = one(render(), "ClusterRole", `proffer-${name}`);
+    const into = Object.keys(role.metadata.labels).filter((key) => key.includes("aggregate-to"));
+    expect(into.map((key) => key.split("-").at(-1)).sort()).toEqual(
+      name === "viewer" ? ["admin", "edit", "view"] : ["admin", "edit"],
+    );
+    expect(JSON.stringify(role.rules)).not.toContain("/status");
+  });
+
+  test("to read metrics are bound to the readers", () => {
+    expect(one(render(everything), "ClusterRoleBinding", "proffer-metrics-reader").subjects).toEqual([
+      { kind: "ServiceAccount", namespace: "m", name: "p" },
+    ]);
+    expect(one(render(), "ClusterRoleBinding", "proffer-metrics-reader")).toBeUndefined();
+  });
+});
+
+describe("pods", () => {
+  const templates = () => ofKind(render(everything), "Deployment", "Job").map(({ spec }) => spec.template);
+
+  test("keep to the Pod Security Standard restricted, and to a read-only file system", () => {
+    expect(templates()).toHaveLength(2);
+    for (const { spec } of templates()) {
+      expect(spec.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } });
+      expect(spec.securityContext.runAsUser).toBeGreaterThan(0);
+      for (const field of ["hostNetwork", "hostPID", "hostIPC", "volumes"]) expect(spec).not.toHaveProperty(field);
+      for (const { securityContext, resources } of spec.containers) {
+        expect(securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ["ALL"] },
+        });
+        expect(resources.requests).toBeDefined();
+      }
+    }
+  });
+
+  test("of the operator are probed, and those of the hook are not behind its Service", () => {
+    const [container] = operatorOf().containers;
+    expect(container.livenessProbe.httpGet).toEqual({ path: "/healthz", port: "http" });
+    expect(container.readinessProbe.httpGet).toEqual({ path: "/readyz", port: "http" });
+    const { selector } = one(render(), "Service", "proffer").spec;
+    const [operator, releaser] = templates().map(({ metadata }) => metadata.labels);
+    expect(operator).toMatchObject(selector);
+    expect(releaser).not.toMatchObject(selector);
+    for (const kind of ["PodDisruptionBudget", "NetworkPolicy"]) {
+      const { spec } = one(render(), kind, "proffer");
+      expect((spec.selector ?? spec.podSelector).matchLabels).toEqual(selector);
+    }
+  });
+
+  test("run the image that was asked for", () => {
+    const digest = `sha256:${"0".repeat(64)}`;
+    expect(operatorOf({ image: { repository: "r.example/p", tag: "1" } }).containers[0].image).toBe("r.example/p:1");
+    expect(operatorOf({ image: { repository: "r.example/p", digest } }).containers[0].image).toBe(
+      `r.example/p:0.1.0@${digest}`,
+    );
+  });
+
+  test("get options that the operator knows, with the values' meaning", () => {
+    const values = {
+      logLevel: "debug",
+      http: { port: 9090 },
+      round: { minIntervalMs: 1_000_000 / 20 },
+      leaderElection: { leaseSeconds: 15, renewDeadlineSeconds: 10, retrySeconds: 2 },
+      nodes: {
+        selector: { pool: "batch", "a.example/b": "" },
+        settleSeconds: 7,
+        headroom: { cpu: "500m", memory: "1Gi" },
+      },
+    };
+    const command = withConfigOptions(new Command()).exitOverride();
+    command.parse(operatorOf(values).containers[0].args, { from: "user" });
+    expect(configOf(command.opts(), {})).toMatchObject({
+      namespace: "system",
+      leaseName: "proffer-operator",
+      logLevel: "debug",
+      httpPort: 9090,
+      roundMinIntervalMs: 50_000,
+      leaseSeconds: 15,
+      renewDeadlineSeconds: 10,
+      retrySeconds: 2,
+      nodeSelector: { pool: "batch", "a.example/b": "" },
+      nodeSettleSeconds: 7,
+      nodeHeadroom: { cpu: 500, memory: 1_048_576 },
+    });
+  });
+});
+
+describe("admission policies", () => {
+  const expressions = (values: Json) => JSON.stringify(ofKind(render(values), "ValidatingAdmissionPolicy"));
+
+  test("know the operator by its ServiceAccount", () => {
+    expect(
+      expressions({})
+        .match(/system:serviceaccount:system:[\w-]+/g)
+        ?.sort(),
+    ).toEqual(
+      ["proffer", "proffer", "proffer", "proffer-releaser"].map((name) => `system:serviceaccount:system:${name}`),
+    );
+    const named = expressions({ serviceAccount: { create: false, name: "own" } });
+    expect(named.match(/system:serviceaccount:system:own/g)).toHaveLength(3);
+  });
+
+  test("fail closed, deny, and are bound", () => {
+    const objects = render();
+    const policies = ofKind(objects, "ValidatingAdmissionPolicy");
+    expect(policies.map(({ metadata }) => metadata.name).sort()).toEqual(
+      ["offers", "pods", "status"].map((name) => `${name}.proffer.dev`),
+    );
+    for (const { spec, metadata } of policies) {
+      expect(spec.failurePolicy).toBe("Fail");
+      expect(spec.paramKind).toBeUndefined();
+      for (const { message, reason } of spec.validations) {
+        expect(reason).toBe("Forbidden");
+        expect(message).toMatch(/^[A-Za-z].*\.$/);
+      }
+      expect(one(objects, "ValidatingAdmissionPolicyBinding", metadata.name).spec).toMatchObject({
+        policyName: metadata.name,
+        validationActions: ["Deny", "Audit"],
+      });
+    }
+  });
+
+  test("do not look at pods that carry none of our labels", () => {
+    const bindings = ofKind(render(), "ValidatingAdmissionPolicyBinding");
+    for (const { spec } of bindings.filter(({ spec }) => spec.policyName === "pods.proffer.dev")) {
+      const asked = spec.matchResources.objectSelector.matchExpressions.filter((e: Json) => e.operator === "Exists");
+      expect(asked).toHaveLength(1);
+    }
+  });
+});
+
+describe("optional parts", () => {
+  test("without an operator there are its rights, its policies and its definitions, and nothing that runs", () => {
+    const kinds = new Set(render({ ...everything, operator: { enabled: false } }).map(({ kind }) => kind));
+    expect([...kinds].sort()).toEqual([
+      "ClusterRole",
+      "ClusterRoleBinding",
+      "CustomResourceDefinition",
+      "Role",
+      "RoleBinding",
+      "ServiceAccount",
+      "ValidatingAdmissionPolicy",
+      "ValidatingAdmissionPolicyBinding",
+    ]);
+  });
+
+  test("the network policy lets in the http port, and out, when asked, DNS and the API server", () => {
+    const { spec } = one(render(), "NetworkPolicy", "proffer");
+    expect(spec.policyTypes).toEqual(["Ingress"]);
+    expect(spec.ingress).toEqual([{ ports: [{ protocol: "TCP", port: "http" }], from: [{ namespaceSelector: {} }] }]);
+    const from = [{ podSelector: { matchLabels: { a: "b" } } }];
+    expect(
+      one(render({ networkPolicy: { ingressFrom: from } }), "NetworkPolicy", "proffer").spec.ingress[0].from,
+    ).toEqual(from);
+    const strict = one(render(everything), "NetworkPolicy", "proffer").spec;
+    expect(strict.policyTypes).toEqual(["Ingress", "Egress"]);
+    expect(strict.egress.flatMap(({ ports }: Json) => ports.map(({ port }: Json) => port))).toEqual([
+      53, 53, 443, 6443,
+    ]);
+    expect(ofKind(render({ networkPolicy: { enabled: false } }), "NetworkPolicy")).toEqual([]);
+  });
+
+  test("before an uninstall a hook may take finalizers off pods and hold the lease, and no more", () => {
+    const hooks = render().filter(({ metadata }) => metadata.annotations?.["helm.sh/hook"] === "pre-delete");
+    expect(hooks.map(({ kind }) => kind).sort()).toEqual(
+      ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Job"].sort(),
+    );
+    expect(one(hooks, "ClusterRole", "proffer-releaser").rules).toEqual([
+      { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "patch"] },
+    ]);
+    expect(one(hooks, "Job", "proffer-releaser").spec.template.spec.containers[0].args[0]).toBe("release-finalizers");
+    const off = render({ uninstall: { releaseFinalizers: false } });
+    expect(ofKind(off, "Job")).toEqual([]);
+  });
+
+  test("alerts ask for metrics and labels that exist", () => {
+    const [{ rules }] = one(render(everything), "PrometheusRule", "proffer").spec.groups;
+    expect(rules.length).toBeGreaterThanOrEqual(7);
+    for (const { expr } of rules) {
+      for (const [, name, selector] of expr.matchAll(/(proffer_\w+?)(?:_bucket)?\{([^}]*)\}/g)) {
+        expect(Object.keys(METRICS)).toContain(name);
+        const labels = [...selector.matchAll(/(\w+)=/g)].map(([, label]) => label);
+        const known: readonly string[] = METRICS[name as keyof typeof METRICS].labels;
+        expect([...known, "namespace", "job"]).toEqual(expect.arrayContaining(labels));
+      }
+    }
+  });
+
+  test("the scrape carries a token: Prometheus' own, or one from a Secret", () => {
+    const endpoint = (values: Json) => one(render(values), "ServiceMonitor", "proffer").spec.endpoints[0];
+    expect(endpoint(everything).bearerTokenFile).toContain("serviceaccount/token");
+    const tokenSecret = { name: "s", key: "k" };
+    const own = endpoint({ metrics: { serviceMonitor: { enabled: true, tokenSecret } } });
+    expect(own.authorization.credentials).toEqual(tokenSecret);
+    expect(own.bearerTokenFile).toBeUndefined();
+  });
+
+  test("what is said after an installation holds commands to try, and how to install again", () => {
+    const notes = run(["install", "--dry-run=client"], {});
+    expect(notes.match(/^ {2}kubectl .+$/gm)).toHaveLength(3);
+    expect(notes).toContain("--take-ownership");
+  });
+});
+
+describe("values", () => {
+  test.each<{ values: Json; says: string | RegExp }>([
+    { values: { unknown: 1 }, says: "additional properties 'unknown' not allowed" },
+    { values: { image: { repo: "x" } }, says: "additional properties 'repo' not allowed" },
+    { values: { image: { digest: "sha256:1" } }, says: "/image/digest" },
+    { values: { image: { pullPolicy: "Sometimes" } }, says: "'Always', 'IfNotPresent', 'Never'" },
+    { values: { replicas: 0 }, says: /replicas.*minimum: got 0, want 1/ },
+    { values: { replicas: "2" }, says: /replicas.*got string, want integer/ },
+    { values: { logLevel: "loud" }, says: "/logLevel" },
+    { values: { operator: { enabled: "false" } }, says: /operator\/enabled.*got string, want boolean/ },
+    { values: { round: { minIntervalMs: 0 } }, says: /round\/minIntervalMs.*minimum/ },
+    { values: { http: { port: 80 } }, says: /http\/port.*minimum: got 80, want 1,?024/ },
+    { values: { nodes: { headroom: { cpu: "-1" } } }, says: "/nodes/headroom/cpu" },
+    { values: { nodes: { headroom: { cpu: "a lot" } } }, says: "/nodes/headroom/cpu" },
+    { values: { nodes: { selector: { a: 1 } } }, says: /nodes\/selector\/a.*got number, want string/ },
+    {
+      values: { leaderElection: { leaseSeconds: 5 } },
+      says: "renewDeadlineSeconds (4) must be at least 2 s (one request) less",
+    },
+    { values: { leaderElection: { retrySeconds: 4 } }, says: "retrySeconds (4) must be less than" },
+    { values: { serviceAccount: { create: false } }, says: "/serviceAccount/name" },
+    { values: { networkPolicy: { ingressFrom: [{}] } }, says: "/networkPolicy/ingressFrom/0" },
+    { values: { podDisruptionBudget: { maxUnavailable: 0 } }, says: "/podDisruptionBudget/maxUnavailable" },
+    { values: { podSecurityContext: { runAsNonRoot: false } }, says: "/podSecurityContext/runAsNonRoot" },
+    { values: { podSecurityContext: { runAsUser: 0 } }, says: "/podSecurityContext/runAsUser" },
+    { values: { securityContext: { privileged: true } }, says: "additional properties 'privileged' not allowed" },
+    {
+      values: { securityContext: { capabilities: { add: ["NET_ADMIN"] } } },
+      says: "additional properties 'add' not allowed",
+    },
+    { values: { metrics: { serviceMonitor: { interval: "often" } } }, says: "/metrics/serviceMonitor/interval" },
+    { values: { metrics: { readers: [{ name: "x" }] } }, says: "missing property 'namespace'" },
+  ])("$values are refused", ({ values, says }) => {
+    let said = "";
+    try {
+      run(["template"], values);
+    } catch (error) {
+      said = (error as { stderr: string }).stderr;
+    }
+    expect(said).toMatch(says);
+  });
+
+  test("know no object that takes any key, Kubernetes' own aside", () => {
+    const { properties } = JSON.parse(readFileSync(join(chart, "values.schema.json"), "utf8"));
+    const free: string[] = [];
+    const walk = (schema: Json, path: string) => {
+      if (schema.type === "object" && schema.additionalProperties === undefined) free.push(path);
+      for (const [key, inner] of Object.entries(schema.properties ?? {})) walk(inner, `${path}.${key}`);
+    };
+    for (const [key, schema] of Object.entries(properties)) walk(schema, key);
+    expect(free.filter((path) => !/^(global|affinity\.|podSecurityContext\.seLinuxOptions)/.test(path))).toEqual([]);
+  });
+});
