@@ -83,7 +83,7 @@ export class BagRunner {
    */
   async run(signal: AbortSignal): Promise<Summary | undefined> {
     const { client, clock, log } = this.#options;
-    if (!(await client.synced)) return undefined;
+    if (!(await Promise.race([client.synced, aborted(signal)]))) return undefined;
     const names = await this.#createTasks();
     await this.#setSuppressed(false);
     for (;;) {
@@ -232,6 +232,14 @@ export class BagRunner {
     if (text !== this.#lastProgress) this.#options.log(text);
     this.#lastProgress = text;
   }
+}
+
+/** Resolves false when `signal` aborts. */
+function aborted(signal: AbortSignal): Promise<false> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(false);
+    signal.addEventListener("abort", () => resolve(false), { once: true });
+  });
 }
 
 function summaryOf(tasks: readonly Task[]): Summary {

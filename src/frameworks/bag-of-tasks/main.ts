@@ -19,6 +19,8 @@ Examples:
   bag-of-tasks --name demo --count 100 --cpu 500m --memory 256Mi --duration 30
   bag-of-tasks --name sweep --file sweep.jsonl --queue research --optimistic`;
 
+const GOODBYE_MS = 5_000;
+
 interface Options {
   name: string;
   framework?: string;
@@ -85,25 +87,38 @@ async function readBag(options: Options): Promise<BagEntry[]> {
   return uniformBag({ instances: options.count, resources, durationSeconds: options.duration }, defaults);
 }
 
+/** Aborts on SIGINT and SIGTERM; without a server to say goodbye to, the process ends soon after all the same. */
+function stopOnSignals(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+  stop.signal.addEventListener("abort", () => setTimeout(() => process.exit(1), GOODBYE_MS).unref());
+  return stop.signal;
+}
+
 async function run(options: Options): Promise<Summary | undefined> {
   const entries = await readBag(options);
   const { kubeconfig, context, queue, optimistic, refuseSeconds } = options;
   const connection = await connect({ program: "bag-of-tasks", kubeconfig, context });
-  const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+  const stop = stopOnSignals();
   const log = (message: string): void => console.log(`${new Date().toISOString()} ${message}`);
+  let lastError = "";
   const client: FrameworkClient = new FrameworkClient({
     connection,
     namespace: options.namespace ?? connection.namespace,
     framework: options.framework ?? options.name,
     onChange: (change) => runner.onChange(change),
-    onError: (error) => log(`watching: ${error instanceof Error ? error.message : String(error)}`),
+    onError: (error) => {
+      // An outage would otherwise fill the log with one line.
+      const text = error instanceof Error ? error.message : String(error);
+      if (text !== lastError) log(`watching: ${text}`);
+      lastError = text;
+    },
   });
   const runner = new BagRunner({ client, clock: connection.clock, bag: options.name, entries, refuseSeconds, log });
   try {
     await prepareFramework(client, { username: connection.username, queue, optimistic });
     const watching = client.start();
-    return await Promise.race([runner.run(stop.signal), watching.then(() => undefined)]);
+    return await Promise.race([runner.run(stop), watching.then(() => undefined)]);
   } finally {
     client.stop();
     await connection.close();
