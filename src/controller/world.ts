@@ -36,6 +36,9 @@ export interface WorldOptions {
   readonly catchUpMs?: number;
 }
 
+/** Lists of so many objects take one page or two. */
+const smallCache = 1_000;
+
 /** What the operator sees of the cluster, leader or standby: one warm cache a kind. */
 export class World {
   readonly nodes: Reflector<ObservedNode>;
@@ -120,11 +123,12 @@ export class World {
   }
 
   /**
-   * A list of one object tells how new the API server is, consistently. A warm cache that hears of something newer soon
-   * after has all before it; only a quiet one is listed again.
+   * Listing a small cache again is the quickest way. Of a large one, a list of one object tells how new the API server
+   * is: a warm cache that hears of something newer soon after has all before it; only a quiet one is listed again.
    */
   async #catchUp<T>(reflector: Reflector<T>, resource: ResourceType): Promise<boolean> {
     if (!(await reflector.synced)) return false;
+    if (reflector.size <= smallCache) return reflector.resync();
     try {
       const list = await this.#options.client.list(resource, { query: { limit: 1 }, priority: "high" });
       const passed = await reflector.waitUntil(list.metadata.resourceVersion, this.#options.catchUpMs ?? 300);
