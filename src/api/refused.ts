@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { constrained, type Rule } from "./common.ts";
+import { celOf } from "./common.ts";
 
 /**
  * Fields that exist in Kubernetes but not in a task's template. Unknown fields are pruned silently, so that someone who
@@ -17,23 +17,25 @@ export type RefusedFields = Record<string, RefusedKind | [kind: RefusedKind, mes
 /** A pod-template object: the fields that are carried to pods, and those that are refused with a message. */
 export function allowList<Shape extends z.core.$ZodLooseShape>(shape: Shape, refused: RefusedFields, what: string) {
   const declared: Record<string, z.ZodType> = {};
-  const rules: Rule<unknown>[] = [];
   for (const [field, entry] of Object.entries(refused)) {
     const [kind, message] = typeof entry === "string" ? [entry, `${field} is not supported in ${what}`] : entry;
     declared[field] = kind === "switch" ? refusedSwitch(message) : refusedField(kind, message);
-    const cel = kind === "switch" ? `!has(self.${field}) || !self.${field}` : `!has(self.${field})`;
-    rules.push({ cel, message, at: `.${field}` });
   }
   // The refused fields stay out of the type: what has been parsed cannot carry them to a pod.
-  const schema = z.object({ ...shape, ...declared } as Shape);
-  return constrained(schema as z.ZodType, ...rules) as typeof schema;
+  return z.object({ ...shape, ...declared } as Shape);
 }
+
+/**
+ * The rule stands at the field, not at its object: the API server evaluates it only where the field is given. Rules at
+ * the object, one `!has()` a field, made each write of a Task 3 ms dearer.
+ */
+const refusal = (cel: string, message: string) => ({ "x-kubernetes-validations": [celOf({ cel, message })] });
 
 function refusedField(kind: RefusedKind, message: string): z.ZodType {
   return z
     .never({ error: message })
     .optional()
-    .meta({ [REFUSED]: kind, description: `Refused: ${message}.` });
+    .meta({ [REFUSED]: kind, description: `Refused: ${message}.`, ...refusal("false", message) });
 }
 
 /** A switch that may be spelled out as off. */
@@ -41,5 +43,5 @@ function refusedSwitch(message: string): z.ZodType {
   return z
     .literal(false, { error: message })
     .optional()
-    .meta({ [REFUSED]: "switch", description: `Refused when true: ${message}.` });
+    .meta({ [REFUSED]: "switch", description: `Refused when true: ${message}.`, ...refusal("!self", message) });
 }

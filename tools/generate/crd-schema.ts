@@ -108,7 +108,8 @@ function formatOf({ minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIV
 
 /** A field that a rule refuses needs its real type, since rules see no fields of unknown type. */
 function refusedSchema(node: SchemaNode): SchemaNode {
-  const kept = { description: node.description ?? "", [REFUSED]: node[REFUSED]! };
+  const rules = node["x-kubernetes-validations"]!;
+  const kept = { description: node.description ?? "", [REFUSED]: node[REFUSED]!, "x-kubernetes-validations": rules };
   const anything: SchemaNode = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
   switch (node[REFUSED]!) {
     case "switch":

@@ -96,10 +96,8 @@ class Reference {
   }
 
   #inside(section: Section, path: string, node: SchemaNode): void {
-    // A field's own refusal is told by the list of refused fields.
-    const refused = new Set(Object.keys(node.properties ?? {}).filter((name) => node.properties![name]![REFUSED]));
-    for (const { message, fieldPath } of node["x-kubernetes-validations"] ?? []) {
-      if (!refused.has((fieldPath ?? "").slice(1))) section.rules.push(path ? `\`${path}\`: ${message}` : message);
+    for (const { message } of node["x-kubernetes-validations"] ?? []) {
+      section.rules.push(path ? `\`${path}\`: ${message}` : message);
     }
     if (node.items && !node.items[SHARED_TYPE]) this.#inside(section, `${path}[]`, node.items);
     if (node.additionalProperties && !node.additionalProperties[SHARED_TYPE]) {
