@@ -173,3 +173,11 @@ test("plain HTTP, as of a local proxy, needs no TLS", async () => {
   expect(config.server).toBe("http://127.0.0.1:8001");
   expect(await config.authorize()).toEqual({});
 });
+
+test("a kubeconfig that cannot be read is named, not quoted", async () => {
+  const path = await write("broken", "users:\n- name: u\n  user: {token: canary\n");
+  const error = await loadConfig({ path, env: {}, clock }).catch((reason: unknown) => reason);
+  expect(String(error)).toContain("broken: cannot be read");
+  expect(String(error)).not.toContain("canary");
+  await expect(loadConfig({ path: `${path}-not`, env: {}, clock })).rejects.toThrow("ENOENT");
+});

@@ -105,7 +105,8 @@ async function readKubeconfig(paths: readonly string[], context: string | undefi
     try {
       one.loadFromFile(path);
     } catch (error) {
-      throw new Error(`kubeconfig ${path}: ${(error as Error).message}`);
+      // A parser's message quotes the line it stumbles on, which may hold a token.
+      throw new Error(`kubeconfig ${path}: ${(error as NodeJS.ErrnoException).code ?? "cannot be read as one"}`);
     }
     // As kubectl: the first file that names a current context wins.
     merged.mergeConfig(one, merged.getCurrentContext() !== undefined);
