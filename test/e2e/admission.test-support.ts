@@ -1,10 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import { ApiClient, type Json } from "../../tools/cluster/api-client.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
-import { ensureHelm, ensureKubectl } from "../../tools/cluster/helm-kubectl.ts";
-
-const chart = join(import.meta.dirname, "../../charts/proffer");
+import { ensureKubectl } from "../../tools/cluster/helm-kubectl.ts";
 
 /** What the API server says to a request: "" when it is granted. */
 export const refusal = (request: Promise<unknown>): Promise<string> =>
@@ -13,60 +10,25 @@ export const refusal = (request: Promise<unknown>): Promise<string> =>
     (error: Error) => error.message,
   );
 
-/** Waits until something holds; throws by name when it does not in time. */
-export async function until(what: string, holds: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
-  const deadlineMs = performance.now() + timeoutMs;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`not within ${timeoutMs / 1000} s: ${what}`);
-    await new Promise((done) => setTimeout(done, 100));
-  }
-}
-
 /** Different people on one cluster. */
 export class People {
   readonly #cluster: Cluster;
   readonly #kubectl: string;
-  readonly #helm: string;
   readonly #clients: ApiClient[] = [];
 
-  private constructor(cluster: Cluster, kubectl: string, helm: string) {
+  private constructor(cluster: Cluster, kubectl: string) {
     this.#cluster = cluster;
     this.#kubectl = kubectl;
-    this.#helm = helm;
   }
 
   static async on(cluster: Cluster): Promise<People> {
-    return new People(cluster, await ensureKubectl(), await ensureHelm());
+    return new People(cluster, await ensureKubectl());
   }
 
   /** As the administrator; returns what kubectl prints. */
   kubectl(...args: string[]): string {
     const config = ["--kubeconfig", this.#cluster.kubeconfigPath];
     return execFileSync(this.#kubectl, [...config, ...args], { encoding: "utf8", stdio: "pipe" });
-  }
-
-  /** Installs the chart without the operator's Deployment, and waits for its definitions. */
-  installChart(namespace: string): void {
-    const config = ["--kubeconfig", this.#cluster.kubeconfigPath];
-    const values = ["--set", "operator.enabled=false"];
-    execFileSync(this.#helm, [
-      "install",
-      "proffer",
-      chart,
-      "-n",
-      namespace,
-      "--create-namespace",
-      ...values,
-      ...config,
-    ]);
-    this.kubectl(
-      "wait",
-      "--for=condition=Established",
-      "--timeout=60s",
-      "crd",
-      "-l",
-      "app.kubernetes.io/part-of=proffer",
-    );
   }
 
   /** A client with a token of a ServiceAccount. */

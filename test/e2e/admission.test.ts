@@ -3,12 +3,14 @@ import { framework, offer, queue, task } from "../../src/api/objects.test-suppor
 import type { ApiClient, Json } from "../../tools/cluster/api-client.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { openCluster } from "../../tools/cluster/open-cluster.ts";
-import { People, refusal, until } from "./admission.test-support.ts";
+import { waitFor } from "../../tools/cluster/wait.ts";
+import { installChart, RELEASE } from "../../tools/operator/install-chart.ts";
+import { People, refusal } from "./admission.test-support.ts";
 
 // Guards the chart's ValidatingAdmissionPolicies and roles (threats T1, T9): each rule is shown to refuse, on a real API server,
 // what it is there for. Where a role refuses already, the administrator tries it, whom only the policy can hold.
 
-const release = "proffer-system";
+const release = RELEASE.namespace;
 const namespace = "team-a";
 const user = (name: string, where = namespace) => `system:serviceaccount:${where}:${name}`;
 const controllers = [
@@ -46,7 +48,8 @@ beforeAll(async () => {
   cluster = await openCluster({ controllerManager: true });
   admin = cluster.api;
   people = await People.on(cluster);
-  people.installChart(release);
+  await installChart(cluster);
+  people.kubectl("wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=proffer");
   people.kubectl("create", "namespace", namespace);
   for (const [name, role] of accounts) {
     people.kubectl("-n", namespace, "create", "serviceaccount", name);
@@ -54,7 +57,7 @@ beforeAll(async () => {
     const binding = [`--clusterrole=${role}`, `--serviceaccount=${namespace}:${name}`];
     if (role !== "") people.kubectl("-n", namespace, "create", "rolebinding", name, ...binding);
   }
-  operator = await people.serviceAccount(release, "proffer");
+  operator = await people.serviceAccount(release, RELEASE.name);
   scheduler = await people.serviceAccount(namespace, "scheduler");
   colleague = await people.serviceAccount(namespace, "colleague");
   stranger = await people.serviceAccount(namespace, "stranger");
@@ -70,6 +73,8 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
+// The garbage collector looks for new kinds every 30 s.
+const until = (what: string, holds: () => Promise<boolean>) => waitFor(what, holds, { timeoutMs: 90_000 });
 let number = 0;
 /** As somebody with an administrator's rights, whom only policies hold. */
 const patchAs = (who: string, object: string, patch: Json) => people.patchAs(who, namespace, object, patch);
@@ -302,7 +307,7 @@ describe("the status", () => {
 
 describe("the garbage collector", () => {
   beforeAll(async () => {
-    // It looks for new kinds every 30 s: wait until it is seen to know the three.
+    // It has to know the kinds first.
     const orphan = await anOffer({ ownerReferences: [owner("Framework")] });
     const pod = await aPod({ ownerReferences: [owner()] });
     for (const path of [orphan, pod])
