@@ -9,7 +9,7 @@ import { type Decision, decide, type Launch, type Wanted } from "./decide.ts";
 import { isFinal, Memory, offeredOf, pendingOf, stateOf, unsettledLaunches, wantedOf } from "./progress.ts";
 
 /** The label of a bag's Tasks. */
-export const BAG_LABEL = "bag-of-tasks";
+const BAG_LABEL = "bag-of-tasks";
 
 export interface BagRunnerOptions {
   readonly client: Client;

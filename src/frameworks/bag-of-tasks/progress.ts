@@ -165,7 +165,7 @@ export function offeredOf(offers: readonly Offer[]): Offered[] {
 }
 
 /** How many indexes ranges such as `0-41,57` hold. */
-export function countOf(ranges: string): number {
+function countOf(ranges: string): number {
   if (ranges === "") return 0;
   return ranges.split(",").reduce((sum, range) => {
     const [first = 0, last = first] = range.split("-").map(Number);

@@ -1,0 +1,131 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { offer as offerExample, template } from "../../api/objects.test-support.ts";
+import type { Offer } from "../../api/offer.ts";
+import { type Task, taskSpec } from "../../api/task.ts";
+import { Memory, offeredOf, pendingOf, unsettledLaunches, wantedOf } from "./progress.ts";
+
+const counts = (change: object) => ({
+  pending: 0,
+  staging: 0,
+  starting: 0,
+  running: 0,
+  unreachable: 0,
+  finished: 0,
+  failed: 0,
+  killed: 0,
+  lost: 0,
+  ...change,
+});
+function task(spec: object, status?: object, metadata: object = {}): Task {
+  const whole = taskSpec.parse({ framework: "f", template: template(), ...spec });
+  return { metadata: { name: "t", ...metadata }, spec: whole, ...(status ? { status } : {}) } as Task;
+}
+const offer = (members: object) => ({ ...offerExample(), metadata: { name: "o", uid: "o" }, ...members }) as Offer;
+const launch = (count: number) => ({ task: "t", slice: "s0", count });
+const accept = (count: number) => ({ by: "me", decision: "Accept", launches: [launch(count)] });
+const outcome = (indexes: string, reason?: string) => ({
+  ...{ task: "t", slice: "s0", indexes },
+  ...(reason ? { refused: { reason, message: reason } } : {}),
+});
+
+describe("the instances of a task that wait", () => {
+  test.each([
+    { name: "are all, before the operator has looked", of: task({ instances: 3 }), pending: 3 },
+    {
+      name: "are those that its status says",
+      of: task({ instances: 9 }, { counts: counts({ pending: 4 }) }),
+      pending: 4,
+    },
+    {
+      name: "are no more than may run at once",
+      of: task({ instances: 9, parallelism: 3 }, { counts: counts({ pending: 7, running: 1, staging: 1 }) }),
+      pending: 1,
+    },
+    { name: "are none when it is paused", of: task({ parallelism: 0 }), pending: 0 },
+    { name: "are none when all are to be killed", of: task({ instances: 3, kill: {} }), pending: 0 },
+    {
+      name: "are those left when some are to be killed",
+      of: task({ instances: 3, kill: { indexes: "0" } }),
+      pending: 3,
+    },
+    { name: "are none after its end", of: task({}, { state: "Failed", counts: counts({ pending: 1 }) }), pending: 0 },
+  ])("$name", ({ of, pending }) => expect(pendingOf(of)).toBe(pending));
+});
+
+test("launches of an answer are under way until the operator has settled it", () => {
+  expect(unsettledLaunches([offer({}), offer({ answer: accept(2) })])).toEqual([launch(2)]);
+  expect(unsettledLaunches([offer({ answer: accept(2), status: { phase: "Accepted" } })])).toEqual([]);
+});
+
+test("an offer is open without an answer, without a status, and as long as nobody deletes it", () => {
+  const offers = [
+    offer({}),
+    offer({ answer: accept(1) }),
+    offer({ status: { phase: "Rescinded" } }),
+    offer({ metadata: { name: "o", deletionTimestamp: "2026-01-01T00:00:00Z" } }),
+  ];
+  expect(offeredOf(offers).length).toBe(1);
+});
+
+describe("what is wanted", () => {
+  let memory: Memory;
+  beforeEach(() => {
+    memory = new Memory();
+  });
+  const of = (each: Task, nowMs = 0, underWay = [] as ReturnType<typeof launch>[]) =>
+    wantedOf([each], underWay, memory, nowMs).map(({ count }) => count);
+  const pending = (count: number) => new Map([["t", count]]);
+  const ended = (...launches: object[]) => offer({ answer: accept(2), status: { phase: "Accepted", launches } });
+
+  test("is what waits less what is under way", () => {
+    expect(of(task({ instances: 5 }))).toEqual([5]);
+    expect(of(task({ instances: 5 }), 0, [launch(2), launch(1)])).toEqual([2]);
+    expect(of(task({ instances: 2 }), 0, [launch(2)])).toEqual([]);
+  });
+
+  test("is nothing of a task that is being deleted", () => {
+    expect(of(task({}, undefined, { deletionTimestamp: "2026-01-01T00:00:00Z" }))).toEqual([]);
+  });
+
+  test("leaves out what was just launched, until the task says so or time has passed", () => {
+    memory.answerGiven("o", pending(5));
+    memory.offerSeen(ended(outcome("0,3-4")), pending(5), 0);
+    expect(of(task({ instances: 5 }))).toEqual([2]);
+    expect(memory.nextMs(0)).toBe(2_000);
+    expect(of(task({ instances: 5 }), 2_000)).toEqual([5]);
+    memory.taskSeen(task({}));
+    expect(of(task({ instances: 5 }))).toEqual([5]);
+    expect(memory.nextMs(0)).toBeUndefined();
+  });
+
+  test("counts nothing twice when the task was quicker to say so than the offer", () => {
+    memory.answerGiven("o", pending(5));
+    memory.offerSeen(ended(outcome("0-2")), pending(2), 0);
+    expect(of(task({ instances: 5 }, { counts: counts({ pending: 2 }) }))).toEqual([2]);
+  });
+
+  test("does not count the end of an offer each time that it is seen", () => {
+    memory.offerSeen(ended(outcome("0")), pending(5), 0);
+    memory.taskSeen(task({}));
+    memory.offerSeen(ended(outcome("0")), pending(5), 0);
+    expect(of(task({ instances: 5 }))).toEqual([5]);
+  });
+
+  test("leaves out a task whose launches are refused, longer each time, until one succeeds", () => {
+    const refuse = (uid: string, nowMs: number) =>
+      memory.offerSeen(offer({ ...ended(outcome("", "too-large")), metadata: { name: uid, uid } }), pending(1), nowMs);
+    refuse("a", 0);
+    expect([of(task({}), 999), of(task({}), 1_000)]).toEqual([[], [1]]);
+    refuse("b", 1_000);
+    expect([of(task({}), 2_999), of(task({}), 3_000)]).toEqual([[], [1]]);
+    memory.offerSeen(ended(outcome("0")), pending(0), 3_000);
+    memory.taskSeen(task({}));
+    refuse("c", 4_000);
+    expect(of(task({}), 5_000)).toEqual([1]);
+  });
+
+  test("keeps a task that only lost a race", () => {
+    memory.offerSeen(ended(outcome("", "lost-race")), pending(1), 0);
+    expect(of(task({}))).toEqual([1]);
+  });
+});
