@@ -2,33 +2,66 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-node_modules/.package-lock.json: package.json package-lock.json
+# Before anything else, so that what is missing is one sentence and not a stack trace. The packages hold a Node.js 24 for
+# Linux on x64; elsewhere it has to be there.
+NODE_AT_LEAST := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),20,24)
+.PHONY: need-npm
+need-npm:
+	@command -v npm >/dev/null && command -v node >/dev/null || { echo "Proffer needs Node.js $(NODE_AT_LEAST) or newer with npm: not found on the PATH. See CONTRIBUTING.md." >&2; exit 1; }
+	@node -e 'process.exit(+process.versions.node.split(".")[0] >= $(NODE_AT_LEAST) ? 0 : 1)' || { echo "Proffer needs Node.js $(NODE_AT_LEAST) or newer; this is $$(node --version). See CONTRIBUTING.md." >&2; exit 1; }
+
+# Go builds the test cluster's control plane, once. Not needed with ready binaries or a cluster of one's own.
+.PHONY: need-go
+need-go:
+	@command -v go >/dev/null || [ "$(CLUSTER)" = kubeconfig ] || [ -n "$(KUBEBUILDER_ASSETS)" ] || ls .cache/cluster/kubernetes-*/bin/kube-apiserver >/dev/null 2>&1 || { echo "The test cluster is built with Go once; there is no go on the PATH. Install Go, or set CLUSTER=kubeconfig to use the cluster of your kubeconfig. See CONTRIBUTING.md." >&2; exit 1; }
+
+node_modules/.package-lock.json: package-lock.json | need-npm
 	npm ci --no-audit --no-fund
 	@touch $@
 
 .PHONY: help
 help: ## List every target
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
 
 .PHONY: setup
-setup: node_modules/.package-lock.json ## Install the npm packages (Node 24 among them)
+setup: need-npm node_modules/.package-lock.json ## Install the npm packages (Node 24 among them)
 
 .PHONY: check
 check: setup ## Format, lint, types, layering, dead code, generated files, chart (no cluster needed)
-	npm run --silent check
+	@npm run --silent check
 
 .PHONY: generate
 generate: setup ## Write CRDs, the chart's copies and the reference docs afresh from src/
-	npm run --silent generate
+	@npm run --silent generate
 
 .PHONY: unit
 unit: setup ## Unit, property and simulated tests
-	npm run --silent unit
+	@npm run --silent unit
+
+.PHONY: e2e
+e2e: need-go setup ## End-to-end tests on an embedded control plane (built once, about ten minutes)
+	@npm run --silent e2e
 
 .PHONY: test
-test: setup ## All tests: check, unit, e2e on an embedded control plane; ends with `N passed, N failed`
-	npm run --silent test
+test: need-go setup ## All tests: check, unit, e2e; ends with `N passed, N failed`
+	@npm run --silent test
 
 .PHONY: format
 format: setup ## Format and fix what can be fixed
-	npm run --silent format
+	@npm run --silent format
+
+.PHONY: demo
+demo: need-go setup ## Show Proffer at work on an embedded control plane
+	@npm run --silent demo
+
+.PHONY: bench
+bench: need-go setup ## Measure throughput and latency
+	@npm run --silent bench
+
+.PHONY: cluster-binaries
+cluster-binaries: need-go setup ## Build the test cluster's control plane ahead of time
+	@npm run --silent cluster -- build
+
+.PHONY: clean
+clean: ## Remove packages and results; the built control plane stays in .cache
+	rm -rf node_modules coverage dist
