@@ -34,7 +34,7 @@ export function isFinal(state: TaskState): boolean {
 /** The body of a Task's status: the same view gives the same body. */
 export function taskStatus(source: TaskStatusSource): TaskStatus {
   const { view } = source;
-  const why = view.rejected?.message ?? source.waiting?.message ?? whyItEnded(view);
+  const why = isFinal(view.state) ? whyItEnded(view) : (view.rejected?.message ?? source.waiting?.message);
   return {
     observedGeneration: source.generation,
     state: view.state,
@@ -85,7 +85,9 @@ function whyItEnded({ state, counts, instances, lastFailures }: TaskView): strin
   if (state === "Finished") return instances === 1 ? undefined : `${counts.finished} of ${instances} succeeded`;
   const last = lastFailures[0];
   if (last === undefined) return undefined;
-  return last.message || REASONS[last.reason][0];
+  const where = [instances === 1 ? "" : `instance ${last.index}`, last.node && `on ${last.node}`].filter(Boolean);
+  const what = last.exitCode === undefined ? REASONS[last.reason][0] : `exit code ${last.exitCode}`;
+  return `${where.join(" ")}${where.length > 0 ? ": " : ""}${[what, last.message].filter(Boolean).join(" ")}`;
 }
 
 function failureOf(failure: FailureView): NonNullable<TaskStatus["lastFailures"]>[number] {

@@ -1,0 +1,274 @@
+import { describe, expect, test } from "vitest";
+import { frameworkDefinition } from "../../api/framework.ts";
+import { offerDefinition } from "../../api/offer.ts";
+import { queueDefinition } from "../../api/queue.ts";
+import { taskDefinition } from "../../api/task.ts";
+import { REASONS, type Reason } from "../../offers/reasons.ts";
+import type { FrameworkView, QueueView, TaskView } from "../../offers/views.ts";
+import { projectOffer } from "../observe/offer.ts";
+import { conditionReason, conditionsFrom, reasonOfCondition } from "./conditions.ts";
+import { frameworkStatus, queueStatus } from "./framework-status.ts";
+import { clipRanges, offerBody, offerStatus } from "./offer.ts";
+import { taskStatus } from "./task-status.ts";
+
+const nowMs = Date.UTC(2026, 0, 1, 12);
+const noCounts = {
+  pending: 0,
+  staging: 0,
+  starting: 0,
+  running: 0,
+  unreachable: 0,
+  finished: 0,
+  failed: 0,
+  killed: 0,
+  lost: 0,
+};
+const taskView = (over: Partial<TaskView> = {}): TaskView => ({
+  version: 1,
+  state: "Pending",
+  instances: 10,
+  counts: { ...noCounts, pending: 10 },
+  succeededIndexes: "",
+  failedIndexes: "",
+  attempts: [],
+  lastFailures: [],
+  ...over,
+});
+const statusOf = (over: Partial<TaskView> = {}, more: object = {}) =>
+  taskStatus({
+    name: "t",
+    uid: "u",
+    generation: 2,
+    view: taskView(over),
+    waiting: undefined,
+    standing: [],
+    nowMs,
+    ...more,
+  });
+
+/** What the custom resource definition lets pass. */
+const isValid = (definition: { members: Record<string, { parse(value: unknown): unknown }> }, status: object) =>
+  definition.members.status?.parse(status);
+
+describe("the status of a Task", () => {
+  test("says what the broker knows", () => {
+    const status = statusOf({
+      state: "Running",
+      counts: { ...noCounts, running: 7, finished: 3 },
+      succeededIndexes: "0-2",
+      node: "n1",
+      startedAtMs: nowMs,
+      lastFailures: [
+        { index: 4, attempt: 1, node: "n2", reason: "exit-code", message: "boom", exitCode: 3, atMs: nowMs },
+      ],
+      attempts: [{ indexes: "4", ended: 2, failed: 1 }],
+    });
+    expect(status).toMatchObject({
+      observedGeneration: 2,
+      state: "Running",
+      progress: "3/10",
+      counts: { running: 7, finished: 3 },
+      succeededIndexes: "0-2",
+      attempts: [{ indexes: "4", ended: 2, failed: 1 }],
+      node: "n1",
+      startedAt: "2026-01-01T12:00:00Z",
+      lastFailures: [
+        { index: 4, attempt: 1, node: "n2", reason: "exit-code", exitCode: 3, at: "2026-01-01T12:00:00Z" },
+      ],
+    });
+    isValid(taskDefinition, status);
+  });
+
+  test("says why it waits, why it cannot take part, and how it ended", () => {
+    const why = { reason: "no-node" as const, message: "4 nodes: 4 insufficient cpu" };
+    const waiting = statusOf({}, { waiting: why });
+    expect(waiting.why).toBe(why.message);
+    expect(waiting.conditions).toContainEqual(
+      expect.objectContaining({ type: "Waiting", status: "True", reason: "NoNode" }),
+    );
+    const rejected = statusOf(
+      { rejected: { reason: "unknown-queue", message: "there is no queue q" } },
+      { waiting: why },
+    );
+    expect(rejected.conditions).toEqual([
+      expect.objectContaining({
+        type: "Accepted",
+        status: "False",
+        reason: "UnknownQueue",
+        message: "there is no queue q",
+      }),
+    ]);
+    const failure = {
+      index: 1,
+      attempt: 0,
+      node: "n1",
+      reason: "exit-code" as const,
+      message: "boom",
+      exitCode: 3,
+      atMs: nowMs,
+    };
+    const failed = statusOf({ state: "Failed", lastFailures: [failure] }, { waiting: why });
+    expect(failed.conditions?.at(-1)).toMatchObject({ type: "Finished", reason: "Failed" });
+    expect(failed.why).toBe("instance 1 on n1: exit code 3 boom");
+  });
+
+  test("is the same for the same view, whatever the time (else an idle operator would write)", () => {
+    const first = statusOf({ state: "Running" });
+    const later = statusOf({ state: "Running" }, { standing: first.conditions, nowMs: nowMs + 60_000 });
+    expect(later).toEqual(first);
+  });
+
+  test("is bounded, whatever it is made of", () => {
+    const ranges = Array.from({ length: 20_000 }, (_, i) => String(i * 2)).join(",");
+    const failure = {
+      index: 1,
+      attempt: 0,
+      node: "n",
+      reason: "pod-failed" as const,
+      message: "x".repeat(5_000),
+      atMs: nowMs,
+    };
+    const status = statusOf({
+      state: "Failed",
+      succeededIndexes: ranges,
+      failedIndexes: ranges,
+      attempts: Array.from({ length: 100 }, () => ({ indexes: ranges, ended: 1, failed: 1 })),
+      lastFailures: Array.from({ length: 9 }, () => failure),
+    });
+    isValid(taskDefinition, status);
+  });
+});
+
+describe("the statuses of Frameworks and Queues", () => {
+  const view: FrameworkView = {
+    key: "ns/fw",
+    queue: "q",
+    dominantShare: 0.12345,
+    counts: { ...noCounts, running: 2, staging: 1, starting: 1 },
+    offers: { open: 1, accepted: 2, declined: 0, expired: 0, rescinded: 0, refused: 0 },
+    allocated: { cpu: 1500, memory: 1_048_576 },
+    offered: {},
+    demand: { cpu: 500 },
+    why: { reason: "in-line", message: "others first" },
+  };
+  const context = { generation: 3, invalid: undefined, standing: [], nowMs };
+
+  test("say what the broker knows", () => {
+    const status = frameworkStatus(view, undefined, context);
+    expect(status).toMatchObject({
+      share: "12.3%",
+      dominantShare: "0.1235",
+      counts: { running: 2, staging: 2 },
+      allocated: { cpu: "1500m", memory: "1Gi" },
+      why: "others first",
+      conditions: [{ type: "Accepted", status: "True" }],
+    });
+    isValid(frameworkDefinition as never, status);
+    const queue: QueueView = {
+      name: "q",
+      weight: 1,
+      guarantee: {},
+      limit: {},
+      allocated: { cpu: 1000 },
+      offered: {},
+      demand: {},
+      dominantShare: 0.5,
+      fairnessError: 0,
+      frameworks: 2,
+      counts: { pending: 1, running: 2 },
+    };
+    const queued = queueStatus(queue, context);
+    expect(queued).toMatchObject({ dominantShare: "0.5000", allocated: { cpu: "1" }, frameworks: 2 });
+    isValid(queueDefinition as never, queued);
+  });
+
+  test("say that offers are held back, and what is wrong with the object", () => {
+    expect(frameworkStatus(view, "the policy is missing", context)).toMatchObject({
+      why: "the policy is missing",
+      conditions: [{ type: "Accepted" }, { type: "OffersHeldBack", status: "True" }],
+    });
+    expect(frameworkStatus(undefined, undefined, { ...context, invalid: "spec.x: wrong" }).conditions).toEqual([
+      expect.objectContaining({ type: "Accepted", status: "False", reason: "Invalid", message: "spec.x: wrong" }),
+    ]);
+    expect(queueStatus(undefined, { ...context, invalid: "spec.x: wrong" }).conditions?.[0]).toMatchObject({
+      status: "False",
+    });
+  });
+});
+
+describe("conditions", () => {
+  test("keep the time of their last transition while their status stays", () => {
+    const [before] = conditionsFrom([{ type: "A", status: "True", reason: "R", message: "m" }], [], 1, nowMs);
+    const draft = { type: "A", reason: "S", message: "n" } as const;
+    const [same] = conditionsFrom([{ ...draft, status: "True" }], [before!], 2, nowMs + 5_000);
+    const [other] = conditionsFrom([{ ...draft, status: "False" }], [before!], 2, nowMs + 5_000);
+    expect(same).toMatchObject({ reason: "S", observedGeneration: 2, lastTransitionTime: "2026-01-01T12:00:00Z" });
+    expect(other).toMatchObject({ lastTransitionTime: "2026-01-01T12:00:05Z" });
+  });
+
+  test("every reason of the broker has a CamelCase one, and is found again by it", () => {
+    for (const reason of Object.keys(REASONS) as Reason[]) {
+      expect(conditionReason(reason)).toMatch(/^[A-Z][A-Za-z]*$/);
+      expect(reasonOfCondition(conditionReason(reason))).toBe(reason);
+    }
+  });
+});
+
+describe("an Offer", () => {
+  const draft = {
+    key: "ns/fw-7-0",
+    framework: "ns/fw",
+    frameworkUid: "fw-1",
+    queue: "q",
+    term: "7",
+    concurrency: "Exclusive" as const,
+    slices: [
+      {
+        name: "s0",
+        node: "n1",
+        nodeUid: "u1",
+        resources: { cpu: 1500, memory: 1_048_576, pods: 3 },
+        labels: { zone: "a" },
+      },
+      { name: "s1", node: "n2", nodeUid: "u2", resources: { cpu: 500, "a.b/c": 1 }, labels: {} },
+    ],
+    expiresAtMs: nowMs,
+    answerers: ["alice"],
+  };
+
+  test("is what the broker drafted: reading it back gives the same slices", () => {
+    // biome-ignore lint/suspicious/noExplicitAny: looks into it
+    const body = offerBody(draft) as any;
+    expect(body.metadata).toMatchObject({
+      name: "fw-7-0",
+      namespace: "ns",
+      labels: { "proffer.dev/framework": "fw", "proffer.dev/queue": "q" },
+      ownerReferences: [{ kind: "Framework", name: "fw", uid: "fw-1" }],
+    });
+    expect(body.spec).toMatchObject({
+      summary: "2 nodes: cpu 2, memory 1Gi, a.b/c 1",
+      expiresAt: "2026-01-01T12:00:00.000Z",
+    });
+    expect(projectOffer(body).facts).toMatchObject({
+      key: draft.key,
+      framework: draft.framework,
+      term: "7",
+      slices: draft.slices,
+    });
+    for (const [member, schema] of Object.entries(offerDefinition.members)) schema.parse(body[member]);
+  });
+
+  test("ends with what became of each launch", () => {
+    const refused = { reason: "too-large" as const, message: "x".repeat(3_000) };
+    const status = offerStatus({
+      phase: "Refused",
+      launches: [{ task: "t", slice: "s0", indexes: "", refused }],
+      reason: "too-large",
+      message: "too large",
+    });
+    isValid(offerDefinition as never, status);
+    expect(status).toMatchObject({ phase: "Refused", launches: [{ task: "t", refused: { reason: "too-large" } }] });
+  });
+
+  test("ranges that are too long end at a comma", () => expect(clipRanges("0-41,57,123", 9)).toBe("0-41,57"));
+});
