@@ -11,7 +11,14 @@ export interface PostTransport {
   request(
     method: "POST",
     path: string,
-    options: { body: unknown; idempotent: boolean; retries: number; timeoutMs: number; signal: AbortSignal },
+    options: {
+      body: unknown;
+      idempotent: boolean;
+      retries: number;
+      timeoutMs: number;
+      signal: AbortSignal;
+      verb: string;
+    },
   ): Promise<unknown>;
 }
 
@@ -25,6 +32,7 @@ export function postOver(transport: PostTransport): Post {
       idempotent: true,
       retries: 1,
       timeoutMs: reviewTimeoutMs,
+      verb: "create",
       // The time-out of an attempt does not count waiting for a connection.
       signal: AbortSignal.timeout(2 * reviewTimeoutMs),
     });

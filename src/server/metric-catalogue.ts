@@ -26,7 +26,8 @@ export const LABELS = {
   lane: "Where effects wait: `launch` (pods and new offers), `close` (ends of offers) or `status`.",
   state:
     "Of task instances: `pending`, `staging`, `starting`, `running`, `unreachable`, `finished`, `failed`, `killed`, `lost`. Of " +
-    "nodes: `open`, `closed` (not ready, cordoned, not selected, settling), `overfull` (holds more than it has; gets nothing new).",
+    "nodes: `open` or `closed` (not ready, cordoned, not selected, settling, …); `overfull` counts those among them that hold more than " +
+    "they have, which get nothing new either.",
   version: "The operator's version.",
   node_version: "The version of Node.js.",
 } as const;
