@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { chartCrdGenerator, crdGenerator } from "./generate/crd.ts";
 import { metricReferenceGenerator } from "./generate/metrics.ts";
 import type { Generator, Output } from "./generate/output.ts";
+import { performanceGenerator } from "./generate/performance.ts";
 import { reasonReferenceGenerator } from "./generate/reason-reference.ts";
 import { resourceReferenceGenerator } from "./generate/resource-reference.ts";
 
@@ -14,6 +15,7 @@ const generators: Generator[] = [
   resourceReferenceGenerator,
   reasonReferenceGenerator,
   metricReferenceGenerator,
+  performanceGenerator,
 ];
 
 const root = join(import.meta.dirname, "..");
