@@ -14,7 +14,7 @@ import { State } from "./state.ts";
 import { Summary } from "./summary.ts";
 import { Tasks } from "./tasks.ts";
 import type { Alarm } from "./timers.ts";
-import type { ClusterView, EndedOffer, Explanation, FrameworkView, QueueView, TaskView } from "./views.ts";
+import type { ClaimView, ClusterView, EndedOffer, Explanation, FrameworkView, QueueView, TaskView } from "./views.ts";
 
 /** Shapes without users that are kept for the next task like them. */
 const IDLE_SHAPES = 256;
@@ -112,6 +112,21 @@ export class Broker implements BrokerContract {
 
   drainEndedOffers(): EndedOffer[] {
     return this.#state.endedOffers.splice(0);
+  }
+
+  /** For checks: every claim in the ledger. */
+  *claims(): Generator<ClaimView> {
+    for (const { id, kind, node, vector } of this.#state.ledger.claims()) {
+      const resources = this.#state.resources.quantities(vector);
+      yield { id, kind, node: this.#state.nodes.at(node).name, resources };
+    }
+  }
+
+  /** For checks: a round though nothing has changed. What it emits, an earlier change should have led to. */
+  recheck(nowMs: number): Effect[] {
+    this.#state.dirty = true;
+    this.#lastRoundMs = Number.NEGATIVE_INFINITY;
+    return this.apply({ type: "tick" }, nowMs);
   }
 
   get #minIntervalMs(): number {

@@ -121,6 +121,14 @@ export interface ClusterView {
   readonly inconsistencies: number;
 }
 
+/** Who holds how much of which node. `id`: "offer/‹key›/‹slice›", "task/‹uid›/‹index›" or "pod/‹uid›". */
+export interface ClaimView {
+  readonly id: string;
+  readonly kind: "offer" | "task" | "foreign";
+  readonly node: string;
+  readonly resources: Quantities;
+}
+
 /** An offer that ended, for histograms; drained by `Broker.drainEndedOffers`. Times in milliseconds. */
 export interface EndedOffer {
   readonly framework: string;
