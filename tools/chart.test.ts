@@ -144,7 +144,8 @@ describe("pods", () => {
   test("get options that the operator knows, with the values' meaning", () => {
     const values = {
       logLevel: "debug",
-      http: { port: 9090 },
+      http: { port: 9090, audience: "proffer" },
+      extraArgs: ["--connections=64"],
       round: { minIntervalMs: 1_000_000 / 20 },
       leaderElection: { leaseSeconds: 15, renewDeadlineSeconds: 10, retrySeconds: 2 },
       nodes: {
@@ -160,6 +161,8 @@ describe("pods", () => {
       leaseName: "proffer-operator",
       logLevel: "debug",
       httpPort: 9090,
+      audience: "proffer",
+      connections: 64,
       roundMinIntervalMs: 50_000,
       leaseSeconds: 15,
       renewDeadlineSeconds: 10,
@@ -300,6 +303,7 @@ describe("values", () => {
     { values: { operator: { enabled: "false" } }, says: /operator\/enabled.*got string, want boolean/ },
     { values: { round: { minIntervalMs: 0 } }, says: /round\/minIntervalMs.*minimum/ },
     { values: { http: { port: 80 } }, says: /http\/port.*minimum: got 80, want 1,?024/ },
+    { values: { extraArgs: ["connections 64"] }, says: "/extraArgs/0" },
     { values: { nodes: { headroom: { cpu: "-1" } } }, says: "/nodes/headroom/cpu" },
     { values: { nodes: { headroom: { cpu: "a lot" } } }, says: "/nodes/headroom/cpu" },
     { values: { nodes: { selector: { a: 1 } } }, says: /nodes\/selector\/a.*got number, want string/ },

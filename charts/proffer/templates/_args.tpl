@@ -15,4 +15,10 @@
 {{- range $name, $quantity := .Values.nodes.headroom }}
 - {{ printf "--node-headroom=%s=%v" $name $quantity | quote }}
 {{- end }}
+{{- with .Values.http.audience }}
+- {{ printf "--audience=%s" . | quote }}
+{{- end }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
 {{- end -}}
