@@ -62,7 +62,7 @@ const headersOf: Partial<Record<ErrorCode, Readonly<Record<string, string>>>> = 
 };
 
 /** The page that explains a code. */
-export const pageOf = (code: ErrorCode): string => `docs/reference/http.md#${code}`;
+const pageOf = (code: ErrorCode): string => `docs/reference/http.md#${code}`;
 
 /** An error of the table with its message filled in. `values` must hold nothing secret: they are shown and logged. */
 export function problem(code: ErrorCode, values: Readonly<Record<string, string>> = {}): Problem {

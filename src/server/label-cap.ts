@@ -1,5 +1,5 @@
 /** The value of a label under which everything past the bound is counted. Never taken as a name of its own. */
-export const OTHER = "other";
+const OTHER = "other";
 
 const maxLength = 200;
 

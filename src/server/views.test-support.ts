@@ -14,7 +14,7 @@ export const noInstances: InstanceCounts = {
   lost: 0,
 };
 
-export function frameworkView(key: string, changes: Partial<FrameworkView> = {}): FrameworkView {
+function frameworkView(key: string, changes: Partial<FrameworkView> = {}): FrameworkView {
   return {
     key,
     queue: "default",
@@ -29,7 +29,7 @@ export function frameworkView(key: string, changes: Partial<FrameworkView> = {})
   };
 }
 
-export function queueView(name: string, changes: Partial<QueueView> = {}): QueueView {
+function queueView(name: string, changes: Partial<QueueView> = {}): QueueView {
   return {
     name,
     weight: 1,
