@@ -107,6 +107,7 @@ describe("a bag of tasks", () => {
     world.propose(2);
     await soon();
     expect(accepted()).toEqual([2, 2]);
+    expect(lines).toContain("o1: b-1 was refused: lost-race: lost-race");
   });
 
   test("whose launches are refused for another reason waits longer each time", async () => {

@@ -60,7 +60,10 @@ export class BagRunner {
   /** To be called with every change of the framework's objects. */
   onChange(change: Change): void {
     if (change.type === "offer") {
-      this.#memory.offerSeen(change.offer, this.#pending(), this.#options.clock.nowMs());
+      const { log, clock } = this.#options;
+      for (const { task, refused } of this.#memory.offerSeen(change.offer, this.#pending(), clock.nowMs())) {
+        log(`${change.offer.metadata.name}: ${task} was refused: ${refused?.reason}: ${refused?.message}`);
+      }
     }
     if (change.type === "offer-gone") this.#forget(change.offer);
     if (change.type === "task") this.#memory.taskSeen(change.task);

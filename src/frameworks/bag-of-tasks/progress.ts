@@ -1,4 +1,4 @@
-import type { Offer } from "../../api/offer.ts";
+import type { LaunchOutcome, Offer } from "../../api/offer.ts";
 import type { Task, TaskState } from "../../api/task.ts";
 import { isOpen, phaseOf } from "../sdk/answer.ts";
 import { podNeed, supplyOf } from "../sdk/resources.ts";
@@ -64,10 +64,11 @@ export class Memory {
    * An offer of ours was seen. Call with every state of it; only the first one after its end counts.
    *
    * @param pending how many instances of each Task wait now
+   * @returns launches that were refused, if this is the first time that the offer's end is seen
    */
-  offerSeen(offer: Offer, pending: ReadonlyMap<string, number>, nowMs: number): void {
+  offerSeen(offer: Offer, pending: ReadonlyMap<string, number>, nowMs: number): LaunchOutcome[] {
     const uid = offer.metadata.uid!;
-    if (offer.answer === undefined || phaseOf(offer) === "Open" || this.#ended.has(uid)) return;
+    if (offer.answer === undefined || phaseOf(offer) === "Open" || this.#ended.has(uid)) return [];
     this.#ended.add(uid);
     const untilMs = nowMs + SETTLING_MS;
     const outcomes = offer.status?.launches ?? [];
@@ -81,6 +82,7 @@ export class Memory {
       if (!refused) this.#penalties.delete(task);
       else if (!NO_FAULT.has(refused.reason)) this.#penalize(task, nowMs);
     }
+    return outcomes.filter(({ refused }) => refused);
   }
 
   offerGone(offer: Offer): void {
