@@ -20,19 +20,20 @@ const seconds = (min: number, max: number) => z.coerce.number().min(min).max(max
 const flag = z.union([z.boolean(), z.enum(["true", "false"]).transform((value) => value === "true")]);
 const name = z.string().min(1).max(253);
 
-/** `a=b` pairs, as a list or as a map. */
-const pairs = z.union([
-  z.record(z.string(), z.coerce.string()),
-  z.array(z.string()).transform((entries, context) => {
-    const out: Record<string, string> = Object.create(null);
-    for (const entry of entries) {
-      const at = entry.indexOf("=");
-      if (at < 1) context.addIssue({ code: "custom", message: `"${entry}" must be NAME=VALUE` });
-      else out[entry.slice(0, at)] = entry.slice(at + 1);
-    }
+/** `NAME=VALUE` entries, or a map of them, as a map without a prototype. */
+const pairs = z.unknown().transform((given, context) => {
+  const out: Record<string, string> = Object.create(null);
+  if (typeof given === "object" && given !== null && !Array.isArray(given)) {
+    for (const [key, value] of Object.entries(given)) out[key] = String(value);
     return out;
-  }),
-]);
+  }
+  for (const entry of Array.isArray(given) ? given.map(String) : []) {
+    const at = entry.indexOf("=");
+    if (at < 1) context.addIssue({ code: "custom", message: `"${entry}" must be NAME=VALUE` });
+    else out[entry.slice(0, at)] = entry.slice(at + 1);
+  }
+  return out;
+});
 
 const headroom = pairs.transform((entries, context) => {
   const out: Record<string, number> = {};
@@ -54,9 +55,9 @@ const schema = z.object({
   retrySeconds: seconds(0.1, 3600).default(1),
   requestTimeoutSeconds: seconds(0.1, 60).default(2),
   connections: z.coerce.number().int().min(1).max(1000).default(32),
-  nodeSelector: pairs.default({}),
+  nodeSelector: pairs,
   nodeSettleSeconds: seconds(0, 3600).default(5),
-  nodeHeadroom: headroom.default({}),
+  nodeHeadroom: headroom,
   roundMinIntervalMs: z.coerce.number().int().min(0).max(60_000).default(50),
   statusDebounceMs: z.coerce.number().int().min(0).max(60_000).default(1000),
   requireAdmissionPolicy: flag.default(true),

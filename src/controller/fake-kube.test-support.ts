@@ -30,6 +30,7 @@ interface Location {
 
 interface Watcher {
   readonly plural: string;
+  muted: boolean;
   readonly send: (type: string, object: object) => void;
 }
 
@@ -71,7 +72,7 @@ export class FakeKube implements Transport {
       options.onData(Buffer.from(`${JSON.stringify({ type, object })}\n`));
     };
     return new Promise((_resolve, reject) => {
-      const watcher = { plural, send };
+      const watcher = { plural, send, muted: false };
       options.signal.addEventListener("abort", () => {
         this.#watchers.delete(watcher);
         reject(new TransportError("aborted", "by the caller", true, false));
@@ -125,13 +126,20 @@ export class FakeKube implements Transport {
     return [...this.#objects].filter(([key]) => key.startsWith(`${plural}/`)).map(([, object]) => object);
   }
 
+  /** Watches that are open now show nothing any more; those opened later do. */
+  mute(): void {
+    for (const watcher of this.#watchers) watcher.muted = true;
+  }
+
   /** Requests that change something. */
   get writes(): FakeRequest[] {
     return this.requests.filter(({ method, query }) => method !== "GET" && query.dryRun === undefined);
   }
 
   #tell(plural: string, type: string, object: Stored): void {
-    for (const watcher of this.#watchers) if (watcher.plural === plural) watcher.send(type, structuredClone(object));
+    for (const watcher of this.#watchers) {
+      if (watcher.plural === plural && !watcher.muted) watcher.send(type, structuredClone(object));
+    }
   }
 
   #serve(request: FakeRequest): unknown {

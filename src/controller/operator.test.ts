@@ -1,0 +1,420 @@
+import { afterEach, describe, expect, test } from "vitest";
+import type { Effect } from "../offers/messages.ts";
+import { FakeKube, type FakeRequest, type Fault, lost, status } from "./fake-kube.test-support.ts";
+import { FakeClock } from "./kube/clock.test-support.ts";
+import {
+  frameworkObject,
+  nodeObject,
+  offerObject,
+  podObject,
+  queueObject,
+  taskObject,
+  taskUid,
+} from "./objects.test-support.ts";
+import { Operator } from "./operator.ts";
+import { ScriptedBroker } from "./scripted-broker.test-support.ts";
+import { noLogger, noTelemetry } from "./telemetry.ts";
+import { World } from "./world.ts";
+
+const create: Effect = {
+  type: "create-pod",
+  attempt: { taskUid, index: 0, attempt: 0 },
+  node: "n1",
+  queue: "default",
+  framework: "ns/fw",
+};
+const worlds: World[] = [];
+afterEach(() => {
+  for (const world of worlds.splice(0)) world.stop();
+});
+
+function setUp({ requireAdmissionPolicy = false, react = (_: ScriptedBroker) => {}, logged = [] as string[] } = {}) {
+  const kube = new FakeKube();
+  const clock = new FakeClock();
+  const brokers: ScriptedBroker[] = [];
+  const say = (_: object, message: string) => logged.push(message);
+  const log = { ...noLogger, warn: say, error: say, fatal: say };
+  const random = () => 0;
+  const world = new World({ transport: kube, client: kube.client, clock, random, log, nodes: { selector: {} } });
+  worlds.push(world);
+  void world.run();
+  const leads = { now: true };
+  const operator = new Operator({
+    world,
+    client: kube.client,
+    clock,
+    random,
+    log,
+    telemetry: noTelemetry,
+    createBroker: (term) => {
+      const broker = new ScriptedBroker(term);
+      react(broker);
+      brokers.push(broker);
+      return broker;
+    },
+    tell: () => {},
+    settings: { namespace: "proffer", requireAdmissionPolicy, nodeSettleMs: 5_000 },
+  });
+  const lead = async (term = "7") => {
+    leads.now = true;
+    operator.acquired(term, () => leads.now);
+    await clock.advance(1_000);
+  };
+  const lose = () => {
+    leads.now = false;
+    operator.lost("expired");
+  };
+  const broker = () => brokers.at(-1)!;
+  return { kube, clock, world, operator, brokers, broker, lead, lose, leads, logged };
+}
+
+function fill(kube: FakeKube): void {
+  kube.put("nodes", nodeObject("n1"));
+  kube.put("queues", queueObject("default", { namespaces: ["*"] }));
+  kube.put("frameworks", frameworkObject({ taskDefaults: { priority: 7 } }));
+  kube.put("tasks", taskObject());
+  kube.put("pods", podObject({ metadata: { resourceVersion: undefined } }));
+  kube.put("offers", offerObject());
+}
+
+describe("a term", () => {
+  test("begins with everything there is, and is then opened", async () => {
+    const { kube, broker, lead, operator } = setUp();
+    fill(kube);
+    await lead();
+    expect(broker().types()).toEqual([
+      "queue-observed",
+      "framework-observed",
+      "node-observed",
+      "task-observed",
+      "pod-observed",
+      "offer-observed",
+      "opened",
+    ]);
+    expect(broker().of("task-observed")[0]?.task.priority).toBe(7);
+    expect(operator.standing).toEqual({ role: "leader", open: true });
+  });
+
+  test("lists pods before Tasks, so that a finished index is never missing (guards: the order in catchUp)", async () => {
+    const { kube, clock, lead, broker } = setUp();
+    fill(kube);
+    await clock.advance(1_000);
+    // The last leader's end: it records index 0 as finished, and then lets the pod go. A watch may show either late.
+    let listedPods = false;
+    const watched: string[] = [];
+    const original = kube.watch.bind(kube);
+    kube.watch = (path, options) => {
+      watched.push(path);
+      if (path.endsWith("/pods")) listedPods = true;
+      if (path.endsWith("/tasks")) expect(listedPods).toBe(true);
+      return original(path, options);
+    };
+    await lead();
+    const again = watched.filter((path) => /pods|tasks/.test(path));
+    expect(again[0]).toContain("pods");
+    expect(again.at(-1)).toContain("tasks");
+    expect(broker().types()).toContain("opened");
+  });
+
+  test("of a standby whose caches are behind begins with what the API server has now (guards: the consistent list)", async () => {
+    const { kube, clock, lead, broker } = setUp();
+    fill(kube);
+    await clock.advance(1_000);
+    kube.mute();
+    kube.put("tasks", taskObject({ metadata: { name: "late", uid: "late" } }));
+    kube.remove("pods", kube.all("pods")[0]);
+    await lead();
+    const tasks = broker().of("task-observed");
+    expect(tasks.map(({ task }) => task.uid)).toContain("late");
+    expect(broker().types()).not.toContain("pod-observed");
+  });
+
+  test("goes on with what the watches show, leaving out what changes nothing", async () => {
+    const { kube, clock, lead, broker } = setUp();
+    fill(kube);
+    await lead();
+    broker().inputs.length = 0;
+    const pod = kube.all("pods")[0];
+    kube.put("pods", { ...pod, metadata: { ...pod.metadata, annotations: { a: "b" } } });
+    kube.put("nodes", nodeObject("n1", { metadata: { annotations: { beat: "1" } } }));
+    kube.put("tasks", { ...kube.all("tasks")[0], status: { state: "Running" } });
+    await clock.advance(10);
+    expect(broker().types()).toEqual([]);
+    kube.put("pods", { ...pod, status: { phase: "Running" } });
+    kube.put("nodes", nodeObject("n2"));
+    kube.remove("pods", pod);
+    await clock.advance(10);
+    expect(broker().types()).toEqual(["pod-observed", "node-observed", "pod-gone"]);
+    expect(broker().of("node-observed")[0]?.node).toMatchObject({ name: "n2", closed: "settling" });
+    expect(broker().of("pod-gone")[0]?.pod).toMatchObject({ uid: "pod-1", phase: "Running" });
+  });
+
+  test("creates the default queue when there is none, and again when it is deleted", async () => {
+    const { kube, clock, lead } = setUp();
+    await lead();
+    expect(kube.get("queues", "", "default").spec.namespaces).toEqual(["*"]);
+    kube.remove("queues", kube.get("queues", "", "default"));
+    await clock.advance(10);
+    expect(kube.get("queues", "", "default")).toBeDefined();
+  });
+
+  test("Tasks take new defaults of their Framework", async () => {
+    const { kube, clock, lead, broker } = setUp();
+    fill(kube);
+    await lead();
+    kube.put("frameworks", frameworkObject({ taskDefaults: { priority: 9 } }, { generation: 2 }));
+    await clock.advance(10);
+    expect(
+      broker()
+        .of("task-observed")
+        .map(({ task }) => task.priority),
+    ).toEqual([7, 9]);
+  });
+
+  test("writes nothing while nothing happens, the lease aside", async () => {
+    const { kube, clock, lead } = setUp();
+    fill(kube);
+    await lead();
+    await clock.advance(10_000);
+    const before = kube.writes.length;
+    await clock.advance(3_600_000);
+    expect(kube.writes.length).toBe(before);
+  });
+});
+
+describe("a pod that was created", () => {
+  const creating = (broker: ScriptedBroker) => {
+    broker.react = (input) => (input.type === "opened" ? [create] : []);
+  };
+
+  test("is told with the newest that is known of it", async () => {
+    const { kube, lead, broker } = setUp({ react: creating });
+    fill(kube);
+    kube.remove("pods", kube.all("pods")[0]);
+    await lead();
+    expect(broker().of("pod-created")).toHaveLength(1);
+    expect(kube.all("pods")).toHaveLength(1);
+  });
+
+  test("and goes before any watch has shown it is gone once a list says so (point 7)", async () => {
+    const { kube, clock, world, lead, broker } = setUp({ react: creating });
+    fill(kube);
+    kube.remove("pods", kube.all("pods")[0]);
+    const create = kube.put.bind(kube);
+    kube.put = (plural, object) => {
+      if (plural === "pods") kube.mute();
+      return create(plural, object);
+    };
+    await lead();
+    expect(broker().types()).toContain("pod-created");
+    await clock.advance(60_000);
+    expect(broker().types()).not.toContain("pod-gone");
+    kube.remove("pods", kube.all("pods")[0]);
+    await world.pods.resync();
+    await clock.advance(10);
+    expect(broker().of("pod-gone")).toHaveLength(1);
+  });
+
+  test("whose marks somebody strips counts as before, and its end is told (T9)", async () => {
+    const { kube, clock, lead, broker } = setUp();
+    fill(kube);
+    await lead();
+    const pod = kube.all("pods")[0];
+    kube.put("pods", { ...pod, metadata: { ...pod.metadata, labels: {} } });
+    await clock.advance(10);
+    expect(broker().types()).not.toContain("foreign-pod-observed");
+    expect(broker().types()).not.toContain("pod-gone");
+    kube.remove("pods", pod);
+    await clock.advance(10);
+    expect(broker().of("pod-gone")[0]?.pod.uid).toBe("pod-1");
+  });
+});
+
+describe("losing the lease", () => {
+  test("ends the term: nothing is sent or decided any more, and the caches stay (guards: fence and listen)", async () => {
+    const { kube, clock, operator, broker, lead, lose } = setUp({
+      react: (scripted) => {
+        scripted.react = (input) => (input.type === "opened" ? [create] : []);
+      },
+    });
+    fill(kube);
+    kube.remove("pods", kube.all("pods")[0]);
+    kube.fault = ({ method, path }) =>
+      method === "POST" && path.endsWith("/pods") ? { error: status(503, "ServiceUnavailable") } : undefined;
+    await lead();
+    lose();
+    kube.fault = () => undefined;
+    const [sent, told] = [kube.writes.length, broker().inputs.length];
+    kube.put("nodes", nodeObject("n2"));
+    await clock.advance(120_000);
+    expect(kube.writes.length).toBe(sent);
+    expect(broker().inputs.length).toBe(told);
+    expect(operator.standing).toEqual({ role: "standby" });
+  });
+
+  test("and getting it again begins a new term with a new broker", async () => {
+    const { kube, brokers, lead, lose } = setUp();
+    fill(kube);
+    await lead("7");
+    lose();
+    await lead("9");
+    expect(brokers.map(({ term }) => term)).toEqual(["7", "9"]);
+    expect(brokers[1]?.types()).toContain("opened");
+  });
+
+  test("while the caches catch up begins no term", async () => {
+    const { kube, clock, brokers, operator, lose } = setUp();
+    fill(kube);
+    operator.acquired("7", () => true);
+    lose();
+    await clock.advance(60_000);
+    expect(brokers).toEqual([]);
+  });
+});
+
+describe("a broker that fails", () => {
+  test("is replaced by a new one that begins with what the API server shows, less and less often", async () => {
+    const { kube, clock, brokers, lead, logged } = setUp({
+      react: (broker) => {
+        broker.react = (input) => {
+          if (input.type === "opened") throw new Error("invariant broken");
+          return [];
+        };
+      },
+    });
+    fill(kube);
+    await lead();
+    expect(logged.some((line) => line.includes("bug"))).toBe(true);
+    await clock.advance(600_000);
+    expect(brokers.length).toBeGreaterThan(5);
+    expect(brokers.length).toBeLessThan(25);
+    expect(new Set(brokers.map(({ term }) => term)).size).toBe(brokers.length);
+    expect(brokers.every(({ term }) => /^[a-z0-9]+$/.test(term))).toBe(true);
+  });
+});
+
+describe("the end of the process", () => {
+  test("lets what is under way end, and begins nothing", async () => {
+    const { kube, clock, operator, broker, lead } = setUp({
+      react: (scripted) => {
+        scripted.react = (input) => (input.type === "opened" ? [create] : []);
+      },
+    });
+    fill(kube);
+    kube.remove("pods", kube.all("pods")[0]);
+    const answer = Promise.withResolvers<void>();
+    const request = kube.request.bind(kube);
+    kube.request = async (method, path, options) => {
+      if (method === "POST" && path.endsWith("/pods") && !options?.query?.dryRun) await answer.promise;
+      return request(method, path, options);
+    };
+    await lead();
+    let closed = false;
+    void operator.close().then(() => {
+      closed = true;
+    });
+    await clock.advance(1_000);
+    expect(closed).toBe(false);
+    answer.resolve();
+    await clock.advance(10);
+    expect(closed).toBe(true);
+    expect(kube.all("pods")).toHaveLength(1);
+    const told = broker().inputs.length;
+    kube.put("nodes", nodeObject("n2"));
+    await clock.advance(10_000);
+    expect(broker().inputs.length).toBe(told);
+  });
+
+  test("waits for it only so long", async () => {
+    const { kube, clock, operator, lead } = setUp({
+      react: (scripted) => {
+        scripted.react = (input) => (input.type === "opened" ? [create] : []);
+      },
+    });
+    fill(kube);
+    const request = kube.request.bind(kube);
+    kube.request = (method, path, options) =>
+      method === "POST" && path.endsWith("/pods") && !options?.query?.dryRun
+        ? new Promise(() => {})
+        : request(method, path, options);
+    await lead();
+    let closed = false;
+    void operator.close().then(() => {
+      closed = true;
+    });
+    await clock.advance(6_000);
+    expect(closed).toBe(true);
+  });
+});
+
+describe("the admission policies", () => {
+  const publish: Effect = {
+    type: "publish-offer",
+    offer: {
+      key: "ns/fw-7-1",
+      framework: "ns/fw",
+      frameworkUid: "fw-1",
+      queue: "default",
+      term: "7",
+      concurrency: "Exclusive",
+      slices: [{ name: "s0", node: "n1", nodeUid: "u", resources: { cpu: 1000 }, labels: {} }],
+      expiresAtMs: Date.UTC(2027, 0, 1),
+      answerers: ["alice"],
+    },
+  };
+  const publishing = (broker: ScriptedBroker) => {
+    broker.react = (input) => (input.type === "opened" ? [publish] : []);
+  };
+  const refusing = ({ query, path }: FakeRequest): Fault | undefined => {
+    if (!query.dryRun) return undefined;
+    const policy = path.endsWith("/offers") ? "offers" : "pods";
+    return { error: status(403, "Forbidden", `ValidatingAdmissionPolicy '${policy}.proffer.dev' denied the request`) };
+  };
+  const offers = (kube: FakeKube) => kube.all("offers").map(({ metadata }) => metadata.name);
+
+  test("are waited for before the first offer is published, and that is said (guards: the probe)", async () => {
+    const { kube, clock, lead, logged } = setUp({ requireAdmissionPolicy: true, react: publishing });
+    fill(kube);
+    kube.put("frameworks", frameworkObject({ scheduler: { type: "Offers" }, answerers: ["alice"] }));
+    await lead();
+    await clock.advance(10_000);
+    expect(offers(kube)).toEqual(["fw-7-0"]);
+    expect(logged).toContain("no offer is published before the admission policies are in force");
+    expect(kube.get("frameworks", "ns", "fw").status.conditions).toContainEqual(
+      expect.objectContaining({ type: "OffersHeldBack", status: "True" }),
+    );
+    kube.fault = refusing;
+    await clock.advance(10_000);
+    expect(offers(kube)).toEqual(["fw-7-0", "fw-7-1"]);
+    expect(kube.get("frameworks", "ns", "fw").status.conditions).not.toContainEqual(
+      expect.objectContaining({ type: "OffersHeldBack" }),
+    );
+  });
+
+  test.each([
+    [
+      "a 403 that is not the policy's",
+      (_: FakeRequest) => ({ error: status(403, "Forbidden", "cannot create offers") }),
+    ],
+    ["an object that the schema refuses", (_: FakeRequest) => ({ error: status(422, "Invalid", "spec: Required") })],
+    ["no answer", (_: FakeRequest) => ({ error: lost() })],
+    [
+      "one policy of the two",
+      (request: FakeRequest) => (request.path.endsWith("/offers") ? refusing(request) : undefined),
+    ],
+  ])("are not taken to be in force by %s", async (_, fault) => {
+    const { kube, clock, lead } = setUp({ requireAdmissionPolicy: true, react: publishing });
+    fill(kube);
+    kube.fault = (request) => (request.query.dryRun ? fault(request) : undefined);
+    await lead();
+    await clock.advance(30_000);
+    expect(offers(kube)).toEqual(["fw-7-0"]);
+  });
+
+  test("are not asked for where nobody requires them", async () => {
+    const { kube, lead } = setUp({ react: publishing });
+    fill(kube);
+    await lead();
+    expect(offers(kube)).toEqual(["fw-7-0", "fw-7-1"]);
+  });
+});
