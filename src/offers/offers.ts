@@ -65,6 +65,8 @@ export class Offers implements Drafting {
         this.#drop(offer);
         continue;
       }
+      // An exclusive offer makes up for the races lost before it.
+      if (offer.concurrency === "Exclusive") framework.lostRaces = 0;
       for (const { node } of offer.slices.values()) this.#on(node).add(offer);
       this.#state.timers.set(offer.expiresAtMs, { type: "offer-expires", key: offer.key });
       this.#state.frameworkChanged(offer.framework);

@@ -2,7 +2,7 @@ import type { Explain } from "./explain.ts";
 import type { Framework } from "./framework.ts";
 import type { Frameworks } from "./frameworks.ts";
 import { add, type Queue } from "./queues.ts";
-import type { Quantities, Vector } from "./resources.ts";
+import { PODS, type Quantities, type Vector } from "./resources.ts";
 import type { State } from "./state.ts";
 import type { ClusterView, FrameworkView, InstanceCounts, OfferCounts, QueueView } from "./views.ts";
 
@@ -33,17 +33,21 @@ export class Summary {
     const first = facts.queues[0]?.name ?? "";
     const claimant = this.#state.tree.claimants.get(`${facts.key} ${first}`);
     const rejected = this.#frameworks.rejection(facts);
+    const explain = this.#explain;
     return {
       key: facts.key,
       queue: first,
-      dominantShare: claimant === undefined ? 0 : this.#share(claimant.usage, claimant.weight),
+      dominantShare: claimant === undefined ? 0 : this.#share(claimant.usage),
       counts: instanceCounts(framework),
       offers: offerCounts(framework),
       allocated: this.#state.resources.quantities(allocated),
       offered: this.#difference(held, allocated),
       demand: this.#state.resources.quantities(demand),
       ...(rejected === undefined ? {} : { rejected }),
-      why: rejected ?? this.#explain.framework(framework),
+      // Worked out when read: it looks at every node.
+      get why() {
+        return rejected ?? explain.framework(framework);
+      },
     };
   }
 
@@ -54,7 +58,7 @@ export class Summary {
     const counts = { pending: 0, running: 0 };
     const frameworks = new Set<string>();
     this.#below(queue, demand, counts, frameworks);
-    const dominantShare = this.#share(queue.usage, queue.weight);
+    const dominantShare = this.#share(queue.usage);
     return {
       name: facts.name,
       ...(facts.parent === undefined ? {} : { parent: facts.parent }),
@@ -107,8 +111,8 @@ export class Summary {
     );
     if (siblings.length < 2 || !siblings.includes(queue)) return 0;
     const weights = siblings.reduce((sum, child) => sum + child.weight, 0);
-    const held = siblings.reduce((sum, child) => sum + this.#share(child.usage, 1), 0);
-    return Math.abs(this.#share(queue.usage, 1) - (held * queue.weight) / weights);
+    const held = siblings.reduce((sum, child) => sum + this.#share(child.usage), 0);
+    return Math.abs(this.#share(queue.usage) - (held * queue.weight) / weights);
   }
 
   #hasDemand(queue: Queue): boolean {
@@ -130,8 +134,14 @@ export class Summary {
     for (const child of queue.children) this.#below(child, demand, counts, frameworks);
   }
 
-  #share(vector: Vector, weight: number): number {
-    return this.#state.policy.shareOf(vector, weight);
+  /** The largest part of any resource, 0–1: of all there is, saturated or not, and whatever the weight. */
+  #share(vector: Vector): number {
+    const total = this.#state.nodes.openTotal;
+    let share = 0;
+    for (let r = 0; r < vector.length; r++) {
+      if (r !== PODS && total[r]! > 0) share = Math.max(share, vector[r]! / total[r]!);
+    }
+    return share;
   }
 
   #difference(a: Vector, b: Vector): Quantities {

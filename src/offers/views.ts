@@ -76,7 +76,7 @@ export interface OfferCounts {
 export interface FrameworkView {
   readonly key: string;
   readonly queue: string;
-  /** Of the first queue's claimant: dominant share, 0–1, weight applied. */
+  /** What it holds in its first queue: the largest part of any resource of the cluster, 0–1. */
   readonly dominantShare: number;
   readonly counts: InstanceCounts;
   readonly offers: OfferCounts;
