@@ -46,6 +46,8 @@ export class EmbeddedCluster implements Cluster {
   readonly #ends = new Map<string, string>();
   /** Processes whose end is our own doing. */
   readonly #doomed = new Set<string>();
+  /** Programs that run beside the control plane, and who wants to know of their end. */
+  readonly #programs = new Map<string, (how: string) => void>();
   #stopped: Promise<void> | undefined;
 
   constructor(parts: EmbeddedParts) {
@@ -92,6 +94,17 @@ export class EmbeddedCluster implements Cluster {
         this.api.get("/api/v1/namespaces/default/serviceaccounts/default"),
       );
     }
+  }
+
+  /**
+   * Runs any program until it ends or the cluster does: it lives on where the cluster is detached, and is gone with it.
+   *
+   * @param onEnd told how it ended: `exit code 0`, or a signal; not told of the cluster's own end
+   */
+  async runProgram(spec: ProcessSpec, onEnd: (how: string) => void): Promise<void> {
+    this.#programs.set(spec.name, onEnd);
+    this.#doomed.delete(spec.name);
+    await this.#supervisor.startProcess(spec);
   }
 
   cpuSeconds(name: ProcessName): number {
@@ -196,6 +209,11 @@ export class EmbeddedCluster implements Cluster {
   #noteEnd(name: string, how: string): void {
     this.#ends.set(name, how);
     if (this.#doomed.has(name)) return;
+    const onEnd = this.#programs.get(name);
+    if (onEnd !== undefined) {
+      onEnd(how);
+      return;
+    }
     const progress = this.#parts.options.progress ?? progressOn();
     progress.done(`cluster ${this.name}: ${name} ended by itself (${how}); ${this.#endOfLog(name)}`);
   }

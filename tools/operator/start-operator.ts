@@ -38,17 +38,31 @@ export interface OperatorProcess {
   rssBytes(): number;
 }
 
+// A cluster that is left running is looked at for a day.
+const TOKEN_SECONDS = 24 * 3600;
+
 let started = 0;
 
-/** Starts an operator and waits until it serves `/healthz`. Throws, with the end of its log, when it ends before. */
-export async function startOperator(cluster: Cluster, options: OperatorOptions = {}): Promise<OperatorProcess> {
+/** How to run an operator on a cluster, and where it will be found. */
+export interface OperatorCommand {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Of its HTTP server, on the loopback address. */
+  readonly url: string;
+  readonly logFile: string;
+}
+
+/** The command line of an operator with the rights of the chart's ServiceAccount; `port` is any free one unless given. */
+export async function operatorCommand(
+  cluster: Cluster,
+  options: OperatorOptions & { readonly port?: number } = {},
+): Promise<OperatorCommand> {
   const name = options.name ?? `operator-${started++}`;
   const kubeconfig = await cluster.serviceAccountKubeconfig(RELEASE.namespace, RELEASE.name, {
-    expirationSeconds: 6 * 3600,
+    expirationSeconds: TOKEN_SECONDS,
   });
-  const [port] = await freePorts(1);
-  const logFile = join(cluster.dir, `${name}.log`);
-  const out = openSync(logFile, "a");
+  const port = options.port ?? (await freePorts(1))[0];
   const own = [
     "--kubeconfig",
     kubeconfig,
@@ -59,12 +73,23 @@ export async function startOperator(cluster: Cluster, options: OperatorOptions =
     "--http-port",
     `${port}`,
   ];
-  const child = spawn(process.execPath, [options.program ?? MAIN, "run", ...own, ...(options.args ?? [])], {
-    stdio: ["ignore", out, out],
-  });
+  return {
+    name,
+    command: process.execPath,
+    args: [options.program ?? MAIN, "run", ...own, ...(options.args ?? [])],
+    url: `http://127.0.0.1:${port}`,
+    logFile: join(cluster.dir, `${name}.log`),
+  };
+}
+
+/** Starts an operator and waits until it serves `/healthz`. Throws, with the end of its log, when it ends before. */
+export async function startOperator(cluster: Cluster, options: OperatorOptions = {}): Promise<OperatorProcess> {
+  const { command, args, url, logFile } = await operatorCommand(cluster, options);
+  const out = openSync(logFile, "a");
+  const child = spawn(command, args, { stdio: ["ignore", out, out] });
   closeSync(out);
   endWithParent(child);
-  const operator = handle(child, `http://127.0.0.1:${port}`, logFile);
+  const operator = handle(child, url, logFile);
   const state = await waitFor("the operator serves /healthz", async () => {
     if (!operator.running()) return "ended";
     return fetch(`${operator.url}/healthz`).then(

@@ -20,20 +20,21 @@ describe("a bag", () => {
 {"durationSeconds": 1.5}
 
 {"name": "big", "instances": 3, "resources": {"cpu": 2, "nvidia.com/gpu": 1}, "command": ["a"], "env": {"A": "b"},
-`.replace(",\n", ', "priority": 5, "nodeSelector": {"zone": "a"}, "image": "i"}\n');
+`.replace(",\n", ', "priority": 5, "nodeSelector": {"zone": "a"}, "annotations": {"a/d": "e"}, "image": "i"}\n');
     const entries = checked(parseBag(text, { ...defaults, retryLimit: 2, queue: "q", podAnnotations: { "a/b": "c" } }));
     expect(entries.map(({ name, spec }) => [name, spec.instances])).toEqual([
       ["b-2", 1],
       ["b-big", 3],
     ]);
     expect(entries[0]!.spec.template.spec.containers[0]!.command).toEqual(["sleep", "1.5"]);
+    expect(entries[0]!.spec.template.metadata).toEqual({ annotations: { "a/b": "c" } });
     expect(entries[1]!.spec).toMatchObject({
       queue: "q",
       priority: 5,
       retry: { limit: 2 },
       constraints: { nodeSelector: { zone: "a" } },
       template: {
-        metadata: { annotations: { "a/b": "c" } },
+        metadata: { annotations: { "a/b": "c", "a/d": "e" } },
         spec: { containers: [{ image: "i", resources: { limits: { "nvidia.com/gpu": 1 } } }] },
       },
     });

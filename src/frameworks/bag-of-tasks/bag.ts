@@ -36,6 +36,7 @@ const line = z.strictObject({
   priority: z.int().min(-1000).max(1000).optional(),
   runAsUser: z.int().min(1).max(2_147_483_647).default(65_534),
   nodeSelector: z.record(z.string().max(317), z.string().max(63)).optional(),
+  annotations: z.record(z.string().min(1).max(317), z.string()).optional(),
 });
 
 /** One line of a bag's file. */
@@ -105,12 +106,14 @@ function entryOf(name: string, source: z.output<typeof line>, instances: number,
     // Tasks do not run as root, and many small images would.
     securityContext: { runAsUser: source.runAsUser },
   };
-  const annotations =
-    Object.keys(podAnnotations).length > 0 ? { metadata: { annotations: { ...podAnnotations } } } : {};
+  const annotations = { ...podAnnotations, ...source.annotations };
   return {
     name,
     spec: {
-      template: { ...annotations, spec: { containers: [container] } },
+      template: {
+        ...(Object.keys(annotations).length > 0 ? { metadata: { annotations } } : {}),
+        spec: { containers: [container] },
+      },
       instances,
       ...(retryLimit > 0 ? { retry: { limit: retryLimit } } : {}),
       ...(queue === undefined ? {} : { queue }),

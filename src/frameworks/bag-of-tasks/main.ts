@@ -10,7 +10,7 @@ const HELP = `
 Each line of a file is a JSON object; what is left out has the default shown:
   {"name": "‹line number›", "instances": 1, "resources": {"cpu": "100m", "memory": "64Mi"}, "durationSeconds": 0,
    "image": "‹--image›", "command": ["sleep", "‹durationSeconds›"], "env": {}, "priority": 0,
-   "runAsUser": 65534, "nodeSelector": {}}
+   "runAsUser": 65534, "nodeSelector": {}, "annotations": {}}
 
 The program keeps nothing of its own: started again with the same bag, it goes on where it was. It ends when all tasks
 have ended, with 0 if all have finished, else with 1. The tasks stay; delete them by the label bag-of-tasks=‹name›.
