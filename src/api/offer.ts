@@ -117,6 +117,11 @@ const answerOnce: Rule<Offer> = {
   message: "an offer is answered once; the answer cannot be changed or removed",
 };
 
+const answeredWhileOpen: Rule<Offer> = {
+  cel: "has(oldSelf.answer) || !has(self.answer) || !has(self.status) || self.status.phase == 'Open'",
+  message: "the offer has ended: answer one whose status.phase is Open",
+};
+
 const knownSlices: Rule<Offer> = {
   cel:
     "!has(self.answer) || !has(self.answer.launches) || " +
@@ -137,7 +142,7 @@ export const offerDefinition: ResourceDefinition = {
     "Free capacity, held for or shown to one Framework until a deadline. The operator writes it; the framework's program " +
     "answers it once, in `answer`. Deleting an offer rescinds it.",
   members: { spec: offerSpec, answer: offerAnswer.optional(), status: offerStatus.prefault({}) },
-  rules: [answerOnce, knownSlices],
+  rules: [answerOnce, answeredWhileOpen, knownSlices],
   selectableFields: [".spec.framework"],
   columns: [
     { name: "Framework", type: "string", jsonPath: ".spec.framework", description: "Whom it is offered to" },

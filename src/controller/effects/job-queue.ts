@@ -31,6 +31,9 @@ export interface JobQueueOptions {
   readonly concurrency?: number;
 }
 
+/** While pods are being launched statuses trickle: enough for Tasks of many instances, little for the API server. */
+const statusRate = { perSecond: 20, burst: 20, whileBusy: { quietMs: 300, patienceMs: 20_000 } };
+
 const backoff = { baseMs: 250, maxMs: 30_000 };
 
 /**
@@ -50,7 +53,11 @@ export class JobQueue {
       random,
       concurrency,
       backoff,
-      lanes: [{ name: "launch" }, { name: "close", concurrency: 24 }, { name: "status", concurrency: 12 }],
+      lanes: [
+        { name: "launch" },
+        { name: "close", concurrency: 24 },
+        { name: "status", concurrency: 12, rate: statusRate },
+      ],
       handle: (key) => this.#handle(key),
       onRun: ({ lane }) => telemetry.queueDepth(lane, this.#queue.depth(lane)),
       onError: (key, error, failures) => this.#failed(key, error, failures),

@@ -230,6 +230,31 @@ describe("time", () => {
     expect(bench.started.length).toBe(2);
   });
 
+  test("a rate for busy times holds while a higher lane starts work, until things are quiet or something waits too long", async () => {
+    const whileBusy = { quietMs: 300, patienceMs: 2_000 };
+    const rate = { perSecond: 1, burst: 1, whileBusy };
+    const bench = new Bench({ concurrency: 10, lanes: [{ name: "launch" }, { name: "status", rate }] });
+    const statuses = () => bench.started.filter((run) => run.endsWith("@status")).length;
+    bench.queue.add("launch-0", "launch");
+    for (const key of ["a", "b", "c", "d", "e"]) bench.queue.add(key, "status");
+    await bench.endAll();
+    expect(statuses()).toBe(1);
+    for (let i = 1; i <= 9; i++) {
+      await bench.clock.advance(200);
+      bench.queue.add(`launch-${i}`, "launch");
+      await bench.endAll();
+    }
+    expect(statuses()).toBe(2);
+    await bench.clock.advance(200);
+    await bench.endAll();
+    expect(statuses()).toBe(5);
+
+    for (const key of ["f", "g", "h"]) bench.queue.add(key, "status");
+    await bench.clock.advance(300);
+    await bench.endAll();
+    expect(statuses()).toBe(8);
+  });
+
   test("a lane with a rate starts its burst at once and the rest at that rate, and holds up no other lane", async () => {
     const rate = { perSecond: 10, burst: 2 };
     const at: string[] = [];

@@ -5,8 +5,16 @@ import { TokenBucket } from "./token-bucket.ts";
 
 export interface LaneOptions<Lane extends string> {
   readonly name: Lane;
-  /** At most so many starts a second, `burst` at once. Default: no limit. */
-  readonly rate?: { readonly perSecond: number; readonly burst: number };
+  /**
+   * At most so many starts a second, `burst` at once. Default: no limit. With `whileBusy` the limit holds only while a
+   * higher lane has begun something within `quietMs`, and nothing waits longer than `patienceMs`: what can wait does not
+   * slow down what cannot, and still comes to an end.
+   */
+  readonly rate?: {
+    readonly perSecond: number;
+    readonly burst: number;
+    readonly whileBusy?: { readonly quietMs: number; readonly patienceMs: number };
+  };
   /** At most so many of the queue's workers. Default: all of them. */
   readonly concurrency?: number;
 }
@@ -44,11 +52,13 @@ interface LaneState<Lane extends string> {
   readonly rank: number;
   readonly queue: Fifo<Item>;
   readonly bucket: TokenBucket | undefined;
+  readonly whileBusy: { readonly quietMs: number; readonly patienceMs: number } | undefined;
   readonly concurrency: number;
   /** Runs when the bucket has its next token. */
   rateTimer: TimerHandle | undefined;
   depth: number;
   running: number;
+  lastStartMs: number;
 }
 
 interface Item {
@@ -84,10 +94,12 @@ export class Workqueue<Lane extends string> {
       rank,
       queue: new Fifo<Item>(),
       bucket: rate && new TokenBucket(options.clock, rate.perSecond, rate.burst),
+      whileBusy: rate?.whileBusy,
       concurrency: concurrency ?? options.concurrency,
       rateTimer: undefined,
       depth: 0,
       running: 0,
+      lastStartMs: Number.NEGATIVE_INFINITY,
     }));
   }
 
@@ -184,7 +196,7 @@ export class Workqueue<Lane extends string> {
       for (let item = this.#next(lane); item !== undefined; item = this.#next(lane)) {
         if (this.#stopped || this.#running >= this.#options.concurrency) return;
         if (lane.running >= lane.concurrency) break;
-        const waitMs = lane.bucket?.take() ?? 0;
+        const waitMs = this.#waitMs(lane, item);
         if (waitMs > 0) {
           lane.rateTimer ??= this.#clock.setTimeout(() => {
             lane.rateTimer = undefined;
@@ -196,6 +208,17 @@ export class Workqueue<Lane extends string> {
         void this.#run(item, lane);
       }
     }
+  }
+
+  /** How long the lane's rate keeps its next item back. */
+  #waitMs(lane: LaneState<Lane>, item: Item): number {
+    if (lane.bucket === undefined) return 0;
+    if (lane.whileBusy === undefined) return lane.bucket.take();
+    const nowMs = this.#clock.monotonicMs();
+    const busySinceMs = Math.max(...this.#lanes.slice(0, lane.rank).map(({ lastStartMs }) => lastStartMs));
+    const freeInMs =
+      Math.min(busySinceMs + lane.whileBusy.quietMs, item.queuedAtMs + lane.whileBusy.patienceMs) - nowMs;
+    return freeInMs <= 0 ? 0 : Math.min(lane.bucket.take(), freeInMs);
   }
 
   #next(lane: LaneState<Lane>): Item | undefined {
@@ -212,6 +235,7 @@ export class Workqueue<Lane extends string> {
     item.running = true;
     lane.depth--;
     lane.running++;
+    lane.lastStartMs = startMs;
     this.#running++;
     let result: Result;
     let failed = false;
