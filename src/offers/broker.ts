@@ -162,9 +162,10 @@ export class Broker implements BrokerContract {
   };
 
   #open(): void {
-    this.#tasks.opened();
     this.#state.opened = true;
+    this.#tasks.opened();
     this.#offers.opened();
+    for (const node of this.#state.nodes.entries) if (node !== undefined) this.#nodeWatch.missing(node);
     this.#state.dirty = true;
   }
 
@@ -289,7 +290,10 @@ export class Broker implements BrokerContract {
 
   #podObserved(pod: PodFacts): void {
     this.#tasks.podObserved(pod);
-    this.#roomFell(this.#state.nodes.get(pod.node));
+    const node = this.#state.nodes.get(pod.node);
+    if (node === undefined) return;
+    if (this.#state.opened) this.#nodeWatch.missing(node);
+    this.#roomFell(node);
   }
 
   #foreignObserved(pod: ForeignPodFacts): void {

@@ -38,6 +38,11 @@ export class NodeWatch {
     this.#look(node.name, NODE_LOST_MS);
   }
 
+  /** A pod is on a node that was never there, as far as this term knows: it has as long to appear as one that has gone. */
+  missing(node: NodeEntry): void {
+    if (node.facts === undefined && !this.#sinceMs.has(node.name)) this.gone(node);
+  }
+
   /** Some framework's patience with this node may have ended. */
   check(name: string): void {
     const node = this.#state.nodes.get(name);
@@ -63,7 +68,10 @@ export class NodeWatch {
       this.#state.emit({ type: "delete-pod", key: pod.key, uid: pod.uid, gracePeriodSeconds: 0 });
       this.#tasks.end(task, instance, endingOfVanished(instance.killing, true), pod);
     }
+    this.#tasks.loseStrays(node.name);
     if (unsettled) this.#look(node.name, NODE_LOST_MS);
+    // What turns up there from now on has its own time.
+    else this.#sinceMs.delete(node.name);
   }
 
   #look(node: string, inMs: number): void {

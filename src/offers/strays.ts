@@ -7,7 +7,8 @@ import type { State } from "./state.ts";
  */
 export class PodStrays {
   readonly #state: State;
-  readonly #asked = new Set<string>();
+  /** By UID: those that live, as last seen. */
+  readonly #live = new Map<string, PodFacts>();
 
   constructor(state: State) {
     this.#state = state;
@@ -28,16 +29,25 @@ export class PodStrays {
       instances: 1,
       holder: this.#state.tree.claimant(pod.framework, pod.queue),
     });
-    if (this.#asked.has(pod.uid)) return;
-    this.#asked.add(pod.uid);
-    if (!pod.deleting) this.#state.emit({ type: "delete-pod", key: pod.key, uid: pod.uid });
+    const isNew = !this.#live.has(pod.uid);
+    this.#live.set(pod.uid, pod);
+    if (isNew && !pod.deleting) this.#state.emit({ type: "delete-pod", key: pod.key, uid: pod.uid });
   }
 
   /** The pod takes no room any more. */
   gone(pod: PodFacts): void {
-    this.#asked.delete(pod.uid);
-    if (this.#state.ledger.get(`pod/${pod.uid}`) === undefined) return;
+    if (!this.#live.delete(pod.uid)) return;
     this.#state.ledger.forget(`pod/${pod.uid}`);
     this.#state.dirty = true;
+  }
+
+  /** The node is lost: no kubelet will tell of their ends. They are let go. */
+  lose(node: string): void {
+    for (const pod of [...this.#live.values()]) {
+      if (pod.node !== node) continue;
+      this.#state.emit({ type: "delete-pod", key: pod.key, uid: pod.uid, gracePeriodSeconds: 0 });
+      if (pod.tracked) this.#state.emit({ type: "release-pod", key: pod.key, uid: pod.uid });
+      this.gone(pod);
+    }
   }
 }

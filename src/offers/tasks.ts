@@ -51,10 +51,11 @@ export class Tasks {
     this.#forgetIfOver(task);
   }
 
-  /** All Tasks are in: pods whose Task is not among them have none. */
+  /** All Tasks and pods are in: pods whose Task is not among them have none, and what is to be killed is known. */
   opened(): void {
     for (const pods of this.#early.values()) for (const pod of pods) this.#strays.observe(pod);
     this.#early.clear();
+    for (const task of this.#state.tasks.values()) this.#kill(task);
   }
 
   podObserved(pod: PodFacts): void {
@@ -97,6 +98,11 @@ export class Tasks {
       this.#state.taskChanged(task);
     }
     this.#forgetIfOver(task);
+  }
+
+  /** Pods without an instance on a node that is lost. */
+  loseStrays(node: string): void {
+    this.#strays.lose(node);
   }
 
   podRefused({ taskUid, index, attempt }: AttemptRef, message: string): void {
@@ -316,8 +322,12 @@ export class Tasks {
       this.#state.emit({ type: "release-pod", key: pod.key, uid: pod.uid });
   }
 
-  /** Carries out `spec.kill` and a deletion. What was asked before is not asked again. */
+  /**
+   * Carries out `spec.kill` and a deletion. What was asked before is not asked again. Not before a term knows all pods:
+   * an index that seems not to have started may have ended well.
+   */
   #kill(task: Task): void {
+    if (!this.#state.opened) return;
     const kill = task.facts.kill;
     if (task.facts.deleting || (kill !== undefined && kill.indexes === undefined)) this.#killAll(task);
     else if (kill?.indexes !== undefined) this.#killSome(task, parseIndexes(kill.indexes, task.facts.instances));

@@ -132,7 +132,7 @@ export class Answerers {
       if (facts.taskUid === task.uid && facts.phase !== "Failed") busy.add(facts.index);
     }
     const missing = task.instances - busy.size;
-    return Math.min(missing, (task.parallelism ?? missing) - this.#running(task));
+    return Math.min(missing, (task.parallelism ?? Number.POSITIVE_INFINITY) - this.#running(task));
   }
 
   #running(task: TaskFacts): number {

@@ -20,7 +20,10 @@ export class Checks {
     this.#cluster = cluster;
     cluster.watch(({ input }) => {
       if (input.type === "pod-observed") this.#podSeen(input.pod);
-      if (input.type === "pod-gone") this.#podOver(input.pod);
+      if (input.type === "pod-gone") {
+        this.#podOver(input.pod);
+        if (input.pod.phase !== "Succeeded") this.#ended.add(`${input.pod.taskUid}/${input.pod.index}`);
+      }
       if (input.type === "offer-observed" && input.offer.phase !== "Open") {
         const known = this.#closed.get(input.offer.uid);
         check(known === undefined || known === input.offer.phase, `offer ${input.offer.key} ended twice`);

@@ -1,0 +1,95 @@
+import { describe, expect, test } from "vitest";
+import { Bench, taskFacts } from "./broker.test-support.ts";
+import type { Input, PodFacts } from "./messages.ts";
+
+/** A pod of an earlier term: instance 0 of task `t` on node `n`. */
+function oldPod(change: Partial<PodFacts> = {}): PodFacts {
+  const { index = 0, attempt = 0 } = change;
+  return {
+    uid: `old-${index}-${attempt}`,
+    key: `ns/t-${index}-${attempt}`,
+    taskUid: "t-uid",
+    index,
+    attempt,
+    node: "n",
+    queue: "default",
+    framework: "ns/f",
+    phase: "Running",
+    deleting: false,
+    tracked: true,
+    requests: { cpu: 1, pods: 1 },
+    started: true,
+    ...change,
+  };
+}
+
+/** A new term that is shown these facts, in this order and in the reverse one. */
+function newTerms(facts: readonly Input[], name = ""): { name: string; bench: Bench }[] {
+  return [facts, [...facts].reverse()].map((ordered, i) => {
+    const bench = new Bench({ term: "t2" });
+    bench.queue("default").framework("f");
+    for (const input of ordered) bench.apply(input);
+    bench.apply({ type: "opened" });
+    return { name: `${name}${i === 0 ? "tasks first" : "pods first"}`, bench };
+  });
+}
+
+const observed = (pod: PodFacts): Input => ({ type: "pod-observed", pod });
+const task = (change: Parameters<typeof taskFacts>[1] = {}): Input => ({
+  type: "task-observed",
+  task: taskFacts("t", change),
+});
+const node: Input = {
+  type: "node-observed",
+  node: { name: "n", uid: "n-uid", allocatable: { cpu: 4, pods: 10 }, labels: {}, taints: [], ready: true },
+};
+
+describe("a new term", () => {
+  test.each(newTerms([node, task({ kill: {}, instances: 2 }), observed(oldPod({ phase: "Succeeded" }))]))(
+    "an instance that ended well before its Task was killed is not told as killed ($name)",
+    ({ bench }) => {
+      expect(bench.broker.taskView("t-uid")).toMatchObject({ succeededIndexes: "0", failedIndexes: "1" });
+      expect(bench.all("release-pod")).toEqual([]);
+      bench.apply({ type: "task-recorded", uid: "t-uid", version: bench.broker.taskView("t-uid")!.version });
+      expect(bench.all("release-pod")).toHaveLength(1);
+    },
+  );
+
+  test.each(newTerms([node, task({ kill: {} }), observed(oldPod())]))(
+    "a running instance of a killed Task is killed once ($name)",
+    ({ bench }) => {
+      expect(bench.all("delete-pod")).toMatchObject([{ uid: "old-0-0" }]);
+      expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Killing", failedIndexes: "" });
+    },
+  );
+
+  test.each(newTerms([task(), observed(oldPod())]))(
+    "an instance on a node that was never there in this term is lost in time ($name)",
+    ({ bench }) => {
+      bench.wait(39_999);
+      expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Unreachable" });
+      bench.wait(1);
+      expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Lost" });
+      expect(bench.last("delete-pod")).toMatchObject({ uid: "old-0-0", gracePeriodSeconds: 0 });
+    },
+  );
+
+  test.each(newTerms([task(), observed(oldPod())]))(
+    "a node that appears in time keeps its instances ($name)",
+    ({ bench }) => {
+      bench.wait(30_000).apply(node);
+      bench.wait(60_000);
+      expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Running" });
+    },
+  );
+
+  test("a pod without a Task on a node that is gone is let go, finalizer and all", () => {
+    const bench = Bench.open();
+    bench.apply(observed(oldPod({ deleting: true })));
+    expect(bench.claims("task")).toEqual(["n: 1"]);
+    bench.wait(40_000);
+    expect(bench.all("delete-pod")).toMatchObject([{ uid: "old-0-0", gracePeriodSeconds: 0 }]);
+    expect(bench.all("release-pod")).toMatchObject([{ uid: "old-0-0" }]);
+    expect(bench.claims("task")).toEqual([]);
+  });
+});
