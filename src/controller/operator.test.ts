@@ -95,24 +95,27 @@ describe("a term", () => {
     expect(operator.standing).toEqual({ role: "leader", open: true });
   });
 
-  test("lists pods before Tasks, so that a finished index is never missing (guards: the order in catchUp)", async () => {
-    const { kube, clock, lead, broker } = setUp();
+  test("has its pods before it asks for Tasks: a finished index is never missing (guards: the order in catchUp, point 5)", async () => {
+    const { kube, clock, operator, broker } = setUp();
     fill(kube);
     await clock.advance(1_000);
-    // The last leader's end: it records index 0 as finished, and then lets the pod go. A watch may show either late.
-    let listedPods = false;
-    const watched: string[] = [];
-    const original = kube.watch.bind(kube);
-    kube.watch = (path, options) => {
-      watched.push(path);
-      if (path.endsWith("/pods")) listedPods = true;
-      if (path.endsWith("/tasks")) expect(listedPods).toBe(true);
-      return original(path, options);
+    const asked: string[] = [];
+    const podsCome = Promise.withResolvers<void>();
+    const watch = kube.watch.bind(kube);
+    kube.watch = async (path, options) => {
+      asked.push(path);
+      if (path.endsWith("/pods")) await podsCome.promise;
+      return watch(path, options);
     };
-    await lead();
-    const again = watched.filter((path) => /pods|tasks/.test(path));
-    expect(again[0]).toContain("pods");
-    expect(again.at(-1)).toContain("tasks");
+    operator.acquired("7", () => true);
+    await clock.advance(1_000);
+    expect(asked).toEqual(["/api/v1/pods"]);
+    // The last leader's last words: the index is on record, and its pod may go.
+    kube.put("tasks", { ...kube.all("tasks")[0], status: { state: "Finished", succeededIndexes: "0" } });
+    kube.remove("pods", kube.all("pods")[0]);
+    podsCome.resolve();
+    await clock.advance(1_000);
+    expect(broker().of("task-observed")[0]?.task.recorded?.succeededIndexes).toBe("0");
     expect(broker().types()).toContain("opened");
   });
 
@@ -252,6 +255,25 @@ describe("losing the lease", () => {
     expect(operator.standing).toEqual({ role: "standby" });
   });
 
+  test("is noticed by every write before anyone says so (guards: the fence of the term)", async () => {
+    const { kube, clock, lead, leads, broker } = setUp();
+    fill(kube);
+    await lead();
+    await clock.advance(10_000);
+    leads.now = false;
+    const sent = kube.writes.length;
+    broker().react = () => [
+      create,
+      { type: "queue-changed", name: "default" },
+      { type: "delete-pod", key: "ns/p", uid: "u" },
+    ];
+    kube.put("nodes", nodeObject("n2"));
+    kube.put("queues", queueObject("default", { weight: 5 }));
+    await clock.advance(60_000);
+    expect(broker().types()).toContain("node-observed");
+    expect(kube.writes.length).toBe(sent);
+  });
+
   test("and getting it again begins a new term with a new broker", async () => {
     const { kube, brokers, lead, lose } = setUp();
     fill(kube);
@@ -291,6 +313,37 @@ describe("a broker that fails", () => {
     expect(new Set(brokers.map(({ term }) => term)).size).toBe(brokers.length);
     expect(brokers.every(({ term }) => /^[a-z0-9]+$/.test(term))).toBe(true);
   });
+});
+
+test("what a failed broker wanted is not sent any more, though the lease is still ours (guards: a term that is over)", async () => {
+  let failing = true;
+  const { kube, clock, brokers, lead } = setUp({
+    react: (broker) => {
+      broker.react = (input) => {
+        if (input.type === "opened" && failing) return [create];
+        if (input.type === "node-observed" && input.node.name === "poison" && failing)
+          throw new Error("invariant broken");
+        return [];
+      };
+    },
+  });
+  fill(kube);
+  kube.remove("pods", kube.all("pods")[0]);
+  // A connection is free only after the broker has failed.
+  const connection = Promise.withResolvers<void>();
+  const request = kube.request.bind(kube);
+  kube.request = async (method, path, options) => {
+    if (method === "POST" && path.endsWith("/pods") && !options?.query?.dryRun) await connection.promise;
+    return request(method, path, options);
+  };
+  await lead();
+  kube.put("nodes", nodeObject("poison"));
+  await clock.advance(10);
+  failing = false;
+  connection.resolve();
+  await clock.advance(120_000);
+  expect(brokers).toHaveLength(2);
+  expect(kube.all("pods")).toEqual([]);
 });
 
 describe("the end of the process", () => {
