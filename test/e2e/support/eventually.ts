@@ -1,0 +1,30 @@
+import { waitFor } from "../../../tools/cluster/wait.ts";
+
+export interface EventuallyOptions {
+  /** Give up after this long. Default 60 s: busy machines are slow. */
+  readonly timeoutMs?: number;
+}
+
+/** Reads again and again until what is read holds, and returns it. When time is up, the error says what was read last. */
+export async function eventually<T>(
+  what: string,
+  read: () => T | Promise<T>,
+  holds: (value: T) => boolean | undefined,
+  { timeoutMs = 60_000 }: EventuallyOptions = {},
+): Promise<T> {
+  let last: T | undefined;
+  try {
+    const found = await waitFor(
+      what,
+      async () => {
+        last = await read();
+        return holds(last) === true && { value: last };
+      },
+      { timeoutMs },
+    );
+    return found.value;
+  } catch (error) {
+    const seen = JSON.stringify(last, undefined, 1)?.slice(0, 4_000);
+    throw new Error(`${(error as Error).message}; seen last: ${seen}`, { cause: (error as Error).cause });
+  }
+}
