@@ -27,7 +27,7 @@ const maxWhyLength = 512;
 
 const finalStates: readonly TaskState[] = ["Finished", "Failed", "Killed", "Lost", "Error"];
 
-export function isFinal(state: TaskState): boolean {
+function isFinal(state: TaskState): boolean {
   return finalStates.includes(state);
 }
 

@@ -18,7 +18,7 @@ export interface ObservedFramework extends Meta {
   readonly conditions: readonly Condition[];
 }
 
-export const defaultPlacement = "BinPack";
+const defaultPlacement = "BinPack";
 const defaultUnreachableSeconds = 60;
 
 /** A Framework as it comes → what the broker, its tasks and the status writer need of it. */
