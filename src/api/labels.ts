@@ -9,6 +9,8 @@ export const FRAMEWORK_LABEL = "proffer.dev/framework";
 export const QUEUE_LABEL = "proffer.dev/queue";
 /** On pods: the Task's name. */
 export const TASK_LABEL = "proffer.dev/task";
+/** On pods: the UID of their Task, so that they are known as ours without reading the owner. */
+export const TASK_UID_LABEL = "proffer.dev/task-uid";
 /** On pods: the instance's index within its Task. */
 export const INDEX_LABEL = "proffer.dev/index";
 /** On pods: which attempt of the instance this is, from 0. */
@@ -22,6 +24,10 @@ export const TRACKING_FINALIZER = "proffer.dev/tracking";
 /** Field managers of the operator's writes. */
 export const FIELD_MANAGER = "proffer";
 
+/** In every container of a task: the Task's name. */
+export const TASK_ENV = "PROFFER_TASK";
+/** In every container of a task: the Framework's name. */
+export const FRAMEWORK_ENV = "PROFFER_FRAMEWORK";
 /** In every container of a task: its index. */
 export const INDEX_ENV = "PROFFER_TASK_INDEX";
 /** In every container of a task: how many instances its Task has. */

@@ -42,7 +42,7 @@ export interface ReflectorOptions<T> extends Selection {
   readonly onEvent: (event: ReflectorEvent<T>) => void;
   /** False: keeps UIDs and versions only; then `previous` and the object of a delete are undefined. Default true. */
   readonly storeObjects?: boolean;
-  /** Without one byte for so long, a watch counts as dead. Default 90 s: bookmarks come every minute. */
+  /** Without one byte for so long, a watch counts as dead. Default 150 s: bookmarks come every minute or so, some later. */
   readonly silenceLimitMs?: number;
   /** Between failed attempts. Default 0.8 s to 30 s. */
   readonly backoff?: BackoffLimits;
@@ -244,7 +244,7 @@ export class Reflector<T> {
 
   #limits(signal: AbortSignal): { timeoutSeconds: number; silenceLimitMs: number; signal: AbortSignal } {
     const timeoutSeconds = 300 + Math.floor(this.#options.random() * 301);
-    return { timeoutSeconds, silenceLimitMs: this.#options.silenceLimitMs ?? 90_000, signal };
+    return { timeoutSeconds, silenceLimitMs: this.#options.silenceLimitMs ?? 150_000, signal };
   }
 
   #stage(staged: Staged<T>, object: WatchedObject): void {

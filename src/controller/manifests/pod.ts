@@ -3,17 +3,19 @@ import type { Toleration } from "../../api/constraints.ts";
 import {
   ATTEMPT_ENV,
   ATTEMPT_LABEL,
+  FRAMEWORK_ENV,
   FRAMEWORK_LABEL,
   INDEX_ENV,
   INDEX_LABEL,
   INSTANCES_ENV,
   OFFER_LABEL,
   QUEUE_LABEL,
+  TASK_ENV,
   TASK_LABEL,
+  TASK_UID_LABEL,
   TRACKING_FINALIZER,
 } from "../../api/labels.ts";
 import type { PodTemplate, TemplateContainer } from "../../api/pod-template.ts";
-import { FRAMEWORK_ENV, TASK_ENV, TASK_UID_LABEL } from "../labels.ts";
 import { podName, podNamePrefix } from "./names.ts";
 
 /** Whose pods are to be made, and what of them its template leaves open. */

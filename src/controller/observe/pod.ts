@@ -4,10 +4,10 @@ import {
   INDEX_LABEL,
   OFFER_LABEL,
   QUEUE_LABEL,
+  TASK_UID_LABEL,
   TRACKING_FINALIZER,
 } from "../../api/labels.ts";
 import type { ForeignPodFacts, PodFacts, PodPhase } from "../../offers/messages.ts";
-import { TASK_UID_LABEL } from "../labels.ts";
 import { podRequests } from "../pod-requests.ts";
 import { clip, type JsonRecord, number, record, records, sameJson, text, timeMs } from "./json.ts";
 
