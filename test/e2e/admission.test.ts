@@ -83,8 +83,8 @@ const answerers = [user("scheduler")];
 const decline = (by = user("scheduler"), fields: Json = {}) => ({ answer: { by, decision: "Decline", ...fields } });
 
 const probeOffer = () => operator.create(`${offers}?dryRun=All`, offer({}, decline("nobody").answer, "probe"));
-const probePod = () =>
-  operator.create(`${pods}?dryRun=All`, pod({ labels: { "proffer.dev/task-uid": "probe", "proffer.dev/probe": "" } }));
+const probePod = (marks: Json = { "proffer.dev/task-uid": "probe" }) =>
+  operator.create(`${pods}?dryRun=All`, pod({ labels: { ...marks, "proffer.dev/probe": "" } }));
 
 /** An open offer to the scheduler, made by the operator; its path. */
 async function anOffer(metadata: Json = {}): Promise<string> {
@@ -284,7 +284,7 @@ describe("pods", () => {
   });
 
   test("with the label of the probe are refused even to the operator: so it sees the policy in force", async () => {
-    expect(await refusal(probePod())).toContain(byPolicy("pods"));
+    for (const labels of [undefined, {}]) expect(await refusal(probePod(labels))).toContain(byPolicy("pods"));
     expect(await refusal(operator.create(`${pods}?dryRun=All`, pod(marks)))).toBe("");
   });
 });
