@@ -54,6 +54,10 @@ format: setup ## Format and fix what can be fixed
 demo: need-go setup ## Show Proffer at work on an embedded control plane
 	@npm run --silent demo
 
+.PHONY: demo-down
+demo-down: need-npm ## End the demo that KEEP=1 left running
+	@npm run --silent cluster -- down --name demo
+
 .PHONY: bench
 bench: need-go setup ## Measure throughput and latency
 	@npm run --silent bench
