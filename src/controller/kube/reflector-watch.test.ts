@@ -132,7 +132,7 @@ describe("a watch that ends", () => {
   test("a stream that stays silent is given up and resumed", async () => {
     const stream = await bench().synced();
     const watch = bench().nextWatch();
-    await bench().clock.advance(89_999);
+    await bench().clock.advance(149_999);
     expect(stream.isOpen).toBe(true);
     await bench().clock.advance(1);
     await bench().hears("error");
@@ -221,5 +221,33 @@ describe("a server in trouble", () => {
     expect(bench().clock.monotonicMs()).toBe(afterMs);
     expect(bench().lists()).toBe(2);
     expect(bench().queries().at(-1)).toMatchObject({ resourceVersion: "5" });
+  });
+
+  test("an outage does not lengthen the waits for a server that has just started and still refuses", async () => {
+    await bench().synced();
+    const restore = await bench().server.outage();
+    for (let i = 0; i < 6; i++) await bench().nap();
+    await until(() => (bench().clock.nextTimerInMs ?? 30_000) < 30_000);
+    await restore();
+    bench().server.script.push((_, reply) => reply.status(403, "Forbidden"));
+    bench().server.script.push((_, reply) => reply.status(403, "Forbidden"));
+    const watch = bench().nextWatch();
+    await bench().nap();
+    expect([await bench().nap(), await bench().nap()]).toEqual([600, 1_200]);
+    await watch;
+  });
+
+  test("who asks for a new list does not wait as long as those before", async () => {
+    const stream = await bench().synced();
+    bench().server.otherwise = (_, reply) => reply.status(500, "InternalError");
+    stream.drop();
+    for (let i = 0; i < 5; i++) await bench().nap();
+    await until(() => (bench().clock.nextTimerInMs ?? 0) > 10_000);
+    const asked = bench().reflector.resync();
+    await until(() => (bench().clock.nextTimerInMs ?? 30_000) < 1_000);
+    const listed = bench().streamedList([], "9");
+    await bench().nap();
+    await listed;
+    expect(await asked).toBe(true);
   });
 });

@@ -76,7 +76,9 @@ export class Reflector<T> {
   #expirations = 0;
   /** Did the attempt under way bring anything after its list? */
   #progressed = false;
-  #waitsForServer = false;
+  #naps = false;
+  /** So many attempts in a row had no answer; one may be a connection that broke. */
+  #unanswered = 0;
   #streamedLists: "try" | "refused" | "unfinished" = "try";
 
   constructor(options: ReflectorOptions<T>) {
@@ -149,6 +151,8 @@ export class Reflector<T> {
     const resync = Promise.withResolvers<boolean>();
     this.#resyncs.push(resync);
     this.#resumeFrom = undefined;
+    // Somebody waits for it: what failed before says nothing about now.
+    this.#failures = 0;
     this.#interrupt.abort();
     return resync.promise;
   }
@@ -174,13 +178,14 @@ export class Reflector<T> {
     if (interrupt.signal.aborted) return;
     if (this.#progressed || clock.monotonicMs() - startMs >= livedLongMs) {
       this.#failures = 0;
+      this.#unanswered = 0;
       this.#expirations = 0;
     }
     const delayMs = this.#afterAttempt(kind, error);
     if (delayMs === 0) return;
-    this.#waitsForServer = error instanceof TransportError;
+    this.#naps = true;
     await sleep(clock, delayMs, interrupt.signal);
-    this.#waitsForServer = false;
+    this.#naps = false;
   }
 
   /** What the end of an attempt means for the next one; returns how long to wait before it. */
@@ -201,6 +206,13 @@ export class Reflector<T> {
     if (isGone(error) || (error instanceof StreamError && !this.#progressed)) this.#resumeFrom = undefined;
     // The usual end of an outage: the server is back, and has forgotten. Only 410 after 410 must not become a storm.
     if (isGone(error) && this.#expirations++ === 0) return 0;
+    // An answer after none: the outage is over, and a server that starts refuses this and that for a moment.
+    if (error instanceof TransportError) {
+      this.#unanswered++;
+    } else {
+      if (this.#unanswered > 1) this.#failures = 0;
+      this.#unanswered = 0;
+    }
     const failures = this.#failures++;
     const retryAfterMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
     return Math.max(retryAfterMs, backoffMs(failures, this.#options.backoff ?? defaultBackoff, random));
@@ -303,7 +315,7 @@ export class Reflector<T> {
   }
 
   #wakeFromOutage(): void {
-    if (this.#waitsForServer) this.#interrupt.abort();
+    if (this.#naps && this.#unanswered > 0) this.#interrupt.abort();
   }
 
   #emit(event: ReflectorEvent<T>): void {
