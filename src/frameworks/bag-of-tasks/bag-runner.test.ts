@@ -80,6 +80,20 @@ describe("a bag of tasks", () => {
     expect(world.patches).toEqual([{ suppressed: false }]);
   });
 
+  test("declines only for a moment what would fit, were it not launched elsewhere already", async () => {
+    start(1);
+    await soon();
+    world.propose(1);
+    await soon();
+    world.propose(1);
+    await soon();
+    expect(world.answers[1]!.answer).toEqual({
+      decision: "Decline",
+      filter: { refuseSeconds: 2 },
+      reason: "what fits is launched already",
+    });
+  });
+
   test("that has work again revives what it declined for want of work, once", async () => {
     start(1);
     await soon();

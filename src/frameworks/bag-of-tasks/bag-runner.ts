@@ -6,7 +6,7 @@ import type { Answer, AnswerResult } from "../sdk/answer.ts";
 import type { Change, FrameworkClient } from "../sdk/framework-client.ts";
 import { type BagEntry, differenceOf } from "./bag.ts";
 import { type Decision, decide, type Launch, type Wanted } from "./decide.ts";
-import { isFinal, Memory, offeredOf, pendingOf, stateOf, unsettledLaunches, wantedOf } from "./progress.ts";
+import { isFinal, Memory, offeredOf, stateOf, unsettledLaunches, waitingOf, wantedOf } from "./progress.ts";
 
 /** The label of a bag's Tasks. */
 const BAG_LABEL = "bag-of-tasks";
@@ -30,6 +30,14 @@ export type Client = Pick<
 /** How many Tasks ended in which state. */
 export type Summary = Partial<Record<TaskState, number>>;
 
+/** Why an offer is declined, as its answer says. */
+const DECLINED = {
+  idle: "nothing waits",
+  unfit: "nothing that waits fits",
+  covered: "what fits is launched already",
+} as const;
+/** Soon enough it is known whether those launches have come to something. */
+const COVERED_SECONDS = 2;
 const CREATES_AT_ONCE = 8;
 /** Changes that come together are looked at together. */
 const COALESCE_MS = 20;
@@ -61,7 +69,7 @@ export class BagRunner {
   onChange(change: Change): void {
     if (change.type === "offer") {
       const { log, clock } = this.#options;
-      for (const { task, refused } of this.#memory.offerSeen(change.offer, this.#pending(), clock.nowMs())) {
+      for (const { task, refused } of this.#memory.offerSeen(change.offer, clock.nowMs())) {
         log(`${change.offer.metadata.name}: ${task} was refused: ${refused?.reason}: ${refused?.message}`);
       }
     }
@@ -69,10 +77,6 @@ export class BagRunner {
     if (change.type === "task") this.#memory.taskSeen(change.task);
     if (change.type === "task-gone") this.#deleted.add(change.task.metadata.name);
     this.#changed.resolve();
-  }
-
-  #pending(): Map<string, number> {
-    return new Map(this.#options.client.tasks().map((task) => [task.metadata.name, pendingOf(task)]));
   }
 
   #forget(offer: Offer): void {
@@ -133,39 +137,48 @@ export class BagRunner {
     const offered = offeredOf(open);
     if (offered.length === 0) return;
     const byName = new Map(open.map((offer) => [offer.metadata.name, offer]));
-    const wanted = this.#wanted(tasks);
-    for (const decision of decide(offered, wanted)) {
-      void this.#answer(byName.get(decision.offer)!, decision, wanted.length > 0);
+    const { clock } = this.#options;
+    const waiting = waitingOf(tasks, this.#memory, clock.nowMs());
+    for (const decision of decide(offered, this.#wanted(waiting))) {
+      const slices = offered.filter(({ name }) => name === decision.offer);
+      // What fits may be launched elsewhere already; if that comes to nothing, this offer was the right one.
+      const fits =
+        decision.launches.length === 0 && decide(slices, waiting).some(({ launches }) => launches.length > 0);
+      void this.#answer(
+        byName.get(decision.offer)!,
+        decision,
+        fits ? "covered" : waiting.length > 0 ? "unfit" : "idle",
+      );
     }
   }
 
-  #wanted(tasks: readonly Task[]): Wanted[] {
+  #wanted(waiting: readonly Wanted[]): Wanted[] {
     const { client, clock } = this.#options;
     const underWay = [...this.#answering.values()].flat();
     // An answer may stand already while its request is still under way.
     const standing = client.offers().filter(({ metadata }) => !this.#answering.has(metadata.uid!));
-    return wantedOf(tasks, [...underWay, ...unsettledLaunches(standing)], this.#memory, clock.nowMs());
+    return wantedOf(waiting, [...underWay, ...unsettledLaunches(standing)], this.#memory, clock.nowMs());
   }
 
-  async #answer(offer: Offer, { launches }: Decision, hadWork: boolean): Promise<void> {
+  async #answer(offer: Offer, { launches }: Decision, why: keyof typeof DECLINED): Promise<void> {
     const { client, clock, log, refuseSeconds } = this.#options;
     const { uid = "", name } = offer.metadata;
     const declines = launches.length === 0;
     const answer: Answer = declines
       ? {
           decision: "Decline",
-          filter: { refuseSeconds },
-          reason: hadWork ? "nothing that waits fits" : "nothing waits",
+          filter: { refuseSeconds: why === "covered" ? Math.min(COVERED_SECONDS, refuseSeconds) : refuseSeconds },
+          reason: DECLINED[why],
         }
       : { decision: "Accept", launches: [...launches], filter: { refuseSeconds: 0 } };
     this.#answering.set(uid, launches);
-    this.#memory.answerGiven(uid, this.#pending());
+    this.#memory.answerGiven(uid, launches, clock.nowMs());
     try {
       const result = await client.answer(offer, answer);
       log(`${name}: ${describe(answer, result)}`);
       // Asked again, the server would say the same: let the offer expire.
       if (result.type === "refused") this.#hopeless.add(uid);
-      if (declines && !hadWork) this.#filteredUntilMs = clock.nowMs() + refuseSeconds * 1_000;
+      if (declines && why === "idle") this.#filteredUntilMs = clock.nowMs() + refuseSeconds * 1_000;
       // The watch may lag behind the answer: wait for it, or the same instances would be launched again.
       if (result.type === "answered") await this.#seen(uid);
     } catch (error) {
@@ -193,7 +206,7 @@ export class BagRunner {
   async #reviveIfNeeded(tasks: readonly Task[]): Promise<void> {
     const { client, clock } = this.#options;
     if (clock.nowMs() >= this.#filteredUntilMs || offeredOf(client.offers()).length > 0) return;
-    if (this.#wanted(tasks).length === 0) return;
+    if (this.#wanted(waitingOf(tasks, this.#memory, clock.nowMs())).length === 0) return;
     this.#filteredUntilMs = 0;
     await client.patchFramework({ revive: ((client.framework()?.spec.revive ?? 0) + 1) % 2_147_483_648 });
   }

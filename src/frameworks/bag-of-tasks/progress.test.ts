@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { offer as offerExample, template } from "../../api/objects.test-support.ts";
 import type { Offer } from "../../api/offer.ts";
 import { type Task, taskSpec } from "../../api/task.ts";
-import { Memory, offeredOf, pendingOf, unsettledLaunches, wantedOf } from "./progress.ts";
+import { Memory, offeredOf, pendingOf, unsettledLaunches, waitingOf, wantedOf } from "./progress.ts";
 
 const counts = (change: object) => ({
   pending: 0,
@@ -73,8 +73,12 @@ describe("what is wanted", () => {
     memory = new Memory();
   });
   const of = (each: Task, nowMs = 0, underWay = [] as ReturnType<typeof launch>[]) =>
-    wantedOf([each], underWay, memory, nowMs).map(({ count }) => count);
-  const pending = (count: number) => new Map([["t", count]]);
+    wantedOf(waitingOf([each], memory, nowMs), underWay, memory, nowMs).map(({ count }) => count);
+  const seen = (pending: number, instances = 5): Task => {
+    const shown = task({ instances }, { counts: counts({ pending }) });
+    memory.taskSeen(shown);
+    return shown;
+  };
   const ended = (...launches: object[]) => offer({ answer: accept(2), status: { phase: "Accepted", launches } });
 
   test("is what waits less what is under way", () => {
@@ -88,44 +92,68 @@ describe("what is wanted", () => {
   });
 
   test("leaves out what was just launched, until the task says so or time has passed", () => {
-    memory.answerGiven("o", pending(5));
-    memory.offerSeen(ended(outcome("0,3-4")), pending(5), 0);
-    expect(of(task({ instances: 5 }))).toEqual([2]);
-    expect(memory.nextMs(0)).toBe(2_000);
-    expect(of(task({ instances: 5 }), 2_000)).toEqual([5]);
-    memory.taskSeen(task({}));
-    expect(of(task({ instances: 5 }))).toEqual([5]);
+    seen(5);
+    memory.answerGiven("o", [launch(3)], 0);
+    memory.offerSeen(ended(outcome("0,3-4")), 0);
+    expect(of(seen(5))).toEqual([2]);
+    expect(memory.nextMs(0)).toBe(15_000);
+    expect(of(seen(5), 15_000)).toEqual([5]);
+    expect(of(seen(2))).toEqual([2]);
     expect(memory.nextMs(0)).toBeUndefined();
   });
 
+  test("is right while a status shows some of the launches only", () => {
+    seen(5);
+    for (const uid of ["a", "b"]) {
+      memory.answerGiven(uid, [launch(2)], 0);
+      memory.offerSeen({ ...ended(outcome("0-1")), metadata: { name: uid, uid } }, 0);
+    }
+    expect([of(seen(5)), of(seen(3)), of(seen(1))]).toEqual([[1], [1], [1]]);
+  });
+
   test("counts nothing twice when the task was quicker to say so than the offer", () => {
-    memory.answerGiven("o", pending(5));
-    memory.offerSeen(ended(outcome("0-2")), pending(2), 0);
-    expect(of(task({ instances: 5 }, { counts: counts({ pending: 2 }) }))).toEqual([2]);
+    seen(5);
+    memory.answerGiven("o", [launch(3)], 0);
+    expect(of(seen(2), 0, [launch(3)])).toEqual([2]);
+    memory.offerSeen(ended(outcome("0-2")), 0);
+    expect(of(seen(2))).toEqual([2]);
   });
 
   test("does not count the end of an offer each time that it is seen", () => {
-    memory.offerSeen(ended(outcome("0")), pending(5), 0);
-    memory.taskSeen(task({}));
-    memory.offerSeen(ended(outcome("0")), pending(5), 0);
-    expect(of(task({ instances: 5 }))).toEqual([5]);
+    seen(5);
+    memory.offerSeen(ended(outcome("0")), 0);
+    memory.offerSeen(ended(outcome("0")), 0);
+    expect(of(seen(4))).toEqual([4]);
+  });
+
+  test("waits only shortly for the status where an earlier run of the program gave the answer", () => {
+    memory.offerSeen(ended(outcome("0")), 0);
+    expect([of(seen(5), 1_999), of(seen(5), 2_000)]).toEqual([[4], [5]]);
+  });
+
+  test("begins afresh once what was not shown is forgotten", () => {
+    seen(5);
+    memory.answerGiven("a", [launch(2)], 0);
+    memory.offerSeen({ ...ended(outcome("0-1")), metadata: { name: "a", uid: "a" } }, 0);
+    memory.answerGiven("b", [launch(1)], 20_000);
+    memory.offerSeen({ ...ended(outcome("0")), metadata: { name: "b", uid: "b" } }, 20_000);
+    expect(of(seen(5), 20_000)).toEqual([4]);
   });
 
   test("leaves out a task whose launches are refused, longer each time, until one succeeds", () => {
     const refuse = (uid: string, nowMs: number) =>
-      memory.offerSeen(offer({ ...ended(outcome("", "too-large")), metadata: { name: uid, uid } }), pending(1), nowMs);
+      memory.offerSeen(offer({ ...ended(outcome("", "too-large")), metadata: { name: uid, uid } }), nowMs);
     refuse("a", 0);
     expect([of(task({}), 999), of(task({}), 1_000)]).toEqual([[], [1]]);
     refuse("b", 1_000);
     expect([of(task({}), 2_999), of(task({}), 3_000)]).toEqual([[], [1]]);
-    memory.offerSeen(ended(outcome("0")), pending(0), 3_000);
-    memory.taskSeen(task({}));
-    refuse("c", 4_000);
-    expect(of(task({}), 5_000)).toEqual([1]);
+    memory.offerSeen(ended(outcome("0")), 3_000);
+    refuse("c", 6_000);
+    expect([of(task({}), 6_999), of(task({}), 7_000)]).toEqual([[], [1]]);
   });
 
   test("keeps a task that only lost a race", () => {
-    memory.offerSeen(ended(outcome("", "lost-race")), pending(1), 0);
+    memory.offerSeen(ended(outcome("", "lost-race")), 0);
     expect(of(task({}))).toEqual([1]);
   });
 });

@@ -23,20 +23,25 @@ export function pendingOf(task: Task): number {
 }
 
 /**
- * How long the launches of an ended offer may take to show in the status of their Tasks. After that they are launched
+ * How long the status of a Task may take to show launches that its offers told of before. After that they are launched
  * again if the status still says that they wait; what does not wait is then refused, which does no harm.
  */
-const SETTLING_MS = 2_000;
+const SETTLING_MS = 15_000;
+/** The same for answers given before this program was started: how much of them the status shows already is not known. */
+const INHERITED_MS = 2_000;
 const FIRST_PENALTY_MS = 1_000;
 const LONGEST_PENALTY_MS = 60_000;
 
 /** Refusals that say nothing against the Task: the next offer may do. */
 const NO_FAULT = new Set(["lost-race", "offer-gone", "not-pending", "over-limit", "kept-back", "parallelism"]);
 
-interface Settling {
-  readonly task: string;
-  readonly count: number;
-  readonly untilMs: number;
+/** Of one Task: what we know to be launched, and how much of that its status has shown. */
+interface Lag {
+  /** Instances that ended offers have launched. */
+  launched: number;
+  /** By how much the waiting instances have become fewer in the status. */
+  shown: number;
+  untilMs: number;
 }
 
 interface Penalty {
@@ -49,36 +54,44 @@ interface Penalty {
  * launches were refused. All of it may be forgotten: then some launches are refused once more.
  */
 export class Memory {
-  readonly #settling = new Map<string, Settling[]>();
+  readonly #lags = new Map<string, Lag>();
   readonly #penalties = new Map<string, Penalty>();
   readonly #ended = new Set<string>();
-  /** By offer and Task: how many instances waited when the answer was given. */
-  readonly #before = new Map<string, ReadonlyMap<string, number>>();
+  /** Offers that this program has answered. */
+  readonly #answered = new Set<string>();
+  /** By Task: how many instances waited when its status was last seen. */
+  readonly #waiting = new Map<string, number>();
 
-  /** An answer is being given, while so many instances of each Task wait. */
-  answerGiven(offerUid: string, pending: ReadonlyMap<string, number>): void {
-    this.#before.set(offerUid, pending);
+  /** An answer is being given. */
+  answerGiven(offerUid: string, launches: readonly Launch[], nowMs: number): void {
+    this.#answered.add(offerUid);
+    for (const { task } of launches) {
+      const lag = this.#lags.get(task);
+      if (lag === undefined || nowMs >= lag.untilMs) {
+        this.#lags.set(task, { launched: 0, shown: 0, untilMs: nowMs + SETTLING_MS });
+      }
+    }
   }
 
   /**
    * An offer of ours was seen. Call with every state of it; only the first one after its end counts.
    *
-   * @param pending how many instances of each Task wait now
    * @returns launches that were refused, if this is the first time that the offer's end is seen
    */
-  offerSeen(offer: Offer, pending: ReadonlyMap<string, number>, nowMs: number): LaunchOutcome[] {
+  offerSeen(offer: Offer, nowMs: number): LaunchOutcome[] {
     const uid = offer.metadata.uid!;
     if (offer.answer === undefined || phaseOf(offer) === "Open" || this.#ended.has(uid)) return [];
     this.#ended.add(uid);
-    const untilMs = nowMs + SETTLING_MS;
     const outcomes = offer.status?.launches ?? [];
-    const before = this.#before.get(uid);
-    const launched = outcomes
-      .map(({ task, indexes }) => ({ task, count: countOf(indexes), untilMs }))
-      // The Task's status may have been quicker than the offer's.
-      .filter(({ task, count }) => (pending.get(task) ?? 0) > (before?.get(task) ?? 0) - count);
-    if (launched.length > 0) this.#settling.set(uid, launched);
-    for (const { task, refused } of outcomes) {
+    const untilMs = nowMs + (this.#answered.has(uid) ? SETTLING_MS : INHERITED_MS);
+    for (const { task, indexes, refused } of outcomes) {
+      const launched = countOf(indexes);
+      if (launched > 0) {
+        const lag = this.#lags.get(task) ?? { launched: 0, shown: 0, untilMs };
+        lag.launched += launched;
+        lag.untilMs = Math.max(lag.untilMs, untilMs);
+        this.#lags.set(task, lag);
+      }
       if (!refused) this.#penalties.delete(task);
       else if (!NO_FAULT.has(refused.reason)) this.#penalize(task, nowMs);
     }
@@ -87,34 +100,38 @@ export class Memory {
 
   offerGone(offer: Offer): void {
     this.#ended.delete(offer.metadata.uid!);
-    this.#before.delete(offer.metadata.uid!);
+    this.#answered.delete(offer.metadata.uid!);
   }
 
-  /** A Task's status was seen: it shows the launches of the offers that ended before. */
-  taskSeen(task: Task): void {
-    for (const [uid, launches] of this.#settling) {
-      const left = launches.filter((launch) => launch.task !== task.metadata.name);
-      if (left.length === 0) this.#settling.delete(uid);
-      else this.#settling.set(uid, left);
-    }
+  /** A Task's status was seen. To be called with every change, in order. */
+  taskSeen({ metadata, spec, status }: Task): void {
+    const waiting = status?.counts?.pending ?? spec.instances;
+    const before = this.#waiting.get(metadata.name) ?? waiting;
+    const lag = this.#lags.get(metadata.name);
+    if (lag && waiting < before) lag.shown += before - waiting;
+    this.#waiting.set(metadata.name, waiting);
   }
 
-  settlingOf(task: string, nowMs: number): number {
-    let sum = 0;
-    for (const launches of this.#settling.values()) {
-      for (const launch of launches) if (launch.task === task && nowMs < launch.untilMs) sum += launch.count;
-    }
-    return sum;
+  /**
+   * Instances that are launched, or will be by answers under way, and that the Task's status still counts as waiting.
+   *
+   * @param underWay how many instances the answers under way launch
+   */
+  unshownOf(task: string, underWay: number, nowMs: number): number {
+    const lag = this.#lags.get(task);
+    // The status may also be quicker than the offers: then it shows launches that are still under way.
+    return lag && nowMs < lag.untilMs ? Math.max(0, underWay + lag.launched - lag.shown) : underWay;
   }
 
   isPenalized(task: string, nowMs: number): boolean {
     return nowMs < (this.#penalties.get(task)?.untilMs ?? 0);
   }
 
-  /** When the next settling launch or penalty ends, or undefined. */
+  /** When what is not shown is forgotten next, or a penalty ends, or undefined. */
   nextMs(nowMs: number): number | undefined {
     let next = Number.POSITIVE_INFINITY;
-    for (const { untilMs } of [...[...this.#settling.values()].flat(), ...this.#penalties.values()]) {
+    const lagging = [...this.#lags.values()].filter(({ launched, shown }) => launched > shown);
+    for (const { untilMs } of [...lagging, ...this.#penalties.values()]) {
       if (untilMs > nowMs) next = Math.min(next, untilMs);
     }
     return Number.isFinite(next) ? next : undefined;
@@ -134,22 +151,34 @@ export function unsettledLaunches(offers: readonly Offer[]): Launch[] {
     .flatMap((offer) => offer.answer?.launches ?? []);
 }
 
-/** What is left to launch: pending instances less those that answers under way launch already. */
-export function wantedOf(tasks: readonly Task[], underWay: readonly Launch[], memory: Memory, nowMs: number): Wanted[] {
-  const answered = new Map<string, number>();
-  for (const { task, count } of underWay) answered.set(task, (answered.get(task) ?? 0) + count);
+/** What waits by the Tasks' statuses, whether or not it is launched already. */
+export function waitingOf(tasks: readonly Task[], memory: Memory, nowMs: number): Wanted[] {
   return tasks
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined && !memory.isPenalized(metadata.name, nowMs))
-    .map((task) => {
-      const name = task.metadata.name;
-      return {
-        task: name,
-        count: pendingOf(task) - (answered.get(name) ?? 0) - memory.settlingOf(name, nowMs),
-        need: podNeed(task.spec.template),
-        priority: task.spec.priority ?? 0,
-        nodeSelector: task.spec.constraints?.nodeSelector ?? {},
-      };
-    })
+    .map((task) => ({
+      task: task.metadata.name,
+      count: pendingOf(task),
+      need: podNeed(task.spec.template),
+      priority: task.spec.priority ?? 0,
+      nodeSelector: task.spec.constraints?.nodeSelector ?? {},
+    }))
+    .filter(({ count }) => count > 0);
+}
+
+/** What is left to launch: what waits less what has been launched, or will be by answers under way. */
+export function wantedOf(
+  waiting: readonly Wanted[],
+  underWay: readonly Launch[],
+  memory: Memory,
+  nowMs: number,
+): Wanted[] {
+  const answered = new Map<string, number>();
+  for (const { task, count } of underWay) answered.set(task, (answered.get(task) ?? 0) + count);
+  return waiting
+    .map((each) => ({
+      ...each,
+      count: each.count - memory.unshownOf(each.task, answered.get(each.task) ?? 0, nowMs),
+    }))
     .filter(({ count }) => count > 0);
 }
 
