@@ -17,6 +17,7 @@ export class Assignment {
   readonly #byTemplate = new Map<string, Set<Task>>();
   /** Tasks that count against `maxTasks`, by queue. */
   readonly #admitted = new Map<string, Set<Task>>();
+  readonly #sizingListeners: (() => void)[] = [];
 
   constructor(state: State) {
     this.#state = state;
@@ -85,15 +86,22 @@ export class Assignment {
     if (this.#state.sizings.size > IDLE_SIZINGS) this.#state.sizings.delete(templateKey);
   }
 
+  /** `listener` is called when the size of some template is known, or that it is refused. */
+  onSizing(listener: () => void): void {
+    this.#sizingListeners.push(listener);
+  }
+
   sized(templateKey: string, requests: Readonly<Record<string, number>>): void {
     this.#state.sizings.set(templateKey, { name: "sized", requests });
     this.#assignAll(templateKey);
+    for (const listener of this.#sizingListeners) listener();
   }
 
   refused(templateKey: string, message: string): void {
     this.#state.sizings.set(templateKey, { name: "refused", message });
     this.#state.timers.set(this.#state.nowMs + TEMPLATE_RETRY_MS, { type: "template-retried", templateKey });
     this.#assignAll(templateKey);
+    for (const listener of this.#sizingListeners) listener();
   }
 
   retryTemplate(templateKey: string): void {

@@ -20,12 +20,19 @@ export class Settlement {
   readonly #tasks: Tasks;
   readonly #assignment: Assignment;
   readonly #acceptance: Acceptance;
+  /** Accepts that launch tasks whose templates are being sized, by key: a new term knows no sizes when it begins. */
+  readonly #waiting = new Map<string, OfferFacts>();
 
   constructor(state: State, tasks: Tasks, assignment: Assignment, acceptance: Acceptance) {
     this.#state = state;
     this.#tasks = tasks;
     this.#assignment = assignment;
     this.#acceptance = acceptance;
+    assignment.onSizing(() => {
+      const waiting = [...this.#waiting.values()];
+      this.#waiting.clear();
+      for (const facts of waiting) this.settle(facts);
+    });
   }
 
   settle(facts: OfferFacts): void {
@@ -36,6 +43,10 @@ export class Settlement {
     }
     if (answer.decision === "Decline") {
       this.#state.emit({ type: "close-offer", key, phase: "Declined", launches: [], reason: "declined" });
+      return;
+    }
+    if (answer.launches.some((launch) => this.#isSizing(facts, launch))) {
+      this.#waiting.set(key, facts);
       return;
     }
     const done = answer.launches.map((_, i) => this.#tasks.launchedFrom(`${facts.uid}.${i}`));
@@ -52,6 +63,11 @@ export class Settlement {
     });
     const phase = launches.some(({ indexes }) => indexes !== "") ? "Accepted" : "Refused";
     this.#state.emit({ type: "close-offer", key, phase, launches, reason: "new-term" });
+  }
+
+  #isSizing({ framework }: OfferFacts, { task }: Launch): boolean {
+    const namespace = framework.slice(0, framework.indexOf("/"));
+    return this.#state.tasksByKey.get(`${namespace}/${task}`)?.rejected?.reason === "sizing";
   }
 
   #launch(facts: OfferFacts, rest: Answer, position: (launch: Launch) => number): readonly LaunchOutcome[] {

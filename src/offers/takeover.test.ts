@@ -92,4 +92,27 @@ describe("a new term", () => {
     expect(bench.all("release-pod")).toMatchObject([{ uid: "old-0-0" }]);
     expect(bench.claims("task")).toEqual([]);
   });
+
+  test("an answer of an earlier term is settled when it is known what its tasks' pods request", () => {
+    const bench = new Bench({ term: "t2" });
+    bench.held.add("size-template");
+    bench.queue("default").framework("f", { scheduler: "Offers" });
+    bench.apply(node);
+    bench.apply(task({ instances: 3 }));
+    const slices = [{ name: "s0", node: "n", nodeUid: "n-uid", resources: { cpu: 2, pods: 2 }, labels: {} }];
+    const launches = [{ task: "t", slice: "s0", count: 2 }];
+    const answer = { by: "user-f", decision: "Accept", launches, refuseMs: 0 } as const;
+    const old = { key: "ns/f-t1-0", uid: "old", framework: "ns/f", queue: "default", term: "t1", slices, answer };
+    bench.apply({ type: "offer-observed", offer: { ...old, phase: "Open" } });
+    bench.apply({ type: "opened" });
+    expect(bench.all("close-offer")).toEqual([]);
+    bench.apply({ type: "template-sized", templateKey: "ns/plain", requests: { cpu: 1, pods: 1 } });
+    expect(bench.all("close-offer")).toMatchObject([
+      { key: old.key, phase: "Accepted", launches: [{ task: "t", slice: "s0", indexes: "0-1" }] },
+    ]);
+    expect(bench.all("create-pod").map(({ offer, node }) => [offer, node])).toEqual([
+      ["old.0", "n"],
+      ["old.0", "n"],
+    ]);
+  });
 });
