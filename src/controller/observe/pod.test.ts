@@ -130,6 +130,17 @@ describe("a pod of ours", () => {
     });
   });
 
+  const deletionTimestamp = "2026-01-01T00:00:00Z";
+  test.each([
+    { name: "deleted with no grace", metadata: { deletionTimestamp, deletionGracePeriodSeconds: 0 }, forced: true },
+    { name: "that may still end by itself", metadata: { deletionTimestamp, deletionGracePeriodSeconds: 30 } },
+    { name: "that has ended", metadata: { deletionTimestamp, deletionGracePeriodSeconds: 0 }, phase: "Succeeded" },
+    { name: "that nobody deletes", metadata: {} },
+  ])("$name: forced is $forced", ({ metadata, phase = "Running", forced }) => {
+    const pod = projectPod(podObject({ metadata, status: { phase } }));
+    expect(pod.kind === "own" && pod.facts.forced).toBe(forced);
+  });
+
   test("carries its offer", () => {
     const metadata = { labels: { ...labels, "proffer.dev/offer": "uid.2" } };
     expect(projectPod(podObject({ metadata }))).toMatchObject({ facts: { offer: "uid.2" } });
@@ -161,13 +172,22 @@ describe("a pod of others", () => {
       },
     },
   });
-  const ofDaemonSet = { ownerReferences: [{ kind: "DaemonSet", apiVersion: "apps/v1", uid: "ds" }] };
+  const daemonSet = { kind: "DaemonSet", apiVersion: "apps/v1", uid: "ds" };
+  const ofDaemonSet = { ownerReferences: [{ ...daemonSet, controller: true }] };
 
-  test("of a DaemonSet takes room on the node that it is pinned to, before it is bound", () => {
+  test("of a DaemonSet is pinned to its node until it is bound", () => {
     expect(projectPod(foreign({ metadata: ofDaemonSet, spec: pinned(["n7"]) }))).toMatchObject({
       kind: "foreign",
-      facts: { node: "n7" },
+      facts: { node: "n7", pinned: true },
     });
+    const bound = projectPod(foreign({ metadata: ofDaemonSet, spec: { ...pinned(["n7"]), nodeName: "n7" } }));
+    expect(bound).toMatchObject({ kind: "foreign", facts: { node: "n7" } });
+    expect(bound).not.toHaveProperty("facts.pinned");
+  });
+
+  test("that names a DaemonSet as owner, which does not control it, is none of its pods", () => {
+    const metadata = { ownerReferences: [daemonSet] };
+    expect(projectPod(foreign({ metadata, spec: pinned(["n7"]) })).kind).toBe("none");
   });
 
   test("that pins itself without being a DaemonSet's takes none: anybody could fill nodes that way", () => {

@@ -41,9 +41,10 @@ export function projectPod(pod: unknown): ObservedPod {
   const phase = text(record(pod, "status"), "phase");
   if (phase === "Succeeded" || phase === "Failed") return { kind: "none", uid };
   const spec = record(pod, "spec");
-  const node = text(spec, "nodeName") || pinnedNode(metadata, spec);
+  const bound = text(spec, "nodeName");
+  const node = bound || pinnedNode(metadata, spec);
   if (!node) return { kind: "none", uid };
-  return { kind: "foreign", uid, facts: { uid, node, requests: podRequests(pod) } };
+  return { kind: "foreign", uid, facts: { uid, node, requests: podRequests(pod), ...(!bound && { pinned: true }) } };
 }
 
 /** Facts of a pod of ours; undefined for any other, and for one whose marks make no sense. */
@@ -59,6 +60,7 @@ export function ownFacts(pod: unknown, metadata = record(pod, "metadata")): PodF
   const uid = text(metadata, "uid");
   if (!namespace || !name || !uid || !node || index === undefined || attempt === undefined) return undefined;
   const offer = text(labels, OFFER_LABEL);
+  const phase = phaseOf(status);
   return {
     uid,
     key: `${namespace}/${name}`,
@@ -69,8 +71,9 @@ export function ownFacts(pod: unknown, metadata = record(pod, "metadata")): PodF
     queue: text(labels, QUEUE_LABEL) ?? "",
     framework: `${namespace}/${text(labels, FRAMEWORK_LABEL) ?? ""}`,
     ...(offer !== undefined && { offer }),
-    phase: phaseOf(status),
+    phase,
     deleting: text(metadata, "deletionTimestamp") !== undefined,
+    ...(isForced(metadata, phase) && { forced: true }),
     tracked: finalizersOf(metadata).includes(TRACKING_FINALIZER),
     requests: podRequests(pod),
     ...outcome(status),
@@ -106,6 +109,15 @@ function phaseOf(status: JsonRecord): PodPhase {
   const phase = text(status, "phase");
   if (phase === "Running" || phase === "Succeeded" || phase === "Failed") return phase;
   return "Pending";
+}
+
+/**
+ * Deleted by force, or with its node: only our finalizer keeps the object. The kubelet deletes with no grace as well, but
+ * not before it has written how the pod ended.
+ */
+function isForced(metadata: JsonRecord, phase: PodPhase): boolean {
+  if (phase === "Succeeded" || phase === "Failed") return false;
+  return text(metadata, "deletionTimestamp") !== undefined && number(metadata, "deletionGracePeriodSeconds") === 0;
 }
 
 /** What the containers' statuses tell: started or not, when, and why it ended or does not start. */
@@ -149,7 +161,11 @@ function startTimesOf(container: JsonRecord): number[] {
 
 /** DaemonSet pods name their node by affinity until the scheduler has bound them. */
 function pinnedNode(metadata: JsonRecord, spec: JsonRecord): string | undefined {
-  if (!records(metadata, "ownerReferences").some((owner) => text(owner, "kind") === "DaemonSet")) return undefined;
+  const ofDaemonSet = records(metadata, "ownerReferences").some(
+    (owner) =>
+      owner.controller === true && text(owner, "kind") === "DaemonSet" && text(owner, "apiVersion") === "apps/v1",
+  );
+  if (!ofDaemonSet) return undefined;
   const nodeAffinity = record(record(spec, "affinity"), "nodeAffinity");
   const required = record(nodeAffinity, "requiredDuringSchedulingIgnoredDuringExecution");
   for (const term of records(required, "nodeSelectorTerms")) {

@@ -181,7 +181,19 @@ describe("a Task", () => {
       ],
       startedAtMs: Date.UTC(2026, 0, 1),
     });
-    expect(read({ status: { state: "Running" } }).recorded).toBeUndefined();
+    expect(read({ status: { state: "Pending", counts: { pending: 1 } } }).recorded).toBeUndefined();
+  });
+
+  test("whose instances run and none has ended is on record with its start", () => {
+    const status = { state: "Running", startedAt: "2026-01-01T00:00:00Z", counts: { running: 1 } };
+    expect(read({ status }).recorded).toEqual({
+      succeededIndexes: "",
+      failedIndexes: "",
+      attempts: [],
+      counts: { failed: 0, killed: 0, lost: 0 },
+      lastFailures: [],
+      startedAtMs: Date.UTC(2026, 0, 1),
+    });
   });
 
   test("whose status alone has changed is the same to the broker", () => {

@@ -135,8 +135,9 @@ function recordedOf(status: unknown): RecordedTask | undefined {
   }));
   const lastFailures = records(status, "lastFailures").flatMap(failureOf);
   const [startedAtMs, finishedAtMs] = [timeMs(status, "startedAt"), timeMs(status, "finishedAt")];
-  if (!succeededIndexes && !failedIndexes && attempts.length === 0 && lastFailures.length === 0) return undefined;
   const counts = record(status, "counts");
+  const says = [succeededIndexes, failedIndexes, startedAtMs, finishedAtMs].some(Boolean);
+  if (!says && attempts.length === 0 && lastFailures.length === 0) return undefined;
   return {
     succeededIndexes: succeededIndexes ?? "",
     failedIndexes: failedIndexes ?? "",
