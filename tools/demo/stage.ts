@@ -73,7 +73,10 @@ async function runOperator(cluster: EmbeddedCluster, port: number | undefined, f
     throw new Error(`port ${port} is taken: name another with --port, or leave it out`);
   }
   // The nodes are there already, and no DaemonSet pods come.
-  const args = ["--node-settle-seconds", "0"];
+  const settle = ["--node-settle-seconds", "0"];
+  // There is no standby to take over: on a busy laptop a lease that is lost for a moment would only confuse.
+  const lease = ["--lease-seconds", "30", "--renew-deadline-seconds", "20"];
+  const args = [...settle, ...lease];
   const operator = await operatorCommand(cluster, { name: "operator", args, ...(port === undefined ? {} : { port }) });
   const { name, command, logFile, url } = operator;
   await cluster.runProgram({ name, command, args: operator.args, logFile }, (how) =>

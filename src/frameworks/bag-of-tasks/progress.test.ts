@@ -75,7 +75,7 @@ describe("what is wanted", () => {
   const of = (each: Task, nowMs = 0, underWay = [] as ReturnType<typeof launch>[]) =>
     wantedOf(waitingOf([each], memory, nowMs), underWay, memory, nowMs).map(({ count }) => count);
   const seen = (pending: number, instances = 5): Task => {
-    const shown = task({ instances }, { counts: counts({ pending }) });
+    const shown = task({ instances }, { counts: counts({ pending, running: instances - pending }) });
     memory.taskSeen(shown);
     return shown;
   };
@@ -96,10 +96,21 @@ describe("what is wanted", () => {
     memory.answerGiven("o", [launch(3)], 0);
     memory.offerSeen(ended(outcome("0,3-4")), 0);
     expect(of(seen(5))).toEqual([2]);
-    expect(memory.nextMs(0)).toBe(15_000);
-    expect(of(seen(5), 15_000)).toEqual([5]);
+    expect(memory.nextMs(0)).toBe(60_000);
+    expect(of(seen(5), 60_000)).toEqual([5]);
     expect(of(seen(2))).toEqual([2]);
     expect(memory.nextMs(0)).toBeUndefined();
+  });
+
+  test("is right while instances are tried again", () => {
+    seen(5);
+    memory.answerGiven("o", [launch(3)], 0);
+    memory.offerSeen(ended(outcome("0-2")), 0);
+    // All three were started, one of them failed and waits again: one write of the status tells all of it.
+    const attempts = [{ indexes: "1", ended: 1, failed: 1 }];
+    const shown = task({ instances: 5 }, { counts: counts({ pending: 3, running: 2 }), attempts });
+    memory.taskSeen(shown);
+    expect(of(shown)).toEqual([3]);
   });
 
   test("is right while a status shows some of the launches only", () => {
@@ -135,9 +146,9 @@ describe("what is wanted", () => {
     seen(5);
     memory.answerGiven("a", [launch(2)], 0);
     memory.offerSeen({ ...ended(outcome("0-1")), metadata: { name: "a", uid: "a" } }, 0);
-    memory.answerGiven("b", [launch(1)], 20_000);
-    memory.offerSeen({ ...ended(outcome("0")), metadata: { name: "b", uid: "b" } }, 20_000);
-    expect(of(seen(5), 20_000)).toEqual([4]);
+    memory.answerGiven("b", [launch(1)], 70_000);
+    memory.offerSeen({ ...ended(outcome("0")), metadata: { name: "b", uid: "b" } }, 70_000);
+    expect(of(seen(5), 70_000)).toEqual([4]);
   });
 
   test("leaves out a task whose launches are refused, longer each time, until one succeeds", () => {

@@ -23,10 +23,11 @@ export function pendingOf(task: Task): number {
 }
 
 /**
- * How long the status of a Task may take to show launches that its offers told of before. After that they are launched
- * again if the status still says that they wait; what does not wait is then refused, which does no harm.
+ * How long the status of a Task may take to show launches that its offers told of before: while the operator launches much,
+ * statuses have to wait. After that they are launched again if the status still says that they wait; what does not wait is
+ * then refused, which does no harm.
  */
-const SETTLING_MS = 15_000;
+const SETTLING_MS = 60_000;
 /** The same for answers given before this program was started: how much of them the status shows already is not known. */
 const INHERITED_MS = 2_000;
 const FIRST_PENALTY_MS = 1_000;
@@ -39,7 +40,7 @@ const NO_FAULT = new Set(["lost-race", "offer-gone", "not-pending", "over-limit"
 interface Lag {
   /** Instances that ended offers have launched. */
   launched: number;
-  /** By how much the waiting instances have become fewer in the status. */
+  /** Starts that have come to show in the status since. */
   shown: number;
   untilMs: number;
 }
@@ -59,8 +60,8 @@ export class Memory {
   readonly #ended = new Set<string>();
   /** Offers that this program has answered. */
   readonly #answered = new Set<string>();
-  /** By Task: how many instances waited when its status was last seen. */
-  readonly #waiting = new Map<string, number>();
+  /** By Task: the starts that its status showed last. */
+  readonly #starts = new Map<string, number>();
 
   /** An answer is being given. */
   answerGiven(offerUid: string, launches: readonly Launch[], nowMs: number): void {
@@ -104,12 +105,13 @@ export class Memory {
   }
 
   /** A Task's status was seen. To be called with every change, in order. */
-  taskSeen({ metadata, spec, status }: Task): void {
-    const waiting = status?.counts?.pending ?? spec.instances;
-    const before = this.#waiting.get(metadata.name) ?? waiting;
-    const lag = this.#lags.get(metadata.name);
-    if (lag && waiting < before) lag.shown += before - waiting;
-    this.#waiting.set(metadata.name, waiting);
+  taskSeen(task: Task): void {
+    const { name } = task.metadata;
+    const starts = startsOf(task);
+    const before = this.#starts.get(name) ?? starts;
+    const lag = this.#lags.get(name);
+    if (lag && starts > before) lag.shown += starts - before;
+    this.#starts.set(name, starts);
   }
 
   /**
@@ -149,6 +151,13 @@ export function unsettledLaunches(offers: readonly Offer[]): Launch[] {
   return offers
     .filter((offer) => offer.answer !== undefined && phaseOf(offer) === "Open")
     .flatMap((offer) => offer.answer?.launches ?? []);
+}
+
+/** How many attempts have begun, as far as the Task's status says. */
+function startsOf({ status }: Task): number {
+  const { staging = 0, starting = 0, running = 0, unreachable = 0, finished = 0 } = status?.counts ?? {};
+  const unsuccessful = (status?.attempts ?? []).reduce((sum, { indexes, ended }) => sum + countOf(indexes) * ended, 0);
+  return staging + starting + running + unreachable + finished + unsuccessful;
 }
 
 /** What waits by the Tasks' statuses, whether or not it is launched already. */
