@@ -5,6 +5,7 @@ import type { Claim } from "./ledger.ts";
 import type { Answer, LaunchOutcome } from "./messages.ts";
 import type { Reason } from "./reasons.ts";
 import type { Vector } from "./resources.ts";
+import type { SpreadGroup } from "./spread.ts";
 import type { State } from "./state.ts";
 import type { Tasks } from "./tasks.ts";
 
@@ -92,24 +93,21 @@ export class Acceptance {
     });
   }
 
-  /** One instance more in a domain may shut it for the next: they are tried one after the other, and taken back. */
+  /** Do all instances together keep to their spread? Those that go to one group count together. */
   spreadRefusal(wishes: readonly Wish[], answer: Answer): Refusal | undefined {
-    const trials: [Wish, string][] = [];
-    let refusal: Refusal | undefined;
+    const nodes = new Map<SpreadGroup, number[]>();
     for (const wish of wishes) {
-      const groups = wish.task.shape?.spread ?? [];
-      for (let n = 0; n < wish.launch.count && groups.length > 0 && refusal === undefined; n++) {
-        if (groups.some((group) => !group.allowed.has(wish.slice.node))) {
-          refusal = refuse("constraint", `spread: ${groups.map((g) => g.describe()).join("; ")}`, answer, wish.launch);
-          break;
-        }
-        const id = `trial/${trials.length}`;
-        trials.push([wish, id]);
-        for (const group of groups) group.join(id, wish.slice.node);
+      for (const group of wish.task.shape?.spread ?? []) {
+        const there = nodes.get(group) ?? [];
+        nodes.set(group, there);
+        for (let n = 0; n < wish.launch.count; n++) there.push(wish.slice.node);
       }
     }
-    for (const [wish, id] of trials) for (const group of wish.task.shape!.spread) group.leave(id);
-    return refusal;
+    for (const wish of wishes) {
+      const group = wish.task.shape?.spread.find((spread) => !spread.admits(nodes.get(spread)!));
+      if (group !== undefined) return refuse("constraint", `spread: ${group.describe()}`, answer, wish.launch);
+    }
+    return undefined;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
 import type { Offer, OfferSlice } from "./offer.ts";
-import type { Claimant } from "./queues.ts";
+import { add, type Claimant } from "./queues.ts";
 import type { Vector } from "./resources.ts";
 import type { Bidder, Pass } from "./round.ts";
 import type { State } from "./state.ts";
@@ -16,6 +16,9 @@ export function builtinBidder(state: State, tasks: Tasks, framework: Framework, 
     claimant,
     levels: state.levels.get(framework.facts?.placement ?? "") ?? [...state.levels.values()][0],
     refused: undefined,
+    shown: undefined,
+    shownOn: () => undefined,
+    full: false,
     wanted: (line, pass) => (pass === 1 ? line.ready : 0),
     need: (line) => line.request,
     fits: (node, need) => state.nodes.fits(node, need),
@@ -43,26 +46,32 @@ export class OffersBidder implements Bidder {
   readonly #state: State;
   readonly #drafting: Drafting;
   readonly #framework: Framework;
-  readonly #optimistic: boolean;
+  readonly shown: Vector | undefined;
   readonly #minimum: Vector;
   /** Optimistic slices open or drafted, by node: a framework is not shown the same room twice. */
   readonly #shown: Map<number, Vector>;
   readonly #drafts = new Map<Pass, Offer>();
-  /** Tentative usage of optimistic drafts, taken back after the round. */
-  readonly #tentative: { vector: Vector; instances: number }[] = [];
 
   constructor(state: State, drafting: Drafting, framework: Framework, claimant: Claimant) {
     this.#state = state;
     this.#drafting = drafting;
     this.#framework = framework;
     this.claimant = claimant;
-    this.#optimistic = framework.optimistic;
     this.#minimum = state.resources.vector(framework.facts?.minimum ?? {});
-    this.#shown = this.#optimistic ? shownTo(framework) : new Map();
+    this.#shown = framework.optimistic ? shownTo(framework) : new Map();
+    if (framework.optimistic) this.shown = shownInAll(framework, claimant, state.resources.width);
   }
 
   get refused() {
     return this.#state.refusals.refused(this.#framework.key);
+  }
+
+  shownOn(node: number): Vector | undefined {
+    return this.#shown.get(node);
+  }
+
+  get full(): boolean {
+    return this.#framework.offers.size >= this.#framework.outstandingLimit;
   }
 
   wanted(line: Line, pass: Pass): number {
@@ -90,32 +99,28 @@ export class OffersBidder implements Bidder {
   grant(line: Line, node: number, need: Vector, pass: Pass): boolean {
     let offer = this.#drafts.get(pass);
     if (offer === undefined || (offer.slices.size >= MAX_SLICES && !offer.slices.has(sliceKey(node)))) {
-      offer = this.#drafting.draft(this.#framework, this.claimant, this.#optimistic, pass === 2);
+      offer = this.#drafting.draft(this.#framework, this.claimant, this.shown !== undefined, pass === 2);
       if (offer === undefined) return false;
       this.#drafts.set(pass, offer);
     }
     const slice = offer.slices.get(sliceKey(node)) ?? this.#open(offer, node);
     if (!this.#claim(slice, need)) return false;
     line.outstanding++;
-    slice.parts.set(line, (slice.parts.get(line) ?? 0) + 1);
+    if (this.shown !== undefined) line.shown++;
+    const before = slice.parts.get(line) ?? 0;
+    slice.parts.set(line, before + 1);
+    for (const group of line.shape.spread) group.join(offeredId(slice, line, before), node, true);
     return true;
-  }
-
-  /** The round is over: what was only counted for its sake is taken back. */
-  finish(): void {
-    for (const { vector, instances } of this.#tentative) this.claimant.held("offer", vector, instances, -1);
-    this.#tentative.length = 0;
   }
 
   #claim(slice: OfferSlice, need: Vector): boolean {
     const sum = slice.vector.slice();
     for (let r = 0; r < sum.length; r++) sum[r]! += need[r] ?? 0;
-    if (this.#optimistic) {
-      this.claimant.held("offer", need, 1, 1);
-      this.#tentative.push({ vector: need, instances: 1 });
-      const shown = this.#shown.get(slice.node) ?? new Float64Array(sum.length);
-      for (let r = 0; r < shown.length; r++) shown[r]! += need[r] ?? 0;
-      this.#shown.set(slice.node, shown);
+    if (this.shown !== undefined) {
+      const here = this.#shown.get(slice.node) ?? new Float64Array(sum.length);
+      this.#shown.set(slice.node, here);
+      add(here, need, 1);
+      add(this.shown, need, 1);
     } else {
       const instances = [...slice.parts.values()].reduce((a, b) => a + b, 1);
       const claim = {
@@ -157,6 +162,17 @@ export class OffersBidder implements Bidder {
   }
 }
 
+/** As what a spread counts the n-th instance that a slice was drafted for. */
+const offeredId = (slice: OfferSlice, line: Line, n: number): string => `${slice.claimId}/${line.shape.id}/${n}`;
+
+/** What a slice was drafted for is not offered any more. */
+export function withdrawParts(slice: OfferSlice): void {
+  for (const [line, count] of slice.parts) {
+    for (const group of line.shape.spread) for (let n = 0; n < count; n++) group.leave(offeredId(slice, line, n));
+  }
+  slice.parts.clear();
+}
+
 /** Slices are kept by node: at most one a node in an offer. */
 export const sliceKey = (node: number): string => `${node}`;
 
@@ -171,6 +187,16 @@ function shownTo(framework: Framework): Map<number, Vector> {
     }
   }
   return shown;
+}
+
+/** All that open optimistic offers show the claimant. */
+export function shownInAll(framework: Framework, claimant: Claimant, width: number): Vector {
+  const sum = new Float64Array(width);
+  for (const offer of framework.offers) {
+    if (offer.concurrency !== "Optimistic" || offer.claimant !== claimant) continue;
+    for (const { vector } of offer.slices.values()) add(sum, vector, 1);
+  }
+  return sum;
 }
 
 /** The bidder of a claimant, or undefined when its framework may get nothing now. */

@@ -1,15 +1,15 @@
 import { unreachable } from "./assert.ts";
 import { Assignment } from "./assignment.ts";
-import { bidderOf, OffersBidder } from "./bidders.ts";
+import { bidderOf } from "./bidders.ts";
 import { Explain } from "./explain.ts";
 import { Frameworks } from "./frameworks.ts";
-import type { Line } from "./lines.ts";
 import type { Effect, ForeignPodFacts, Input, NodeFacts, PodFacts } from "./messages.ts";
 import { NodeWatch } from "./node-watch.ts";
 import type { NodeEntry } from "./nodes.ts";
 import { Offers } from "./offers.ts";
 import type { BrokerOptions } from "./options.ts";
 import { Round } from "./round.ts";
+import { Slack } from "./slack.ts";
 import { State } from "./state.ts";
 import { Summary } from "./summary.ts";
 import { Tasks } from "./tasks.ts";
@@ -48,6 +48,7 @@ export class Broker implements BrokerContract {
   readonly #explain: Explain;
   readonly #summary: Summary;
   readonly #round: Round;
+  readonly #slack: Slack;
   readonly #nodeWatch: NodeWatch;
   #lastRoundMs = Number.NEGATIVE_INFINITY;
   readonly #foreign = new Map<string, string>();
@@ -61,6 +62,9 @@ export class Broker implements BrokerContract {
     this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers);
     this.#explain = new Explain(this.#state, this.#assignment);
     this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
+    this.#slack = new Slack(this.#state, (offer) =>
+      this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" }),
+    );
     this.#round = new Round(this.#state.nodes, this.#state.lines, this.#state.room, this.#state.policy);
   }
 
@@ -191,31 +195,11 @@ export class Broker implements BrokerContract {
       const bidder = bidderOf(this.#state, this.#tasks, this.#offers, claimant);
       return bidder === undefined ? [] : [bidder];
     });
-    const { grants, unmet } = this.#round.run(bidders);
-    for (const bidder of bidders) if (bidder instanceof OffersBidder) bidder.finish();
+    const grants = this.#round.run(bidders, (unmet) => this.#slack.giveWay(unmet));
     this.#offers.publishDrafts();
-    this.#rescindSlack(unmet);
     counters.rounds++;
     counters.grants += grants;
     shapes.prune(IDLE_SHAPES);
-  }
-
-  /** Offers made past a framework's demand go first when another has real demand that they would serve. */
-  #rescindSlack(unmet: readonly Line[]): void {
-    const short = new Map(unmet.map((line) => [line, Math.max(0, line.pending - line.outstanding)]));
-    if (short.size === 0) return;
-    for (const offer of [...this.#state.offers.values()].reverse()) {
-      if (!offer.slack || offer.concurrency !== "Exclusive" || offer.state.name !== "open") continue;
-      const line = [...short.keys()].find((l) =>
-        [...offer.slices.values()].some(({ node }) => l.shape.where.admits.has(node)),
-      );
-      if (line === undefined) continue;
-      this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" });
-      const left = short.get(line)! - 1;
-      if (left > 0) short.set(line, left);
-      else short.delete(line);
-      if (short.size === 0) return;
-    }
   }
 
   *#demandedBy(framework: string): Generator<Float64Array> {
@@ -308,7 +292,7 @@ export class Broker implements BrokerContract {
       holder: undefined,
     });
     this.#foreign.set(pod.uid, pod.node);
-    this.#state.nodes.trust(node, this.#state.nowMs);
+    if (this.#state.nodes.trust(node, this.#state.nowMs)) this.#state.dirty = true;
     this.#roomFell(node);
   }
 

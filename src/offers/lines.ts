@@ -21,6 +21,8 @@ export class Line {
   stated = 0;
   /** Instances in open offers that were drafted for this line. */
   outstanding = 0;
+  /** As many of those as are only shown (optimistic): nothing holds room for them. */
+  shown = 0;
   /** Nothing more for it in this round: why. */
   blocked: "no-node" | "over-limit" | "kept-back" | undefined;
   /** Where the search of this round goes on: nodes before it do not fit or are refused. */

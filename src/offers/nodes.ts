@@ -2,6 +2,9 @@ import { assert } from "./assert.ts";
 import type { NodeFacts } from "./messages.ts";
 import { type Quantities, type ResourceTable, type Vector, widened } from "./resources.ts";
 
+/** A node whose kubelet refused a pod is offered again after so long at the latest. */
+const DISTRUST_MS = 30_000;
+
 /** Why nothing new goes to a node. */
 export type ClosedReason = "gone" | "not ready" | "cordoned" | "not selected" | "settling" | "refused a pod";
 
@@ -11,8 +14,8 @@ export interface NodeEntry {
   /** The Node object, or undefined while it does not exist (claims may outlive it). */
   facts: NodeFacts | undefined;
   closed: ClosedReason | undefined;
-  /** The kubelet refused a pod here: closed until the node or a pod on it was observed anew. */
-  distrusted: boolean;
+  /** The kubelet refused a pod here: closed until then, or until the node or a foreign pod on it is observed anew. */
+  distrustedUntilMs: number;
   claims: number;
 }
 
@@ -80,7 +83,7 @@ export class NodeTable {
     const known = this.#byName.get(name);
     if (known !== undefined) return known;
     const index = this.#unused.pop() ?? this.entries.length;
-    const entry: NodeEntry = { index, name, facts: undefined, closed: "gone", distrusted: false, claims: 0 };
+    const entry: NodeEntry = { index, name, facts: undefined, closed: "gone", distrustedUntilMs: 0, claims: 0 };
     this.entries[index] = entry;
     this.#byName.set(name, entry);
     this.#reserve(index + 1);
@@ -92,7 +95,7 @@ export class NodeTable {
     const before = entry.facts;
     this.#uncount(entry);
     entry.facts = facts;
-    entry.distrusted = false;
+    entry.distrustedUntilMs = 0;
     if (before?.allocatable !== facts.allocatable) this.#resize(entry, facts.allocatable);
     entry.closed = closedReason(entry, nowMs);
     this.#count(entry);
@@ -100,17 +103,18 @@ export class NodeTable {
     return entry;
   }
 
-  /** The kubelet refused a pod: closed until observed anew. */
+  /** The kubelet refused a pod: closed until observed anew, or (what we missed may never be told) for a while. */
   distrust(entry: NodeEntry, nowMs: number): void {
-    entry.distrusted = true;
+    entry.distrustedUntilMs = nowMs + DISTRUST_MS;
     this.reconsider(entry, nowMs);
   }
 
-  /** Something on the node was observed: whatever closed it for want of an observation has ended. */
-  trust(entry: NodeEntry, nowMs: number): void {
-    if (!entry.distrusted) return;
-    entry.distrusted = false;
+  /** Something on the node was observed: whatever closed it for want of an observation has ended. True if that opens it. */
+  trust(entry: NodeEntry, nowMs: number): boolean {
+    if (entry.distrustedUntilMs === 0) return false;
+    entry.distrustedUntilMs = 0;
     this.reconsider(entry, nowMs);
+    return entry.closed === undefined;
   }
 
   /** Openness may have changed with time. */
@@ -247,5 +251,5 @@ function closedReason(entry: NodeEntry, nowMs: number): ClosedReason | undefined
   if (facts.closed === "cordoned") return "cordoned";
   if (facts.closed === "not-selected") return "not selected";
   if (facts.closed === "settling" && nowMs < (facts.settledAtMs ?? 0)) return "settling";
-  return entry.distrusted ? "refused a pod" : undefined;
+  return nowMs < entry.distrustedUntilMs ? "refused a pod" : undefined;
 }

@@ -1,7 +1,7 @@
 import { Acceptance, type Raced, sumOf } from "./acceptance.ts";
 import { check, type Refusal, refuse, type Wish } from "./answer.ts";
 import type { Assignment } from "./assignment.ts";
-import { type Drafting, sliceKey } from "./bidders.ts";
+import { type Drafting, sliceKey, withdrawParts } from "./bidders.ts";
 import type { Framework } from "./framework.ts";
 import type { Answer, LaunchOutcome, OfferFacts } from "./messages.ts";
 import { answerable, type Ended, next, type Offer } from "./offer.ts";
@@ -286,9 +286,10 @@ export class Offers implements Drafting {
       this.#state.ledger.forget(slice.claimId);
       for (const [line, count] of slice.parts) {
         line.outstanding -= count;
+        if (offer.concurrency === "Optimistic") line.shown -= count;
         this.#state.lines.dropIfEmpty(line);
       }
-      slice.parts.clear();
+      withdrawParts(slice);
       this.#byNode.get(slice.node)?.delete(offer);
       if (this.#byNode.get(slice.node)?.size === 0) this.#byNode.delete(slice.node);
     }

@@ -43,22 +43,25 @@ export class Room {
     }
   }
 
-  /** May the claimant take `vector` more? The reason if not. `except` is given back in the same step. */
-  refuses(claimant: Claimant, vector: Vector, except?: Vector): "over-limit" | "kept-back" | undefined {
+  /**
+   * May the claimant take `vector` more? The reason if not. `shown` is what it was shown of late and may take besides:
+   * what one claimant is shown is no more than it could have; what others are shown is their own race.
+   */
+  refuses(claimant: Claimant, vector: Vector, shown?: Vector): "over-limit" | "kept-back" | undefined {
     if (!this.#tree.bounded) return undefined;
     const path = [...this.#tree.path(claimant.parent)].reverse();
     for (let r = 0; r < vector.length; r++) {
       if (vector[r]! <= 0) continue;
-      const back = except?.[r] ?? 0;
-      let room = (this.#nodes.openFree[r] ?? 0) + back;
+      const asked = vector[r]! + (shown?.[r] ?? 0);
+      let room = this.#nodes.openFree[r] ?? 0;
       for (const queue of path) {
-        if (vector[r]! > queue.limit[r]! - queue.usage[r]! + back) return "over-limit";
+        if (asked > queue.limit[r]! - queue.usage[r]!) return "over-limit";
         const own = this.#kept.get(queue)?.sum[r] ?? 0;
         const others = (this.#keptBelow.get(queue.parent!)?.[r] ?? 0) - own;
         room = Math.max(room - others, Math.min(own, room));
-        room = Math.min(room, queue.limit[r]! - queue.usage[r]! + back);
+        room = Math.min(room, queue.limit[r]! - queue.usage[r]!);
       }
-      if (vector[r]! > room) return "kept-back";
+      if (asked > room) return "kept-back";
     }
     return undefined;
   }
@@ -100,7 +103,7 @@ export class Room {
     const lines: Line[] = [];
     this.#collect(queue, lines);
     for (const line of lines.sort(earlier)) {
-      let fit = Math.max(0, line.pending - line.outstanding);
+      let fit = Math.max(0, line.pending - line.outstanding + line.shown);
       let named = false;
       for (let r = 0; r < line.request.length; r++) {
         const [asked, guarantee] = [line.request[r]!, queue.guarantee[r] ?? 0];

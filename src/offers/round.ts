@@ -15,6 +15,12 @@ export interface Bidder {
   readonly levels: Levels | undefined;
   /** Nodes it refuses now. */
   readonly refused: Bitset | undefined;
+  /** What it is shown and does not hold, where its grants are only shown (optimistic offers); otherwise undefined. */
+  readonly shown: Vector | undefined;
+  /** As much of that as is on the node. */
+  shownOn(node: number): Vector | undefined;
+  /** It may get nothing more until an offer has ended. */
+  readonly full: boolean;
   /** Instances past those that are outstanding that a line may get in this pass. */
   wanted(line: Line, pass: Pass): number;
   /** What the next grant on this node would add to its claims there: the request, or more for a slice's minimum. */
@@ -28,10 +34,10 @@ export interface Bidder {
 /** 1: what is pending. 2: up to `slack` times that, from what the first pass left. */
 export type Pass = 1 | 2;
 
-export interface RoundResult {
-  readonly grants: number;
-  /** Lines that wanted in pass 1 and found no node. */
-  readonly unmet: readonly Line[];
+/** Real demand that pass 1 could not serve; its line says why. */
+export interface Unmet {
+  readonly bidder: Bidder;
+  readonly line: Line;
 }
 
 /**
@@ -59,8 +65,11 @@ export class Round {
     this.#policy = policy;
   }
 
-  /** Runs both passes over these bidders (all that may get something, in any order). */
-  run(bidders: readonly Bidder[]): RoundResult {
+  /**
+   * Runs both passes over these bidders (all that may get something, in any order); `waits` is told between them what
+   * the first left unmet, and says whether there is to be no second. Returns how many instances were granted.
+   */
+  run(bidders: readonly Bidder[], waits: (unmet: readonly Unmet[]) => boolean): number {
     this.#grants = 0;
     this.#unblock(bidders);
     let before = -1;
@@ -71,10 +80,12 @@ export class Round {
       this.#pass(bidders, 1);
     }
     const unmet = bidders.flatMap((bidder) =>
-      [...this.#lines.of(bidder.claimant)].filter((line) => line.blocked === "no-node" && bidder.wanted(line, 1) > 0),
+      [...this.#lines.of(bidder.claimant)]
+        .filter((line) => line.blocked !== undefined && !bidder.full && bidder.wanted(line, 1) > 0)
+        .map((line) => ({ bidder, line })),
     );
-    this.#pass(bidders, 2);
-    return { grants: this.#grants, unmet };
+    if (!waits(unmet)) this.#pass(bidders, 2);
+    return this.#grants;
   }
 
   #unblock(bidders: readonly Bidder[]): void {
@@ -124,10 +135,11 @@ export class Round {
         continue;
       }
       const need = bidder.need(line, node);
-      line.blocked = this.#room.refuses(bidder.claimant, need);
+      line.blocked = this.#room.refuses(bidder.claimant, need, bidder.shown);
       if (line.blocked !== undefined) continue;
       if (!bidder.grant(line, node, need, pass)) return false;
-      if (this.#room.granted(line) || line.shape.spread.length > 0) this.#loosened = true;
+      if ((bidder.shown === undefined && this.#room.granted(line)) || line.shape.spread.length > 0)
+        this.#loosened = true;
       return true;
     }
     return false;

@@ -9,9 +9,12 @@ import type { NodeTable } from "./nodes.ts";
  */
 export class SpreadGroup {
   readonly constraint: Spread;
+  /** By domain: instances that live, and those that open offers were drafted for. */
   readonly #counts = new Map<string, number>();
+  /** By domain: those that are only offered. */
+  readonly #offered = new Map<string, number>();
   /** Instance -> the domain it was counted in: labels may change under it. */
-  readonly #members = new Map<string, string>();
+  readonly #members = new Map<string, { readonly domain: string; readonly offered: boolean }>();
   readonly #admits: Bitset;
   readonly #nodes: NodeTable;
   readonly #allowed = new Bitset();
@@ -38,12 +41,13 @@ export class SpreadGroup {
     return this.#allowed;
   }
 
-  /** The instance is on the node now. A node without the label counts nowhere. */
-  join(id: string, node: number): void {
+  /** The instance is (or is offered to be) on the node now. A node without the label counts nowhere. */
+  join(id: string, node: number, offered = false): void {
     this.leave(id);
-    const domain = this.#nodes.entries[node]?.facts?.labels[this.constraint.topologyKey];
+    const domain = this.#domainOf(node);
     if (domain === undefined) return;
-    this.#members.set(id, domain);
+    this.#members.set(id, { domain, offered });
+    if (offered) this.#offered.set(domain, (this.#offered.get(domain) ?? 0) + 1);
     const before = this.#counts.get(domain) ?? 0;
     this.#counts.set(domain, before + 1);
     if (this.#stale) return;
@@ -53,15 +57,28 @@ export class SpreadGroup {
     }
   }
 
-  /** The instance has ended. */
+  /** The instance has ended, or the offer has. */
   leave(id: string): void {
-    const domain = this.#members.get(id);
-    if (domain === undefined) return;
+    const member = this.#members.get(id);
+    if (member === undefined) return;
     this.#members.delete(id);
-    const left = this.#counts.get(domain)! - 1;
-    if (left === 0) this.#counts.delete(domain);
-    else this.#counts.set(domain, left);
+    decrement(this.#counts, member.domain);
+    if (member.offered) decrement(this.#offered, member.domain);
     this.#stale = true;
+  }
+
+  /** Would the live instances still be spread evenly with these more, one for each node? */
+  admits(nodes: readonly number[]): boolean {
+    if (this.#stale) this.#rebuild();
+    const more = new Map<string, number>();
+    for (const node of nodes) {
+      const domain = this.#domainOf(node);
+      if (domain === undefined) return false;
+      more.set(domain, (more.get(domain) ?? 0) + 1);
+    }
+    const count = (domain: string) => this.#living(domain) + (more.get(domain) ?? 0);
+    const least = Math.min(...[...this.#domains.keys()].map(count));
+    return [...more.keys()].every((domain) => count(domain) - least <= this.constraint.maxSkew);
   }
 
   /** "zone-a 3, zone-b 2": for people; at most eight domains. */
@@ -70,15 +87,23 @@ export class SpreadGroup {
     return [...this.#domains.keys()]
       .sort()
       .slice(0, 8)
-      .map((domain) => `${domain} ${this.#counts.get(domain) ?? 0}`)
+      .map((domain) => `${domain} ${this.#living(domain)}`)
       .join(", ");
+  }
+
+  #living(domain: string): number {
+    return (this.#counts.get(domain) ?? 0) - (this.#offered.get(domain) ?? 0);
+  }
+
+  #domainOf(node: number): string | undefined {
+    return this.#nodes.entries[node]?.facts?.labels[this.constraint.topologyKey];
   }
 
   #rebuild(): void {
     this.#stale = false;
     this.#domains = new Map();
     for (const i of this.#admits) {
-      const domain = this.#nodes.entries[i]?.facts?.labels[this.constraint.topologyKey];
+      const domain = this.#domainOf(i);
       if (domain === undefined) continue;
       const nodes = this.#domains.get(domain);
       if (nodes === undefined) this.#domains.set(domain, [i]);
@@ -94,4 +119,10 @@ export class SpreadGroup {
       if (count + 1 - this.#min <= this.constraint.maxSkew) for (const i of nodes) this.#allowed.add(i);
     }
   }
+}
+
+function decrement(counts: Map<string, number>, domain: string): void {
+  const left = counts.get(domain)! - 1;
+  if (left === 0) counts.delete(domain);
+  else counts.set(domain, left);
 }

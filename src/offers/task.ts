@@ -162,6 +162,15 @@ export class Task {
     this.changed();
   }
 
+  /** A pod of an earlier attempt still lives, although the attempt is over: its index waits until the pod is gone. */
+  awaitGone(index: number, podUid: string): void {
+    if (!this.#pending.delete(index)) return;
+    this.#pendingCount--;
+    this.backOff.delete(index);
+    this.awaitedGone.set(podUid, index);
+    this.changed();
+  }
+
   /** The pod of a lost node is gone: its index may run again. */
   podGone(podUid: string): number | undefined {
     const index = this.awaitedGone.get(podUid);
@@ -174,13 +183,28 @@ export class Task {
 
   /** An index that was not running is killed. */
   cancel(index: number, nowMs: number): void {
-    if (!this.#pending.has(index)) return;
+    const awaited = [...this.awaitedGone].find(([, waiting]) => waiting === index);
+    if (awaited !== undefined) this.awaitedGone.delete(awaited[0]);
+    else if (!this.#pending.has(index)) return;
     this.#giveUp(index, "killed", nowMs);
     this.changed();
   }
 
-  pendingIndexes(): Iterable<number> {
-    return this.#pending;
+  /** An attempt that was given up for lost ended well after all, before it was made again. */
+  succeededAfterAll(podUid: string, nowMs: number): boolean {
+    const index = this.awaitedGone.get(podUid);
+    if (index === undefined) return false;
+    this.awaitedGone.delete(podUid);
+    this.#succeeded.add(index);
+    this.#settle(index, "finished");
+    this.#finishMaybe(nowMs);
+    this.changed();
+    return true;
+  }
+
+  /** Indexes that have neither ended nor run. */
+  waitingIndexes(): number[] {
+    return [...this.#pending, ...this.awaitedGone.values()];
   }
 
   view(): TaskView {

@@ -278,16 +278,14 @@ export class Tasks {
     if (tracked !== undefined) this.#release(task, tracked);
     if (ending.reason === "kubelet-refused") {
       const node = this.#state.nodes.get(instance.nodeName);
-      if (node !== undefined) this.#state.nodes.distrust(node, this.#state.nowMs);
+      if (node !== undefined) {
+        this.#state.nodes.distrust(node, this.#state.nowMs);
+        this.#state.timers.set(node.distrustedUntilMs, { type: "node-settles", name: node.name });
+      }
     }
     if (!instance.killing) this.#tell(task, instance, ending);
-    this.#assignment.demand(task);
-    if (task.finished) {
-      this.#assignment.finished(task);
-      this.#watchExpiry(task);
-    }
     this.#state.dirty = true;
-    this.#state.taskChanged(task, task.finished);
+    this.#changed(task);
     this.#forgetIfOver(task);
   }
 
@@ -312,14 +310,20 @@ export class Tasks {
   #past(task: Task, pod: PodFacts): void {
     const over = pod.phase === "Succeeded" || pod.phase === "Failed";
     if (!over) {
-      const lost = task.awaitedGone.has(pod.uid);
-      if (lost && pod.deleting) return;
+      // Its end is known, this is older; or it is lost, and let go once that is recorded.
+      if (task.unreleased.has(pod.uid)) return;
+      task.awaitGone(pod.index, pod.uid);
+      this.#assignment.demand(task);
       this.#strays.observe(pod);
       return;
     }
     this.#strays.gone(pod);
-    if (pod.tracked && !task.unreleased.has(pod.uid))
+    if (pod.phase === "Succeeded" && task.succeededAfterAll(pod.uid, this.#state.nowMs)) {
+      if (pod.tracked) this.#release(task, pod);
+      this.#changed(task);
+    } else if (pod.tracked && !task.unreleased.has(pod.uid)) {
       this.#state.emit({ type: "release-pod", key: pod.key, uid: pod.uid });
+    }
   }
 
   /**
@@ -334,7 +338,7 @@ export class Tasks {
   }
 
   #killAll(task: Task): void {
-    this.#killSome(task, [...task.pendingIndexes(), ...task.live.keys()]);
+    this.#killSome(task, [...task.waitingIndexes(), ...task.live.keys()]);
   }
 
   #killSome(task: Task, indexes: Iterable<number>): void {
@@ -344,13 +348,16 @@ export class Tasks {
       if (instance !== undefined) this.#killInstance(task, instance);
       else task.cancel(index, this.#state.nowMs);
     }
-    if (task.version === before) return;
+    if (task.version !== before) this.#changed(task);
+  }
+
+  /** The Task's indexes are not what they were. */
+  #changed(task: Task): void {
     this.#assignment.demand(task);
     this.#state.taskChanged(task, task.finished);
-    if (task.finished) {
-      this.#assignment.finished(task);
-      this.#watchExpiry(task);
-    }
+    if (!task.finished) return;
+    this.#assignment.finished(task);
+    this.#watchExpiry(task);
   }
 
   #killInstance(task: Task, instance: Instance): void {

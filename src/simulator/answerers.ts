@@ -79,19 +79,19 @@ export class Answerers {
   #accept(offer: OfferFacts, part: boolean): Answer {
     const launches: Launch[] = [];
     const waiting = new Map(this.#waiting(offer).map((task) => [task, this.#missing(task)]));
-    const spread = new Set<TaskFacts>();
+    // One more might not be spread evenly: one at a time.
+    let spread = false;
     for (const slice of offer.slices) {
       const free = { ...slice.resources };
       for (const [task, missing] of waiting) {
-        if (!this.#admits(task, offer, slice) || spread.has(task)) continue;
         const isSpread = (task.constraints?.spread ?? []).length > 0;
+        if (!this.#admits(task, offer, slice) || (isSpread && spread)) continue;
         const most = isSpread ? Math.min(1, missing) : missing;
         let count = 0;
         while (count < most && this.#take(free, task)) count++;
         if (part && count > 0) count = this.#random.between(0, count);
         if (count === 0) continue;
-        // One more might not be spread evenly: one at a time.
-        if (isSpread) spread.add(task);
+        spread ||= isSpread;
         waiting.set(task, missing - count);
         launches.push({ task: task.key.split("/")[1]!, slice: slice.name, count });
       }

@@ -12,6 +12,8 @@ export class Tenants {
   readonly #cluster: Cluster;
   readonly #schedule: Schedule;
   readonly #random: Random;
+  /** What each template asks for. */
+  readonly #asked = new Map<string, TaskFacts["requests"]>();
   #nodes = 0;
   #tasks = 0;
 
@@ -91,6 +93,7 @@ export class Tenants {
       const name = `calm-${zone}`;
       cluster.putNode({
         ...this.#freshNode(name),
+        taints: [],
         labels: { zone, disk: "ssd" },
         allocatable: capacity(20_000, 20_000, 40, 8),
       });
@@ -171,11 +174,12 @@ export class Tenants {
   }
 
   #requests(template: string): TaskFacts["requests"] {
-    const known = this.#cluster.templates.get(template);
-    if (typeof known === "object") return known;
+    const known = this.#asked.get(template);
+    if (known !== undefined) return known;
     const random = this.#random;
     const gpu = random.chance(0.2) ? { "example.com/gpu": 1 } : {};
     const asked = { cpu: random.pick([300, 1_000, 2_000])!, memory: random.pick([200, 1_000])!, pods: 1, ...gpu };
+    this.#asked.set(template, asked);
     // A LimitRange may enlarge it, a quota refuse it.
     if (random.chance(0.15)) this.#cluster.templates.set(template, "a quota forbids it");
     else this.#cluster.templates.set(template, random.chance(0.2) ? { ...asked, memory: asked.memory + 100 } : asked);

@@ -1,0 +1,127 @@
+import type { Claim } from "./ledger.ts";
+import type { Offer } from "./offer.ts";
+import type { Unmet } from "./round.ts";
+import type { State } from "./state.ts";
+
+/**
+ * Offers made past a framework's demand ("slack") are the first to go when another has real demand that they would
+ * serve. Tried out in the ledger itself: claims are lifted until the demand fits and passes the tree's room, and put
+ * back where they are not needed, so that no offer goes for nothing.
+ */
+export class Slack {
+  readonly #state: State;
+  readonly #rescind: (offer: Offer) => void;
+  /** Rescinded, and their claims stand until that is written. */
+  readonly #asked = new Set<Offer>();
+
+  constructor(state: State, rescind: (offer: Offer) => void) {
+    this.#state = state;
+    this.#rescind = rescind;
+  }
+
+  /** Rescinds what serves `unmet`. True while slack is on its way back: no more of it is to be given out till then. */
+  giveWay(unmet: readonly Unmet[]): boolean {
+    for (const offer of this.#asked) if (offer.state.name !== "closing") this.#asked.delete(offer);
+    if (unmet.length === 0) return false;
+    const open = [...this.#state.offers.values()].filter(
+      ({ slack, concurrency, state }) =>
+        slack && concurrency === "Exclusive" && (state.name === "open" || state.name === "drafted"),
+    );
+    // Newest first.
+    if (open.length > 0) this.#giveWay(unmet, open.reverse());
+    return this.#asked.size > 0;
+  }
+
+  #giveWay(unmet: readonly Unmet[], open: Offer[]): void {
+    const onTheirWay = [...this.#asked].flatMap((offer) => this.#lift(offer));
+    const trials: string[] = [];
+    const lifted = new Map<Offer, Claim[]>();
+    for (const demand of unmet) {
+      // One more in a domain may shut it for the next.
+      const most = demand.line.shape.spread.length > 0 ? 1 : demand.bidder.wanted(demand.line, 1);
+      for (let n = 0; n < most; n++) {
+        const left = open.filter((offer) => !lifted.has(offer));
+        if (left.length === 0 || !this.#try(demand, left, lifted, trials)) break;
+      }
+    }
+    for (const id of trials) this.#state.ledger.forget(id);
+    this.#putBack(onTheirWay);
+    for (const [offer, claims] of lifted) {
+      this.#putBack(claims);
+      this.#asked.add(offer);
+      this.#rescind(offer);
+    }
+  }
+
+  /** Lifts what one instance more needs, and puts a claim in its place; or leaves all as it was. */
+  #try(demand: Unmet, open: readonly Offer[], lifted: Map<Offer, Claim[]>, trials: string[]): boolean {
+    const { bidder, line } = demand;
+    const node = this.#node(demand, open, [...this.#asked, ...lifted.keys()]);
+    if (node === undefined) return false;
+    const need = bidder.need(line, node);
+    const passes = () => {
+      this.#state.room.refresh();
+      if (this.#state.room.refuses(bidder.claimant, need, bidder.shown) !== undefined) return false;
+      return bidder.fits(node, need);
+    };
+    const mine = new Map<Offer, Claim[]>();
+    for (const offer of open) {
+      if (bidder.fits(node, need)) break;
+      if (offer.slices.has(`${node}`)) mine.set(offer, this.#lift(offer));
+    }
+    if (!passes()) {
+      const path = new Set(this.#state.tree.path(bidder.claimant.parent));
+      for (const offer of open) {
+        const shared = [...this.#state.tree.path(offer.claimant.parent)].some((queue) => path.has(queue));
+        if (shared && !mine.has(offer)) mine.set(offer, this.#lift(offer));
+      }
+    }
+    const served = passes();
+    for (const [offer, claims] of [...mine].reverse()) {
+      this.#putBack(claims);
+      if (!served || passes()) mine.delete(offer);
+      else this.#lift(offer);
+    }
+    if (!served) return false;
+    for (const [offer, claims] of mine) lifted.set(offer, claims);
+    const id = `trial/${trials.length}`;
+    trials.push(id);
+    this.#putBack([{ id, kind: "task", node, vector: need, instances: 1, holder: bidder.claimant }]);
+    return true;
+  }
+
+  /** A node where the demand fits, once all slack there has gone; some has gone already. */
+  #node({ bidder, line }: Unmet, open: readonly Offer[], going: readonly Offer[]): number | undefined {
+    const { nodes } = this.#state;
+    const { where, spread } = line.shape;
+    const withSlack = nodesOf(open);
+    const near = new Set([...withSlack, ...nodesOf(going)]);
+    const candidates = line.blocked === "no-node" ? [...near].sort((a, b) => a - b) : where.admits;
+    for (const node of candidates) {
+      if (!where.admits.has(node) || bidder.refused?.has(node) === true) continue;
+      if (spread.some((group) => !group.allowed.has(node))) continue;
+      const free = nodes.freeVector(node);
+      for (const { slices } of withSlack.has(node) ? open : []) {
+        const slice = slices.get(`${node}`);
+        for (let r = 0; slice !== undefined && r < slice.vector.length; r++) free[r]! += slice.vector[r]!;
+      }
+      const [need, shown] = [bidder.need(line, node), bidder.shownOn(node)];
+      if (free.every((amount, r) => amount >= (need[r] ?? 0) + (shown?.[r] ?? 0))) return node;
+    }
+    return undefined;
+  }
+
+  #lift(offer: Offer): Claim[] {
+    const claims = [...offer.slices.values()].flatMap(({ claimId }) => this.#state.ledger.get(claimId) ?? []);
+    for (const { id } of claims) this.#state.ledger.forget(id);
+    return claims;
+  }
+
+  #putBack(claims: readonly Claim[]): void {
+    for (const claim of claims) this.#state.ledger.observe(claim);
+  }
+}
+
+function nodesOf(offers: readonly Offer[]): Set<number> {
+  return new Set(offers.flatMap(({ slices }) => [...slices.values()].map(({ node }) => node)));
+}
