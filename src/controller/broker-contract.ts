@@ -6,6 +6,7 @@ export type BrokerContract = Pick<
   | "apply"
   | "nextTickMs"
   | "taskView"
+  | "pendingOf"
   | "explainTask"
   | "frameworkView"
   | "queueView"

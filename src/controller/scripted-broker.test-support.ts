@@ -40,6 +40,10 @@ export class ScriptedBroker implements BrokerContract {
     return this.view;
   }
 
+  pendingOf(): number {
+    return this.view?.counts.pending ?? 0;
+  }
+
   explainTask(): undefined {}
 
   frameworkView(key: string): ReturnType<BrokerContract["frameworkView"]> {

@@ -3,7 +3,7 @@ import type { BrokerContract } from "../broker-contract.ts";
 import type { Clock, TimerHandle } from "../kube/clock.ts";
 
 export interface ExplanationOptions {
-  readonly broker: Pick<BrokerContract, "taskView" | "explainTask">;
+  readonly broker: Pick<BrokerContract, "pendingOf" | "explainTask">;
   readonly clock: Clock;
   /** The reason has changed: the Task's status is to be written. */
   readonly changed: (uid: string) => void;
@@ -34,8 +34,7 @@ export class Explanations {
   /** To be told of each Task that has changed or come. */
   look(uid: string): void {
     if (this.#first.has(uid) || this.#again.has(uid)) return;
-    const view = this.#options.broker.taskView(uid);
-    if (view === undefined || view.counts.pending === 0) return;
+    if (this.#options.broker.pendingOf(uid) === 0) return;
     const { clock, firstAfterMs = 5_000 } = this.#options;
     this.#first.set(uid, clock.monotonicMs() + firstAfterMs);
     this.#schedule();
@@ -85,8 +84,7 @@ export class Explanations {
     const { uid } = next;
     this.#first.delete(uid);
     this.#again.delete(uid);
-    const view = broker.taskView(uid);
-    if (view === undefined || view.counts.pending === 0) {
+    if (broker.pendingOf(uid) === 0) {
       this.#said.delete(uid);
       return;
     }
