@@ -263,6 +263,15 @@ describe("sizing a template", () => {
     ]);
   });
 
+  test("for a Task that is gone says so: another may carry the same template", async () => {
+    const { kube, clock, inputs, jobs, pods } = setUp({ taskIsGone: true });
+    jobs.add(pods.size(size));
+    await clock.advance(60_000);
+    expect(kube.requests).toEqual([]);
+    const message = "the Task that carried the template is gone";
+    expect(inputs).toEqual([{ type: "template-refused", templateKey: "ns/h", message, gone: true }]);
+  });
+
   test("tells a refusal in the API server's words, and tries again what may pass", async () => {
     const { kube, clock, inputs, jobs, pods } = setUp();
     const faults = [{ error: status(500, "InternalError") }, { error: status(403, "Forbidden", "denied by webhook") }];

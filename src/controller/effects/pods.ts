@@ -63,7 +63,8 @@ export class PodEffects {
     const run = async (): Promise<JobEnd> => {
       const blueprint = blueprintOf(taskUid);
       if (blueprint === undefined) {
-        feed({ type: "template-refused", templateKey, message: "the Task that carries the template is gone" });
+        const message = "the Task that carried the template is gone";
+        feed({ type: "template-refused", templateKey, message, gone: true });
         return "refused";
       }
       const body = podBody(blueprint, { index: 0, attempt: 0, queue: "default" });
