@@ -83,6 +83,7 @@ describe("a term", () => {
     fill(kube);
     await lead();
     expect(broker().types()).toEqual([
+      "publishing",
       "queue-observed",
       "framework-observed",
       "node-observed",
@@ -155,7 +156,8 @@ describe("a term", () => {
   test("creates the default queue when there is none, and again when it is deleted", async () => {
     const { kube, clock, lead } = setUp();
     await lead();
-    expect(kube.get("queues", "", "default").spec.namespaces).toEqual(["*"]);
+    // Open to all, so nobody takes more of it than the others by giving himself weight.
+    expect(kube.get("queues", "", "default").spec).toMatchObject({ namespaces: ["*"], maxFrameworkWeight: 1 });
     kube.remove("queues", kube.get("queues", "", "default"));
     await clock.advance(10);
     expect(kube.get("queues", "", "default")).toBeDefined();
@@ -464,10 +466,23 @@ describe("the admission policies", () => {
     expect(offers(kube)).toEqual(["fw-7-0"]);
   });
 
+  test("that are not in force yet keep the broker from making offers, from before the term is open until they are", async () => {
+    const { kube, clock, lead, broker } = setUp({ requireAdmissionPolicy: true });
+    await lead();
+    await clock.advance(10_000);
+    expect(broker().types().slice(0, 2)).toEqual(["publishing", "opened"]);
+    kube.fault = refusing;
+    await clock.advance(10_000);
+    kube.fault = () => undefined;
+    await clock.advance(600_000);
+    expect(broker().of("publishing")).toMatchObject([{ allowed: false }, { allowed: true }, { allowed: false }]);
+  });
+
   test("are not asked for where nobody requires them", async () => {
-    const { kube, lead } = setUp({ react: publishing });
+    const { kube, lead, broker } = setUp({ react: publishing });
     fill(kube);
     await lead();
     expect(offers(kube)).toEqual(["fw-7-0", "fw-7-1"]);
+    expect(broker().of("publishing")).toMatchObject([{ allowed: true }]);
   });
 });

@@ -68,6 +68,7 @@ export class Term {
   readonly #observer: Observer;
   readonly #settling: Settling;
   readonly #blueprints = new Map<string, PodBlueprint>();
+  #publishing: boolean | undefined;
   #over = false;
 
   constructor(options: TermOptions) {
@@ -126,6 +127,7 @@ export class Term {
   /** Takes over what the caches hold, without a gap to what they see next, and begins. */
   open(): void {
     const { world } = this.#options;
+    this.#tellPublishing();
     this.#observer.feedAll();
     world.listen(this.#observer);
     this.#settling.open();
@@ -149,9 +151,18 @@ export class Term {
 
   /** Offers that are held back, or no longer, are told of in their Frameworks. */
   admissionChanged(): void {
+    this.#tellPublishing();
     for (const [key, { object }] of this.#options.world.frameworks.entries()) {
       if (object?.facts?.scheduler === "Offers") this.#statuses.framework.changed(key);
     }
+  }
+
+  /** An offer that waits to be published would hold room that nobody can use. */
+  #tellPublishing(): void {
+    const allowed = this.#options.admission.mayPublish;
+    if (allowed === this.#publishing) return;
+    this.#publishing = allowed;
+    this.#loop.feed({ type: "publishing", allowed });
   }
 
   #quiesce(): void {
@@ -270,11 +281,14 @@ export class Term {
     if (this.#options.world.task(uid) === undefined) this.#explanations.gone(uid);
   }
 
-  /** It always exists, open to every namespace, so that a Framework that names no queue can run. */
+  /**
+   * It always exists, open to every namespace, so that a Framework that names no queue can run. Since everybody may use it,
+   * nobody gives himself more weight there than the others have.
+   */
   #createDefaultQueue(): void {
     const { client, log } = this.#options;
     const { fence } = this.#context;
-    const spec = { weight: 1, order: "DominantShare", namespaces: ["*"] };
+    const spec = { weight: 1, order: "DominantShare", namespaces: ["*"], maxFrameworkWeight: 1 };
     const body = { apiVersion: API_VERSION, kind: "Queue", metadata: { name: DEFAULT_QUEUE }, spec };
     const run = async (): Promise<"done"> => {
       try {
