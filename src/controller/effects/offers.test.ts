@@ -191,6 +191,31 @@ describe("ending an offer", () => {
     expect(inputs).toEqual([{ type: "offer-closed", key: draft.key }]);
   });
 
+  test("that is refused again and again is tried seldom, and goes on", async () => {
+    const { kube, clock, inputs, offers, standing } = await published();
+    const puts = () => kube.writes.filter(({ method }) => method === "PUT").length;
+    kube.fault = ({ method }) => (method === "PUT" ? { error: status(403, "Forbidden", "a webhook") } : undefined);
+    offers.close(close("Expired"));
+    await clock.advance(200_000);
+    expect([puts(), inputs]).toEqual([5, []]);
+    await clock.advance(300_000);
+    expect(puts()).toBe(6);
+    kube.fault = () => undefined;
+    await clock.advance(300_000);
+    expect(standing().status.phase).toBe("Expired");
+    expect(inputs).toEqual([{ type: "offer-closed", key: draft.key }]);
+  });
+
+  test("that is refused and gone has ended", async () => {
+    const { kube, clock, inputs, offers, standing } = await published();
+    kube.fault = ({ method }) => (method === "PUT" ? { error: status(403, "Forbidden", "a webhook") } : undefined);
+    offers.close(close("Expired"));
+    await clock.advance(0);
+    kube.remove("offers", standing());
+    await clock.advance(60_000);
+    expect(inputs).toEqual([{ type: "offer-closed", key: draft.key }]);
+  });
+
   test("that is gone has ended", async () => {
     const { kube, clock, inputs, offers, standing } = await published();
     kube.remove("offers", standing());

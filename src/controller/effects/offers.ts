@@ -1,6 +1,6 @@
 import { API_VERSION } from "../../api/common.ts";
 import type { Effect, Key, OfferDraft, OfferPhase } from "../../offers/messages.ts";
-import { isAlreadyExists, isConflict, isNotFound } from "../kube/api-error.ts";
+import { type ApiError, isAlreadyExists, isConflict, isNotFound } from "../kube/api-error.ts";
 import type { TimerHandle } from "../kube/clock.ts";
 import { compareResourceVersions } from "../kube/resource-version.ts";
 import { localName, namespaceOf } from "../manifests/keys.ts";
@@ -32,6 +32,8 @@ interface Known {
 const gatePollMs = 500;
 /** Time for the broker to make up its mind about an answer. */
 const answerTurnMs = 1_000;
+/** A close that is refused, as by a webhook: so often at the usual pace, and then seldom. */
+const refusedCloses = { atOnce: 5, againAfterMs: 300_000 };
 
 /** Publishes offers, writes how they ended, and sweeps up ended ones. */
 export class OfferEffects {
@@ -41,6 +43,8 @@ export class OfferEffects {
   readonly #closing = new Map<Key, CloseOffer>();
   /** Ends whose answer came first, and the broker has been told. */
   readonly #told = new Map<Key, CloseOffer>();
+  /** How often the close of an offer was refused. */
+  readonly #refusals = new Map<Key, number>();
   /** Offers read after a conflict, until the reflector has caught up. */
   readonly #read = new Map<Key, ObservedOffer>();
   /** By UID, in the order in which they are due. */
@@ -116,9 +120,22 @@ export class OfferEffects {
       return this.#closed(effect);
     } catch (error) {
       if (isNotFound(error)) return this.#closed(effect);
-      if (!isConflict(error)) throw error;
-      return this.#afterConflict(effect);
+      if (isConflict(error)) return this.#afterConflict(effect);
+      if (isRefusal(error)) return this.#afterRefusal(effect, error);
+      throw error;
     }
+  }
+
+  /** Whoever refuses may change his mind; until then the broker must not take the offer for closed, unless it is gone. */
+  async #afterRefusal(effect: CloseOffer, error: ApiError): Promise<JobEnd> {
+    const { key } = effect;
+    const refusals = (this.#refusals.get(key) ?? 0) + 1;
+    this.#refusals.set(key, refusals);
+    if (refusals < refusedCloses.atOnce) throw error;
+    if ((await this.#fetch(key)) === undefined) return this.#closed(effect);
+    const { againAfterMs } = refusedCloses;
+    this.#options.log.warn({ offer: key, refusals, againAfterMs, err: error }, "the end of an offer is refused");
+    return { againAfterMs };
   }
 
   /** Something was written first: an answer, which then counts, or nothing that matters. */
@@ -144,6 +161,7 @@ export class OfferEffects {
   #closed({ key }: CloseOffer): JobEnd {
     this.#closing.delete(key);
     this.#told.delete(key);
+    this.#refusals.delete(key);
     this.#read.delete(key);
     this.#options.feed({ type: "offer-closed", key });
     return "done";
