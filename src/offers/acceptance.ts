@@ -48,6 +48,7 @@ export class Acceptance {
   /** Each instance for itself: what fits and passes the tree's room gets its claim, the rest has lost the race. */
   race(wishes: readonly Wish[]): Raced {
     const lost = new Map<Wish, Loss>();
+    this.#state.room.refresh();
     const claims = this.claims(wishes).map((wanted, i) => {
       const wish = wishes[i]!;
       const got: Claim[] = [];
@@ -65,11 +66,14 @@ export class Acceptance {
   }
 
   #try(wish: Wish, claim: Claim): Loss | undefined {
-    this.#state.room.refresh();
     const claimant = this.#assignment.claimant(wish.task);
     const reason = this.#state.room.refuses(claimant, claim.vector);
     if (reason !== undefined) return { reason, message: `queue ${claimant.queueName} may not take more now` };
-    if (this.#state.ledger.commit({ add: [claim], atomic: true }).length === 0) return undefined;
+    if (this.#state.ledger.commit({ add: [claim], atomic: true }).length === 0) {
+      const line = wish.task.shape && this.#state.lines.get(claimant, wish.task.shape);
+      if (line !== undefined) this.#state.room.granted(line);
+      return undefined;
+    }
     const free = this.#state.resources.quantities(this.#state.nodes.freeVector(wish.slice.node));
     const parts = Object.entries(free).map(([name, amount]) => `${name} ${amount}`);
     return {

@@ -1,3 +1,4 @@
+import type { Framework } from "./framework.ts";
 import type { Answer, Launch, LaunchOutcome } from "./messages.ts";
 import type { Offer, OfferSlice } from "./offer.ts";
 import { add } from "./queues.ts";
@@ -26,10 +27,8 @@ export type Checked = { readonly wishes: readonly Wish[] } | { readonly refusal:
  * asks for. One launch that is wrong refuses the whole answer: half of it would be a different answer.
  */
 export function check(state: State, offer: Offer, answer: Answer, queueOf: (task: Task) => string): Checked {
-  const answerers = state.frameworks.get(offer.framework)?.facts?.answerers ?? [];
-  if (!answerers.includes(answer.by)) {
-    return { refusal: refuse("not-yours", `${answer.by} is not an answerer of ${offer.framework}`, answer) };
-  }
+  const stranger = strangerTo(state.frameworks.get(offer.framework), answer);
+  if (stranger !== undefined) return { refusal: stranger };
   const wishes: Wish[] = [];
   const counts = new Map<Task, number>();
   const asked = new Map<OfferSlice, Vector>();
@@ -55,6 +54,21 @@ export function check(state: State, offer: Offer, answer: Answer, queueOf: (task
   return { wishes };
 }
 
+/** Whoever answers, be it by a decline, is one of the framework's answerers; checked here whatever admission has checked. */
+export function strangerTo(framework: Framework | undefined, answer: Answer): Refusal | undefined {
+  if (framework?.facts?.answerers.includes(answer.by) === true) return undefined;
+  return refuse("not-yours", `${answer.by} is not an answerer of ${framework?.key ?? "this framework"}`, answer);
+}
+
+/** The slice's node is still the one that was offered: its index may be another's by now, its name a new machine's. */
+export function sameNode(
+  state: State,
+  { node, nodeName, nodeUid }: Pick<OfferSlice, "node" | "nodeName" | "nodeUid">,
+): boolean {
+  const entry = state.nodes.get(nodeName);
+  return entry?.index === node && entry.facts?.uid === nodeUid;
+}
+
 function identify(
   state: State,
   offer: Offer,
@@ -72,6 +86,9 @@ function identify(
   if (queueOf(task) !== offer.claimant.queueName) {
     const message = `task ${launch.task} is of queue ${queueOf(task)}, the offer of ${offer.claimant.queueName}`;
     return { reason: "unknown-task", message };
+  }
+  if (!sameNode(state, slice)) {
+    return { reason: "lost-race", message: `node ${slice.nodeName} is not the one that was offered` };
   }
   if (task.shape === undefined || !task.shape.where.admits.has(slice.node)) {
     return { reason: "constraint", message: `task ${launch.task} may not run on ${slice.nodeName}` };

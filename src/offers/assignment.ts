@@ -1,3 +1,4 @@
+import { Admission } from "./admission.ts";
 import { both, type Constraints } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import type { Claimant } from "./queues.ts";
@@ -15,12 +16,12 @@ export class Assignment {
   readonly #state: State;
   readonly #claimants = new Map<Task, Claimant>();
   readonly #byTemplate = new Map<string, Set<Task>>();
-  /** Tasks that count against `maxTasks`, by queue. */
-  readonly #admitted = new Map<string, Set<Task>>();
+  readonly #admission: Admission;
   readonly #sizingListeners: (() => void)[] = [];
 
   constructor(state: State) {
     this.#state = state;
+    this.#admission = new Admission(state);
   }
 
   claimant(task: Task): Claimant {
@@ -39,9 +40,13 @@ export class Assignment {
     const before = this.#claimants.get(task);
     if (before !== undefined) this.#state.lines.withdraw(task, before);
     const claimant = this.#state.tree.claimant(task.facts.framework, this.queueOf(task));
+    if (before !== claimant) claimant.tasks++;
     this.#claimants.set(task, claimant);
-    this.#weigh(claimant);
-    if (before !== undefined && before !== claimant) this.#moveClaims(task, claimant);
+    this.weigh(claimant);
+    if (before !== undefined && before !== claimant) {
+      this.#moveClaims(task, claimant);
+      this.#leave(before);
+    }
     this.#index(task);
     const rejected = this.#rejection(task);
     if (rejected?.reason !== task.rejected?.reason || rejected?.message !== task.rejected?.message) {
@@ -60,14 +65,17 @@ export class Assignment {
     if (this.#state.lines.update(task, this.claimant(task))) this.#state.dirty = true;
   }
 
-  /** The task has ended: others may count in its place. */
+  /** The task has ended: another may count in its place. */
   finished(task: Task): void {
-    const queue = this.queueOf(task);
-    const admitted = this.#admitted.get(queue);
-    if (admitted?.delete(task) !== true || this.#state.tree.queues.get(queue)?.facts?.maxTasks === undefined) return;
-    for (const other of this.#state.tasks.values()) {
-      if (other.rejected?.reason === "too-many-tasks" && this.queueOf(other) === queue) this.assign(other);
-    }
+    const next = this.#admission.leave(task);
+    if (next !== undefined) this.assign(next);
+  }
+
+  /** All tasks are in: those past their queue's bound wait. */
+  opened(): void {
+    const surplus = this.#admission.surplus();
+    for (const task of surplus) this.#admission.leave(task);
+    for (const task of surplus) this.assign(task);
   }
 
   /** The task is to be forgotten. */
@@ -78,6 +86,7 @@ export class Assignment {
     if (task.shape !== undefined) this.#state.shapes.release(task.shape);
     task.shape = undefined;
     this.finished(task);
+    if (claimant !== undefined) this.#leave(claimant);
     const { templateKey } = task.facts;
     const same = this.#byTemplate.get(templateKey);
     same?.delete(task);
@@ -97,7 +106,13 @@ export class Assignment {
     for (const listener of this.#sizingListeners) listener();
   }
 
-  refused(templateKey: string, message: string): void {
+  /** `gone`: nothing was asked, for the Task that carried the template is gone; another may carry it. */
+  refused(templateKey: string, message: string, gone = false): void {
+    if (gone) {
+      this.#state.sizings.delete(templateKey);
+      this.#assignAll(templateKey);
+      return;
+    }
     this.#state.sizings.set(templateKey, { name: "refused", message });
     this.#state.timers.set(this.#state.nowMs + TEMPLATE_RETRY_MS, { type: "template-retried", templateKey });
     this.#assignAll(templateKey);
@@ -117,8 +132,15 @@ export class Assignment {
     return { ...constraints, spread: constraints.spread.filter((s) => s.over === "Framework") };
   }
 
+  /** One task fewer is the claimant's: with nothing left it is forgotten, for tenants choose its name. */
+  #leave(claimant: Claimant): void {
+    claimant.tasks--;
+    const idle = claimant.tasks === 0 && claimant.instances === 0;
+    if (idle && [...this.#state.lines.of(claimant)].length === 0) this.#state.tree.dropClaimant(claimant);
+  }
+
   #assignAll(templateKey: string): void {
-    for (const task of this.#byTemplate.get(templateKey) ?? []) this.assign(task);
+    for (const task of [...(this.#byTemplate.get(templateKey) ?? [])]) this.assign(task);
   }
 
   #index(task: Task): void {
@@ -128,7 +150,7 @@ export class Assignment {
   }
 
   /** The claimant's weight is the framework's in this queue, as far as the queue allows. */
-  #weigh(claimant: Claimant): void {
+  weigh(claimant: Claimant): void {
     const framework = this.#state.frameworks.get(claimant.framework)?.facts;
     const asked = framework?.queues.find((queue) => queue.name === claimant.queueName)?.weight ?? 1;
     const most = this.#state.tree.queues.get(claimant.queueName)?.facts?.maxFrameworkWeight;
@@ -164,14 +186,9 @@ export class Assignment {
         message: `priority ${task.facts.priority}, queue ${name} allows ${maxPriority}`,
       };
     }
-    const admitted = this.#admitted.get(name) ?? new Set();
-    this.#admitted.set(name, admitted);
-    if (task.finished || task.gone || admitted.has(task)) return undefined;
-    if (maxTasks !== undefined && admitted.size >= maxTasks) {
-      return { reason: "too-many-tasks", message: `queue ${name} holds ${maxTasks} unfinished tasks` };
-    }
-    admitted.add(task);
-    return undefined;
+    if (task.finished || task.gone) return undefined;
+    if (this.#admission.admits(task, name)) return undefined;
+    return { reason: "too-many-tasks", message: `queue ${name} holds ${maxTasks} unfinished tasks` };
   }
 
   #rejectionByTemplate(task: Task): Explanation | undefined {

@@ -1,3 +1,4 @@
+import { queueRejection } from "./assignment.ts";
 import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
 import type { Offer, OfferSlice } from "./offer.ts";
@@ -199,13 +200,21 @@ export function shownInAll(framework: Framework, claimant: Claimant, width: numb
   return sum;
 }
 
+/** May an offer be drafted for it? Not without the admission policies, and not soon after one could not be created. */
+function mayPublish(state: State, { unpublished }: Framework): boolean {
+  return state.publishing && (unpublished === undefined || unpublished.untilMs <= state.nowMs);
+}
+
 /** The bidder of a claimant, or undefined when its framework may get nothing now. */
 export function bidderOf(state: State, tasks: Tasks, drafting: Drafting, claimant: Claimant): Bidder | undefined {
   const framework = state.frameworks.get(claimant.framework);
-  if (framework?.facts === undefined || claimant.parent === undefined || claimant.parent.rejected !== undefined) {
+  if (framework?.facts === undefined || claimant.parent === undefined) return undefined;
+  const listed = framework.facts.queues.some(({ name }) => name === claimant.queueName);
+  if (!listed || queueRejection(state, claimant.queueName, framework.key) !== undefined) {
     return undefined;
   }
   if (framework.facts.suppressed) return undefined;
+  if (framework.facts.scheduler === "Offers" && !mayPublish(state, framework)) return undefined;
   claimant.penalised = framework.penaltyUntilMs > state.nowMs;
   return framework.facts.scheduler === "Builtin"
     ? builtinBidder(state, tasks, framework, claimant)

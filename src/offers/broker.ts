@@ -3,6 +3,7 @@ import { Assignment } from "./assignment.ts";
 import { bidderOf } from "./bidders.ts";
 import { Explain } from "./explain.ts";
 import { Frameworks } from "./frameworks.ts";
+import type { Claim } from "./ledger.ts";
 import type { Effect, ForeignPodFacts, Input, NodeFacts, PodFacts } from "./messages.ts";
 import { NodeWatch } from "./node-watch.ts";
 import type { NodeEntry } from "./nodes.ts";
@@ -87,6 +88,11 @@ export class Broker implements BrokerContract {
     return this.#state.tasks.get(uid)?.view();
   }
 
+  /** Instances of a Task that wait; 0 for one that is not known. Cheap. */
+  pendingOf(uid: string): number {
+    return this.#state.tasks.get(uid)?.pending ?? 0;
+  }
+
   explainTask(uid: string): Explanation | undefined {
     const task = this.#state.tasks.get(uid);
     return task === undefined ? undefined : this.#explain.task(task);
@@ -154,22 +160,29 @@ export class Broker implements BrokerContract {
     "pod-gone": ({ pod }) => this.#tasks.podGone(pod),
     "pod-refused": ({ attempt, message }) => this.#tasks.podRefused(attempt, message),
     "template-sized": ({ templateKey, requests }) => this.#assignment.sized(templateKey, requests),
-    "template-refused": ({ templateKey, message }) => this.#assignment.refused(templateKey, message),
+    "template-refused": ({ templateKey, message, gone }) => this.#assignment.refused(templateKey, message, gone),
     "offer-observed": ({ offer }) => this.#offers.observed(offer),
     "offer-gone": ({ key }) => this.#offers.gone(key),
     "offer-published": ({ key, uid }) => this.#offers.published(key, uid),
-    "offer-unpublished": ({ key }) => this.#offers.unpublished(key),
+    "offer-unpublished": ({ key, message }) => this.#offers.unpublished(key, message),
     "offer-closed": ({ key }) => this.#offers.closed(key),
     "task-recorded": ({ uid, version }) => this.#tasks.recorded(uid, version),
+    publishing: ({ allowed }) => this.#publishing(allowed),
     opened: () => this.#open(),
     tick: () => this.#tick(),
   };
 
   #open(): void {
     this.#state.opened = true;
+    this.#assignment.opened();
     this.#tasks.opened();
     this.#offers.opened();
     for (const node of this.#state.nodes.entries) if (node !== undefined) this.#nodeWatch.missing(node);
+    this.#state.dirty = true;
+  }
+
+  #publishing(allowed: boolean): void {
+    this.#state.publishing = allowed;
     this.#state.dirty = true;
   }
 
@@ -243,7 +256,9 @@ export class Broker implements BrokerContract {
 
   #nodeObserved(facts: NodeFacts): void {
     const before = this.#state.nodes.get(facts.name)?.facts;
+    const names = this.#state.resources.count;
     const node = this.#state.nodes.observe(facts, this.#state.nowMs);
+    if (this.#state.resources.count > names) this.#frameworks.namesLearned();
     if (before !== undefined && (before.uid !== facts.uid || !sameLabels(before.labels, facts.labels))) {
       this.#state.refusals.clearNode(node.index);
     }
@@ -282,15 +297,22 @@ export class Broker implements BrokerContract {
 
   #foreignObserved(pod: ForeignPodFacts): void {
     const node = this.#state.nodes.ensure(pod.node);
-    const vector = this.#state.resources.vector(pod.requests);
-    this.#state.ledger.observe({
+    const vector = this.#state.resources.taken(pod.requests);
+    const claim: Claim = {
       id: `pod/${pod.uid}`,
       kind: "foreign",
       node: node.index,
       vector,
       instances: 0,
       holder: undefined,
-    });
+    };
+    if (pod.pinned === true) {
+      // It is not there yet, and may ask for more than there is: it must not close the node to everybody.
+      this.#state.ledger.forget(claim.id);
+      this.#state.ledger.commit({ add: [claim], atomic: true });
+    } else {
+      this.#state.ledger.observe(claim);
+    }
     this.#foreign.set(pod.uid, pod.node);
     if (this.#state.nodes.trust(node, this.#state.nowMs)) this.#state.dirty = true;
     this.#roomFell(node);

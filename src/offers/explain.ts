@@ -75,6 +75,8 @@ export class Explain {
 
   #line(framework: Framework, line: Line): Explanation {
     const { claimant, shape } = line;
+    const unpublished = this.#unpublished(framework);
+    if (unpublished !== undefined) return unpublished;
     if (framework.facts?.scheduler === "Offers" && framework.offers.size >= framework.outstandingLimit) {
       const message = `${framework.offers.size} offers are open, it may hold ${framework.outstandingLimit}`;
       return { reason: "waiting-for-answer", message };
@@ -88,6 +90,15 @@ export class Explain {
     const refused = this.#state.room.refuses(claimant, shape.request);
     if (refused !== undefined) return { reason: refused, message: this.#roomText(claimant, shape.request, refused) };
     return { reason: "in-line", message: `${nodes.fit} nodes fit; ${this.#ahead(claimant)}` };
+  }
+
+  #unpublished({ facts, unpublished }: Framework): Explanation | undefined {
+    if (facts?.scheduler !== "Offers") return undefined;
+    if (!this.#state.publishing) {
+      return { reason: "not-published", message: "the admission policies that protect offers are not in force" };
+    }
+    if (unpublished === undefined || unpublished.untilMs <= this.#state.nowMs) return undefined;
+    return { reason: "not-published", message: `the API server refused the last offer: ${unpublished.message}` };
   }
 
   #ahead(claimant: Claimant): string {

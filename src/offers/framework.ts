@@ -24,6 +24,8 @@ export class Framework {
   turnedDown = 0;
   penaltyUntilMs = 0;
   lostRaces = 0;
+  /** The API server refused its last offers: why, how often, and until when none is drafted. */
+  unpublished: { readonly message: string; readonly failures: number; readonly untilMs: number } | undefined;
   readonly ended = { accepted: 0, declined: 0, expired: 0, rescinded: 0, refused: 0 };
 
   constructor(key: string) {
@@ -44,6 +46,18 @@ export class Framework {
     this.turnedDown = 0;
     this.penaltyUntilMs = 0;
     this.outstandingLimit = this.facts?.maxOutstanding ?? 1;
+  }
+
+  /** An offer could not be created. Returns until when no other is drafted: longer each time. */
+  unpublishedOffer(message: string, nowMs: number): number {
+    const failures = (this.unpublished?.failures ?? 0) + 1;
+    const untilMs = nowMs + Math.min(1000 * 2 ** (failures - 1), LONGEST_PENALTY_MS);
+    this.unpublished = { message, failures, untilMs };
+    return untilMs;
+  }
+
+  publishedOffer(): void {
+    this.unpublished = undefined;
   }
 
   /** Declined, or let expire. Returns until when it stands behind all others, if it does from now on. */

@@ -3,6 +3,7 @@ import { both } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import type { FrameworkFacts, QueueFacts } from "./messages.ts";
 import type { Offers } from "./offers.ts";
+import { UNKNOWN } from "./resources.ts";
 import type { State } from "./state.ts";
 import type { Explanation } from "./views.ts";
 
@@ -30,8 +31,6 @@ export class Frameworks {
     if (revived) this.#state.refusals.clear(facts.key);
     this.#state.dirty = true;
     if (before === undefined || belongs(before) !== belongs(facts)) this.#reassign(framework);
-    if (JSON.stringify(before?.demand ?? []) !== JSON.stringify(facts.demand) || before === undefined)
-      this.#stateDemand(framework);
     this.#state.frameworkChanged(facts.key);
   }
 
@@ -44,11 +43,22 @@ export class Frameworks {
     this.#state.refusals.clear(key);
     this.#offers.rescindAllOf(framework, { reason: "rescinded", message: "the framework is gone" });
     this.#reassign(framework);
-    if (framework.tasks.size === 0 && framework.offers.size === 0) this.#state.frameworks.delete(key);
+    this.#state.forgetFramework(key);
+  }
+
+  /** Nodes (or queues) have a resource that nobody had before: whoever asks for one may ask for it. */
+  namesLearned(): void {
+    for (const framework of this.#state.frameworks.values()) {
+      const asks = [...framework.tasks].filter((task) => (task.shape?.request[UNKNOWN] ?? 0) > 0);
+      for (const task of asks) this.#assignment.assign(task);
+      this.#stateDemand(framework);
+    }
   }
 
   observeQueue(facts: QueueFacts): void {
+    const names = this.#state.resources.count;
     this.#state.tree.observe(facts);
+    if (this.#state.resources.count > names) this.namesLearned();
     this.#queueChanged(facts.name);
   }
 
@@ -92,6 +102,16 @@ export class Frameworks {
 
   #reassign(framework: Framework): void {
     for (const task of framework.tasks) this.#assignment.assign(task);
+    this.#stateDemand(framework);
+    for (const offer of framework.offers) {
+      const { queueName } = offer.claimant;
+      const listed = framework.facts?.queues.some(({ name }) => name === queueName) === true;
+      if (listed && queueRejection(this.#state, queueName, framework.key) === undefined) continue;
+      this.#offers.rescind(offer, {
+        reason: "rescinded",
+        message: `queue ${queueName} is not the framework's any more`,
+      });
+    }
   }
 
   /** Wishes stated ahead of any task: lines of the first queue. */
@@ -100,7 +120,9 @@ export class Frameworks {
     const { facts } = framework;
     const queue = facts?.queues[0];
     if (facts === undefined || queue === undefined || facts.scheduler !== "Offers") return;
+    if (facts.demand.length === 0) return;
     const claimant = this.#state.tree.claimant(facts.key, queue.name);
+    this.#assignment.weigh(claimant);
     for (const { instances, resources } of facts.demand) {
       const request = this.#state.resources.vector({ pods: 1, ...resources });
       const shape = this.#state.shapes.use(request, both(undefined, facts.constraints), {
@@ -122,7 +144,7 @@ export class Frameworks {
   }
 }
 
-/** What decides which claimants a framework has, and what its tasks' shapes are. */
-function belongs({ queues, constraints, uid, scheduler }: FrameworkFacts): string {
-  return JSON.stringify([queues, constraints, uid, scheduler]);
+/** What decides which claimants a framework has, what its tasks' shapes are, and what it wishes. */
+function belongs({ queues, constraints, uid, scheduler, demand }: FrameworkFacts): string {
+  return JSON.stringify([queues, constraints, uid, scheduler, demand]);
 }

@@ -60,6 +60,11 @@ export function endingOf(pod: PodFacts, killing: boolean): Ending | undefined {
   return { outcome: "failed", reason: "pod-failed", message: withReason(pod), counts: true, ...code };
 }
 
+/** Deleted with no grace, and kept by our finalizer alone: no kubelet tells of its end any more. */
+export function endingOfForced(pod: PodFacts, killing: boolean, nodeIsUp: boolean): Ending | undefined {
+  return pod.forced === true ? endingOfVanished(killing, !nodeIsUp) : undefined;
+}
+
 /** The pod object is gone (or its node is, and it is being deleted) before a phase told its end. */
 export function endingOfVanished(killing: boolean, nodeGone: boolean): Ending {
   if (killing) return { outcome: "killed", reason: "killed", message: "", counts: false };

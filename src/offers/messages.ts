@@ -29,6 +29,8 @@ export interface ForeignPodFacts {
   readonly uid: string;
   readonly node: string;
   readonly requests: Quantities;
+  /** Pending and meant for the node (a DaemonSet's), not bound yet: it counts only while it fits. */
+  readonly pinned?: boolean;
 }
 
 export interface QueueFacts {
@@ -129,6 +131,8 @@ export interface PodFacts {
   readonly offer?: string;
   readonly phase: PodPhase;
   readonly deleting: boolean;
+  /** Deleted with no grace: nobody waits for the end of its containers any more. */
+  readonly forced?: boolean;
   /** The tracking finalizer is still there. */
   readonly tracked: boolean;
   readonly requests: Quantities;
@@ -226,7 +230,13 @@ export type Input =
   | { readonly type: "offer-gone"; readonly key: Key }
   // What became of effects.
   | { readonly type: "template-sized"; readonly templateKey: string; readonly requests: Quantities }
-  | { readonly type: "template-refused"; readonly templateKey: string; readonly message: string }
+  | {
+      readonly type: "template-refused";
+      readonly templateKey: string;
+      readonly message: string;
+      /** The Task it was asked for is gone: ask again with another. */
+      readonly gone?: boolean;
+    }
   /** The pod exists: created now, or found with our owner UID. `requests` and `node` as the API server has them. */
   | { readonly type: "pod-created"; readonly pod: PodFacts }
   /** The API server refused the create for good: no such pod exists nor will. */
@@ -239,6 +249,8 @@ export type Input =
   /** The Task's status was written as `Broker.taskStatus` gave it at `version`. */
   | { readonly type: "task-recorded"; readonly uid: string; readonly version: number }
   // The flow of a term.
+  /** Offers may (not) be published: without the admission policies nobody could trust an answer. Allowed at first. */
+  | { readonly type: "publishing"; readonly allowed: boolean }
   /** All facts of the initial lists are in: settle old offers, then start making offers. */
   | { readonly type: "opened" }
   /** Timers that are due, and a round when something changed. Due at `Broker.nextTickMs`. */

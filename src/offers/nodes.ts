@@ -212,7 +212,7 @@ export class NodeTable {
   }
 
   #resize(entry: NodeEntry, allocatable: Quantities): void {
-    const next = this.#resources.vector(allocatable);
+    const next = this.#resources.known(allocatable);
     const base = entry.index * this.width;
     for (let r = 0; r < this.width; r++) {
       const kept = entry.facts === undefined ? 0 : (this.#headroom[this.#resources.names[r] ?? ""] ?? 0);

@@ -1,5 +1,5 @@
 import { Acceptance, type Raced, sumOf } from "./acceptance.ts";
-import { check, type Refusal, refuse, type Wish } from "./answer.ts";
+import { check, type Refusal, refuse, sameNode, strangerTo, type Wish } from "./answer.ts";
 import type { Assignment } from "./assignment.ts";
 import { type Drafting, sliceKey, withdrawParts } from "./bidders.ts";
 import type { Framework } from "./framework.ts";
@@ -25,7 +25,7 @@ export class Offers implements Drafting {
   readonly #settlement: Settlement;
   readonly #byNode = new Map<number, Set<Offer>>();
   /** Offers of earlier terms, until all facts are in. */
-  readonly #old: OfferFacts[] = [];
+  readonly #old = new Map<string, OfferFacts>();
   readonly #drafts: Offer[] = [];
   #sequence = 0;
 
@@ -98,18 +98,24 @@ export class Offers implements Drafting {
     if (offer === undefined) return;
     offer.uid ??= uid;
     offer.state = next(offer.state, { type: "published" });
+    this.#state.framework(offer.framework).publishedOffer();
   }
 
-  unpublished(key: string): void {
+  /** It could not be created: the next one is drafted after a while, longer each time. */
+  unpublished(key: string, message: string): void {
     const offer = this.#state.offers.get(key);
-    if (offer !== undefined) this.#drop(offer);
+    if (offer === undefined) return;
+    const framework = this.#state.framework(offer.framework);
+    const untilMs = framework.unpublishedOffer(message, this.#state.nowMs);
+    this.#state.timers.set(untilMs, { type: "penalty-ends", framework: offer.framework });
+    this.#drop(offer);
   }
 
   observed(facts: OfferFacts): void {
     if (facts.term !== this.#state.options.term) {
       if (facts.phase !== "Open") return;
       if (this.#state.opened) this.#settlement.settle(facts);
-      else this.#old.push(facts);
+      else this.#old.set(facts.key, facts);
       return;
     }
     const offer = this.#state.offers.get(facts.key);
@@ -121,13 +127,19 @@ export class Offers implements Drafting {
 
   /** All facts are in: answered offers of earlier terms are settled, the others rescinded. */
   opened(): void {
-    for (const facts of this.#old.splice(0)) this.#settlement.settle(facts);
+    for (const facts of this.#old.values()) this.#settlement.settle(facts);
+    this.#old.clear();
   }
 
   expired(key: string): void {
     const offer = this.#state.offers.get(key);
     if (offer === undefined || this.#state.nowMs < offer.expiresAtMs) return;
     if (offer.state.name === "closing" || offer.state.name === "closed") return;
+    // Nobody saw an offer that was not published: nobody was silent.
+    if (offer.state.name === "drafted") {
+      this.#end(offer, "Expired", { reason: "expired" });
+      return;
+    }
     const until = this.#state.frameworks.get(offer.framework)?.turnedDownOffer(true, this.#state.nowMs);
     this.#penalise(offer.framework, until);
     this.#end(offer, "Expired", { reason: "expired" });
@@ -177,6 +189,7 @@ export class Offers implements Drafting {
 
   /** Somebody deleted the object: that means rescind, and no answer can come. */
   gone(key: string): void {
+    this.#settlement.forget(key);
     const offer = this.#state.offers.get(key);
     if (offer === undefined) return;
     if (offer.state.name !== "closing") this.#count(offer, "Rescinded", 0);
@@ -185,6 +198,11 @@ export class Offers implements Drafting {
 
   #answered(offer: Offer, answer: Answer): void {
     const framework = this.#state.framework(offer.framework);
+    const stranger = strangerTo(framework, answer);
+    if (stranger !== undefined) {
+      this.#refused(offer, stranger);
+      return;
+    }
     if (answer.decision === "Decline") {
       this.#release(offer);
       this.#filter(offer, answer.refuseMs, () => true);
@@ -195,14 +213,13 @@ export class Offers implements Drafting {
       });
       return;
     }
-    framework.accepted();
     const checked = check(this.#state, offer, answer, (task) => this.#assignment.queueOf(task));
     if ("refusal" in checked) {
-      this.#refused(offer, checked.refusal);
+      this.#wrong(offer, answer, checked.refusal);
       return;
     }
     const spread = this.#acceptance.spreadRefusal(checked.wishes, answer);
-    if (spread !== undefined) this.#refused(offer, spread);
+    if (spread !== undefined) this.#wrong(offer, answer, spread);
     else if (offer.concurrency === "Exclusive") this.#acceptExclusive(offer, answer, checked.wishes);
     else this.#acceptOptimistic(offer, answer, checked.wishes);
   }
@@ -237,6 +254,7 @@ export class Offers implements Drafting {
 
   #launch(offer: Offer, answer: Answer, wishes: readonly Wish[], raced: Raced): void {
     this.#release(offer);
+    this.#state.framework(offer.framework).accepted();
     const outcomes = this.#acceptance.launch(
       wishes,
       raced,
@@ -253,6 +271,15 @@ export class Offers implements Drafting {
     this.#close(offer, "Accepted", outcomes, undefined, claims.length);
   }
 
+  /** A wrong answer is no cheaper than a decline: it filters, and it counts. */
+  #wrong(offer: Offer, answer: Answer, refusal: Refusal): void {
+    this.#refused(offer, refusal);
+    if (refusal.reason === "lost-race") return;
+    this.#filter(offer, answer.refuseMs, () => true);
+    const framework = this.#state.framework(offer.framework);
+    this.#penalise(offer.framework, framework.turnedDownOffer(false, this.#state.nowMs));
+  }
+
   #refused(offer: Offer, { reason, message, launches }: Refusal): void {
     this.#release(offer);
     this.#close(offer, "Refused", launches, { reason, message });
@@ -266,15 +293,17 @@ export class Offers implements Drafting {
   }
 
   #close(offer: Offer, phase: Ended, launches: readonly LaunchOutcome[], why: Why | undefined, launched = 0): void {
-    const uncounted = offer.state.name !== "closing";
+    const { ended } = this.#state.framework(offer.framework);
+    // The answer was first after all: it had not expired.
+    if (offer.state.name === "closing") ended[outcome(offer.state.phase)]--;
     offer.state = next(offer.state, { type: "answered", phase, launches, ...why });
-    if (uncounted) this.#count(offer, phase, launched);
+    this.#count(offer, phase, launched);
     this.#state.emit({ type: "close-offer", key: offer.key, phase, launches, ...why });
   }
 
   #count(offer: Offer, phase: Ended, launched: number): void {
     const framework = this.#state.framework(offer.framework);
-    framework.ended[phase.toLowerCase() as Lowercase<Ended>]++;
+    framework.ended[outcome(phase)]++;
     this.#state.frameworkChanged(offer.framework);
     const openMs = this.#state.nowMs - offer.publishedAtMs;
     this.#state.endedOffers.push({ framework: offer.framework, phase, openMs, launched });
@@ -301,13 +330,15 @@ export class Offers implements Drafting {
     this.#release(offer);
     this.#state.offers.delete(offer.key);
     this.#state.frameworkChanged(offer.framework);
+    this.#state.forgetFramework(offer.framework);
   }
 
   #filter(offer: Offer, refuseMs: number, remains: (slice: { node: number; vector: Float64Array }) => boolean): void {
     if (refuseMs <= 0) return;
     const untilMs = this.#state.nowMs + refuseMs;
     for (const slice of offer.slices.values()) {
-      if (remains(slice)) this.#state.refusals.add(offer.framework, slice.node, untilMs);
+      if (remains(slice) && sameNode(this.#state, slice))
+        this.#state.refusals.add(offer.framework, slice.node, untilMs);
     }
     this.#state.timers.set(untilMs, { type: "filters-end", framework: offer.framework });
   }
@@ -324,4 +355,8 @@ export class Offers implements Drafting {
     }
     return there;
   }
+}
+
+function outcome(phase: Ended): Lowercase<Ended> {
+  return phase.toLowerCase() as Lowercase<Ended>;
 }

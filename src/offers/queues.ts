@@ -33,6 +33,8 @@ export class Claimant implements Child, Holder {
   instances = 0;
   share = 0;
   penalised = false;
+  /** Tasks that belong to it. */
+  tasks = 0;
   readonly #resources: ResourceTable;
 
   constructor(resources: ResourceTable, framework: string, queueName: string) {
@@ -154,7 +156,7 @@ export class QueueTree {
     this.queues.set(facts.name, queue);
     queue.facts = facts;
     queue.weight = facts.weight;
-    queue.guarantee = this.#resources.vector(facts.guarantee);
+    queue.guarantee = this.#resources.known(facts.guarantee);
     queue.limit = this.#resources.limits(facts.limit);
     this.#rebuild();
   }

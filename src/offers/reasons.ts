@@ -42,6 +42,10 @@ export const REASONS = {
   sizing: ["A dry run is asking the API server what pods of this template will really request.", "Wait a moment."],
   "back-off": ["An earlier attempt failed; the next one waits.", "Wait, or look at `status.lastFailures`."],
   parallelism: ["As many instances run as `spec.parallelism` allows.", "Wait for one to end or raise it."],
+  "not-published": [
+    "The operator may not publish offers, or the API server refused the last one.",
+    "Read the message: the chart's admission policies are missing, or something in the namespace refuses Offers.",
+  ],
   "waiting-for-answer": [
     "As many offers are open as the framework may hold.",
     "Answer open offers, or raise `Framework.spec.offers.maxOutstanding`.",

@@ -14,13 +14,21 @@ export type Vector = Float64Array;
 export const CPU = 0;
 export const MEMORY = 1;
 export const PODS = 2;
+/** Stands for every resource that no node has: whoever asks for one fits nowhere. */
+export const UNKNOWN = 3;
+
+/** No cluster has so many kinds of resources; a node that lies does not widen every vector without end. */
+const MAX_NAMES = 128;
+/** Names that pods may bring, which tenants write. */
+const MAX_NAMES_OF_PODS = 32;
 
 /**
- * Interns resource names as dense indices. Vectors have `width` entries; the width doubles when names run out, and
- * whoever keeps vectors asks `onWiden` to be told.
+ * Interns resource names as dense indices. Only what nodes have, and what administrators name in queues, gets an index:
+ * tenants choose the names that they ask for, and must not widen everybody's vectors. Vectors have `width` entries; the
+ * width doubles when names run out, and whoever keeps vectors asks `onWiden` to be told.
  */
 export class ResourceTable {
-  readonly names: string[] = ["cpu", "memory", "pods"];
+  readonly names: string[] = ["cpu", "memory", "pods", "a resource that no node has"];
   readonly #index = new Map<string, number>([
     ["cpu", CPU],
     ["memory", MEMORY],
@@ -38,34 +46,54 @@ export class ResourceTable {
     this.#listeners.push(listener);
   }
 
-  /** Dense index of a name, made on first sight. */
+  /** Dense index of a name; `UNKNOWN` for one that no node has. */
   index(name: string): number {
-    const known = this.#index.get(name);
-    if (known !== undefined) return known;
-    const index = this.names.length;
-    if (index === this.width) {
-      this.width *= 2;
-      for (const listener of this.#listeners) listener(this.width);
-    }
-    this.names.push(name);
-    this.#index.set(name, index);
-    return index;
+    return this.#index.get(name) ?? UNKNOWN;
   }
 
-  /** Dense vector of quantities. */
+  /** Dense vector of what is asked for. */
   vector(quantities: Quantities): Vector {
-    for (const name of Object.keys(quantities)) this.index(name);
     const vector = new Float64Array(this.width);
-    for (const [name, amount] of Object.entries(quantities)) vector[this.index(name)] = amount;
+    for (const [name, amount] of Object.entries(quantities)) vector[this.index(name)]! += amount;
     return vector;
+  }
+
+  /**
+   * Dense vector of what a pod takes of its node. A node that had the resource may come back, so its name is learned,
+   * as long as there are few; past that, what no node has is not taken from anyone.
+   */
+  taken(quantities: Quantities): Vector {
+    this.#learn(Object.keys(quantities), MAX_NAMES_OF_PODS);
+    const vector = this.vector(quantities);
+    vector[UNKNOWN] = 0;
+    return vector;
+  }
+
+  /** Dense vector of what a node has or a queue is granted: its names are known from now on. */
+  known(quantities: Quantities): Vector {
+    this.#learn(Object.keys(quantities), MAX_NAMES);
+    return this.taken(quantities);
   }
 
   /** Dense vector of limits; absent = Infinity. */
   limits(limits: Limits): Vector {
-    for (const name of Object.keys(limits)) this.index(name);
+    this.#learn(Object.keys(limits), MAX_NAMES);
     const vector = new Float64Array(this.width).fill(Number.POSITIVE_INFINITY);
     for (const [name, amount] of Object.entries(limits)) vector[this.index(name)] = amount as number;
+    vector[UNKNOWN] = Number.POSITIVE_INFINITY;
     return vector;
+  }
+
+  #learn(names: readonly string[], most: number): void {
+    for (const name of names) {
+      if (this.#index.has(name) || this.names.length >= most) continue;
+      if (this.names.length === this.width) {
+        this.width *= 2;
+        for (const listener of this.#listeners) listener(this.width);
+      }
+      this.#index.set(name, this.names.length);
+      this.names.push(name);
+    }
   }
 
   /** Back to names; zero entries are left out. */
@@ -73,7 +101,7 @@ export class ResourceTable {
     const out: Record<string, number> = {};
     for (let r = 0; r < this.names.length; r++) {
       const amount = vector[offset + r] ?? 0;
-      if (amount !== 0) out[this.names[r]!] = amount;
+      if (amount !== 0 && r !== UNKNOWN) out[this.names[r]!] = amount;
     }
     return out;
   }

@@ -27,10 +27,14 @@ export class Room {
   /** Queue -> Σ K of its children. */
   readonly #keptBelow = new Map<Queue, Vector>();
 
-  constructor(tree: QueueTree, lines: Lines, nodes: NodeTable) {
+  /** Does the claimant want anything now? What a suppressed framework waits for is kept back for nobody. */
+  readonly #takesPart: (claimant: Claimant) => boolean;
+
+  constructor(tree: QueueTree, lines: Lines, nodes: NodeTable, takesPart: (claimant: Claimant) => boolean) {
     this.#tree = tree;
     this.#lines = lines;
     this.#nodes = nodes;
+    this.#takesPart = takesPart;
   }
 
   /** All K anew, from what is pending and used now. */
@@ -137,8 +141,21 @@ export class Room {
   }
 
   #collect(queue: Queue, into: Line[]): void {
-    for (const claimant of queue.claimants) into.push(...this.#lines.of(claimant));
+    for (const claimant of queue.claimants) {
+      if (!this.#takesPart(claimant)) continue;
+      for (const line of this.#lines.of(claimant)) if (this.#couldFit(line)) into.push(line);
+    }
     for (const child of queue.children) this.#collect(child, into);
+  }
+
+  /** Nothing is kept back for what no node could hold even if it were empty. */
+  #couldFit({ shape }: Line): boolean {
+    const { entries, total, width } = this.#nodes;
+    for (const node of shape.where.admits) {
+      if (entries[node] !== undefined && shape.request.every((asked, r) => asked <= (total[node * width + r] ?? 0)))
+        return true;
+    }
+    return false;
   }
 }
 

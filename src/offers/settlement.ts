@@ -2,7 +2,7 @@ import type { Acceptance } from "./acceptance.ts";
 import { check } from "./answer.ts";
 import type { Assignment } from "./assignment.ts";
 import { formatIndexes, parseIndexes } from "./indexes.ts";
-import type { Answer, Launch, LaunchOutcome, OfferFacts } from "./messages.ts";
+import type { Answer, Effect, Launch, LaunchOutcome, OfferFacts } from "./messages.ts";
 import type { Offer } from "./offer.ts";
 import type { State } from "./state.ts";
 import type { Tasks } from "./tasks.ts";
@@ -20,6 +20,8 @@ export class Settlement {
   readonly #tasks: Tasks;
   readonly #assignment: Assignment;
   readonly #acceptance: Acceptance;
+  /** Answered offers that were carried out, and what became of them, until their objects are gone. */
+  readonly #settled = new Map<string, Effect>();
   /** Accepts that launch tasks whose templates are being sized, by key: a new term knows no sizes when it begins. */
   readonly #waiting = new Map<string, OfferFacts>();
 
@@ -35,8 +37,20 @@ export class Settlement {
     });
   }
 
+  /** The object is gone: it cannot be seen again. */
+  forget(key: string): void {
+    this.#settled.delete(key);
+    this.#waiting.delete(key);
+  }
+
   settle(facts: OfferFacts): void {
     const { answer, key } = facts;
+    // Seen again before its end stands: told again, and not carried out twice.
+    const settled = this.#settled.get(key);
+    if (settled !== undefined) {
+      this.#state.emit(settled);
+      return;
+    }
     if (answer === undefined) {
       this.#state.emit({ type: "close-offer", key, phase: "Rescinded", launches: [], reason: "new-term" });
       return;
@@ -62,7 +76,9 @@ export class Settlement {
       return { task, slice, indexes: formatIndexes(indexes), ...(refused === undefined ? {} : { refused }) };
     });
     const phase = launches.some(({ indexes }) => indexes !== "") ? "Accepted" : "Refused";
-    this.#state.emit({ type: "close-offer", key, phase, launches, reason: "new-term" });
+    const end: Effect = { type: "close-offer", key, phase, launches, reason: "new-term" };
+    this.#settled.set(key, end);
+    this.#state.emit(end);
   }
 
   #isSizing({ framework }: OfferFacts, { task }: Launch): boolean {

@@ -44,6 +44,8 @@ export class State {
   readonly endedOffers: EndedOffer[] = [];
   /** All facts are in; offers may be made. */
   opened = false;
+  /** Offers may be published. */
+  publishing = true;
   /** Something changed that a round may turn into a grant. */
   dirty = false;
   nowMs = 0;
@@ -61,7 +63,10 @@ export class State {
     this.shapes = new ShapeTable(this.nodes);
     this.lines = new Lines(this.shapes);
     this.refusals = new Refusals(this.nodes);
-    this.room = new Room(this.tree, this.lines, this.nodes);
+    this.room = new Room(this.tree, this.lines, this.nodes, ({ framework }) => {
+      const facts = this.frameworks.get(framework)?.facts;
+      return facts !== undefined && !facts.suppressed;
+    });
     this.policy = new DominantShare(this.tree.root, this.nodes);
     this.levels = new Map(
       Object.entries(options.placements).map(([name, placement]) => [name, new Levels(this.nodes, placement)]),
@@ -92,6 +97,13 @@ export class State {
       this.frameworks.set(key, framework);
     }
     return framework;
+  }
+
+  /** Nothing is left of a framework whose object is gone: tenants choose the names that Tasks give. */
+  forgetFramework(key: string): void {
+    const framework = this.frameworks.get(key);
+    if (framework === undefined || framework.facts !== undefined) return;
+    if (framework.tasks.size === 0 && framework.offers.size === 0) this.frameworks.delete(key);
   }
 
   /** The status of the Task, its framework and its queues shows something else now; urgent: it has ended. */

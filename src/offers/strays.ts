@@ -16,7 +16,7 @@ export class PodStrays {
 
   observe(pod: PodFacts): void {
     const over = pod.phase === "Succeeded" || pod.phase === "Failed";
-    if (over) {
+    if (over || pod.forced === true) {
       this.gone(pod);
       if (pod.tracked) this.#state.emit({ type: "release-pod", key: pod.key, uid: pod.uid });
       return;
@@ -25,7 +25,7 @@ export class PodStrays {
       id: `pod/${pod.uid}`,
       kind: "task",
       node: this.#state.nodes.ensure(pod.node).index,
-      vector: this.#state.resources.vector(pod.requests),
+      vector: this.#state.resources.taken(pod.requests),
       instances: 1,
       holder: this.#state.tree.claimant(pod.framework, pod.queue),
     });

@@ -58,7 +58,7 @@ export class Summary {
     const counts = { pending: 0, running: 0 };
     const frameworks = new Set<string>();
     this.#below(queue, demand, counts, frameworks);
-    const dominantShare = this.#share(queue.usage);
+    const problem = this.#problem(queue);
     return {
       name: facts.name,
       ...(facts.parent === undefined ? {} : { parent: facts.parent }),
@@ -68,14 +68,24 @@ export class Summary {
       allocated: this.#state.resources.quantities(queue.allocated),
       offered: this.#difference(queue.usage, queue.allocated),
       demand: this.#state.resources.quantities(demand),
-      dominantShare,
+      dominantShare: this.#share(queue.usage),
       fairnessError: this.#fairnessError(queue),
       frameworks: frameworks.size,
       counts,
-      ...(queue.rejected === undefined
-        ? {}
-        : { rejected: { reason: queue.rejected, message: `its parent ${facts.parent ?? ""} is missing or below it` } }),
+      ...(problem === undefined ? {} : { rejected: { reason: "queue-invalid", message: problem } }),
     };
+  }
+
+  /** What contradicts itself; what can be served of it is served. */
+  #problem(queue: Queue): string | undefined {
+    if (queue.rejected !== undefined) return `its parent ${queue.facts?.parent ?? ""} is missing or below it`;
+    const names = this.#state.resources.names;
+    const above = queue.guarantee.findIndex((g, r) => g > queue.limit[r]!);
+    if (above >= 0) return `its guarantee of ${names[above]} is above its limit, which holds`;
+    const below = this.#state.resources.known({});
+    for (const child of queue.children) add(below, child.guarantee, 1);
+    const over = below.findIndex((g, r) => g > 0 && g > queue.guarantee[r]!);
+    return over >= 0 ? `the queues below it are guaranteed more ${names[over]} than it is` : undefined;
   }
 
   cluster(): ClusterView {
@@ -124,7 +134,7 @@ export class Summary {
 
   #below(queue: Queue, demand: Vector, counts: { pending: number; running: number }, frameworks: Set<string>): void {
     for (const claimant of queue.claimants) {
-      frameworks.add(claimant.framework);
+      if (this.#state.frameworks.get(claimant.framework)?.facts !== undefined) frameworks.add(claimant.framework);
       for (const line of this.#state.lines.of(claimant)) {
         add(demand, line.request, line.pending);
         counts.pending += line.pending;

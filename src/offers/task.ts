@@ -86,8 +86,23 @@ export class Task {
     return this.#pendingCount === 0 && this.live.size === 0 && this.awaitedGone.size === 0;
   }
 
+  /** Something of it runs or has ended. */
+  get begun(): boolean {
+    return this.live.size > 0 || this.#attempts.size > 0 || this.#pendingCount < this.facts.instances;
+  }
+
   changed(): void {
     this.version++;
+  }
+
+  /** After a change of leader: indexes whose last end was so lately that they still wait, and until when. */
+  *resumeBackOff(nowMs: number): Generator<[index: number, untilMs: number]> {
+    for (const { index, attempt, atMs } of this.facts.recorded?.lastFailures ?? []) {
+      const attempts = this.#attempts.get(index);
+      if (attempts?.ended !== attempt + 1 || !this.#pending.has(index)) continue;
+      const untilMs = atMs + this.#backOffMs(attempts);
+      if (untilMs > nowMs) yield [index, untilMs];
+    }
   }
 
   /** The lowest index that may start. Only while `ready` > 0. */
@@ -294,15 +309,20 @@ export class Task {
     return counts.staging > 0 ? "Staging" : "Pending";
   }
 
-  /** Indexes by equal attempts. Past the bound neighbours merge upwards: a name once used is never used again. */
+  /**
+   * Indexes by equal attempts. Past the bound those that have ended for good are left out, and then neighbours that do
+   * not run merge upwards: a name once used is never used again, and what runs is known by its own number.
+   */
   #attemptGroups(): { indexes: string; ended: number; failed: number }[] {
-    const groups = new Map<string, { ended: number; failed: number; indexes: number[] }>();
+    const groups = new Map<string, { ended: number; failed: number; rank: 0 | 1 | 2; indexes: number[] }>();
     for (const [index, { ended, failed }] of this.#attempts) {
-      const group = groups.get(`${ended}/${failed}`);
-      if (group === undefined) groups.set(`${ended}/${failed}`, { ended, failed, indexes: [index] });
+      const rank = this.live.has(index) ? 2 : this.#failed.has(index) || this.#succeeded.has(index) ? 0 : 1;
+      const group = groups.get(`${ended}/${failed}/${rank}`);
+      if (group === undefined) groups.set(`${ended}/${failed}/${rank}`, { ended, failed, rank, indexes: [index] });
       else group.indexes.push(index);
     }
-    const sorted = [...groups.values()].sort((a, b) => a.ended - b.ended || a.failed - b.failed);
+    let sorted = [...groups.values()].sort((a, b) => a.rank - b.rank || a.ended - b.ended || a.failed - b.failed);
+    if (sorted.length > ATTEMPT_GROUPS) sorted = sorted.filter(({ rank }) => rank > 0);
     while (sorted.length > ATTEMPT_GROUPS) {
       const [low, high] = [sorted.shift()!, sorted[0]!];
       sorted[0] = { ...high, failed: Math.max(low.failed, high.failed), indexes: [...low.indexes, ...high.indexes] };

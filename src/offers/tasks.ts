@@ -1,6 +1,7 @@
 import type { Assignment } from "./assignment.ts";
 import { parseIndexes } from "./indexes.ts";
-import { type Ending, endingOf, endingOfVanished, type Instance } from "./instance.ts";
+import { type Ending, endingOf, endingOfForced, endingOfVanished, type Instance } from "./instance.ts";
+import { Launched } from "./launched.ts";
 import type { Claim } from "./ledger.ts";
 import type { AttemptRef, PodFacts, TaskFacts } from "./messages.ts";
 import { equalVectors } from "./resources.ts";
@@ -19,8 +20,7 @@ export class Tasks {
   /** Pods that were seen before their Task: a term lists pods first. */
   readonly #early = new Map<string, PodFacts[]>();
 
-  /** Offer label of adopted pods -> indexes: what an earlier term has carried out of an answer. */
-  readonly #launchedFrom = new Map<string, number[]>();
+  readonly #launched = new Launched();
 
   constructor(state: State, assignment: Assignment) {
     this.#state = state;
@@ -38,6 +38,7 @@ export class Tasks {
     known.facts = facts;
     this.#kill(known);
     this.#assignment.assign(known);
+    this.#watchExpiry(known);
   }
 
   gone(uid: string): void {
@@ -59,7 +60,7 @@ export class Tasks {
   }
 
   podObserved(pod: PodFacts): void {
-    this.#noteOffer(pod);
+    if (!this.#state.opened) this.#launched.note(pod);
     const task = this.#state.tasks.get(pod.taskUid);
     if (task === undefined) {
       if (this.#state.opened) this.#strays.observe(pod);
@@ -78,18 +79,14 @@ export class Tasks {
 
   podGone(pod: PodFacts): void {
     this.#strays.gone(pod);
-    const early = this.#early.get(pod.taskUid);
-    if (early !== undefined)
-      this.#early.set(
-        pod.taskUid,
-        early.filter((other) => other.uid !== pod.uid),
-      );
+    const early = this.#early.get(pod.taskUid)?.filter(({ uid }) => uid !== pod.uid);
+    if (early !== undefined) this.#early.set(pod.taskUid, early);
     const task = this.#state.tasks.get(pod.taskUid);
     if (task === undefined) return;
     task.unreleased.delete(pod.uid);
     const instance = task.live.get(pod.index);
     if (instance?.pod?.uid === pod.uid) {
-      const nodeGone = this.#state.nodes.get(instance.nodeName)?.closed === "gone";
+      const nodeGone = this.#state.nodes.get(instance.nodeName)?.facts === undefined;
       this.end(task, instance, endingOfVanished(instance.killing, nodeGone), undefined);
     }
     const index = task.podGone(pod.uid);
@@ -129,7 +126,7 @@ export class Tasks {
 
   /** Indexes of the pods that carry this offer label, of those adopted from earlier terms. */
   launchedFrom(label: string): readonly number[] {
-    return this.#launchedFrom.get(label) ?? [];
+    return this.#launched.from(label);
   }
 
   /** What an instance of the task would claim on the node. */
@@ -197,14 +194,15 @@ export class Tasks {
     this.#early.delete(task.uid);
     for (const pod of pods) this.podObserved(pod);
     this.#kill(task);
+    for (const [index, atMs] of task.resumeBackOff(this.#state.nowMs)) this.#backOff(task, index, atMs);
     this.#watchExpiry(task);
     this.#state.taskChanged(task);
   }
 
-  #noteOffer({ offer, index }: PodFacts): void {
-    if (offer === undefined || this.#state.opened) return;
-    const indexes = this.#launchedFrom.get(offer) ?? [];
-    if (!indexes.includes(index)) this.#launchedFrom.set(offer, [...indexes, index]);
+  #backOff(task: Task, index: number, untilMs: number): void {
+    task.backOff.set(index, untilMs);
+    this.#state.timers.set(untilMs, { type: "back-off-ends", taskUid: task.uid, index });
+    this.#assignment.demand(task);
   }
 
   /** A pod that is not in our books: of an earlier term, or made between a crash and now. */
@@ -215,7 +213,7 @@ export class Tasks {
       attempt: pod.attempt,
       node: node.index,
       nodeName: pod.node,
-      vector: this.#state.resources.vector(pod.requests),
+      vector: this.#state.resources.taken(pod.requests),
       state: "staging",
       unreachable: false,
       killing: false,
@@ -231,7 +229,9 @@ export class Tasks {
     const isNew = instance.pod === undefined;
     instance.pod ??= { key: pod.key, uid: pod.uid };
     instance.started ||= pod.started || pod.phase === "Running";
-    const ending = endingOf(pod, instance.killing);
+    // Its deletion was ours, in an earlier term.
+    if (isNew && pod.deleting && this.#doomed(task, instance.index)) instance.killing = true;
+    const ending = endingOf(pod, instance.killing) ?? endingOfForced(pod, instance.killing, this.#isUp(pod.node));
     if (ending !== undefined) {
       task.startedAtMs ??= pod.startedAtMs;
       this.end(task, instance, ending, pod.tracked ? instance.pod : undefined);
@@ -251,10 +251,14 @@ export class Tasks {
     }
   }
 
+  #isUp(node: string): boolean {
+    return this.#state.nodes.get(node)?.facts?.ready === true;
+  }
+
   /** The claim is what the API server made of the pod, where the pod really is. */
   #settleClaim(task: Task, instance: Instance, pod: PodFacts): void {
     const node = this.#state.nodes.ensure(pod.node);
-    const vector = this.#state.resources.vector(pod.requests);
+    const vector = this.#state.resources.taken(pod.requests);
     const id = claimId(task.uid, instance.index);
     const claim = this.#state.ledger.get(id);
     if (claim !== undefined && claim.node === node.index && equalVectors(claim.vector, vector)) return;
@@ -271,10 +275,7 @@ export class Tasks {
     this.#state.ledger.forget(id);
     for (const group of task.shape?.spread ?? []) group.leave(id);
     const again = task.end(instance, ending, this.#state.nowMs);
-    if (typeof again === "number") {
-      task.backOff.set(instance.index, again);
-      this.#state.timers.set(again, { type: "back-off-ends", taskUid: task.uid, index: instance.index });
-    }
+    if (typeof again === "number") this.#backOff(task, instance.index, again);
     if (tracked !== undefined) this.#release(task, tracked);
     if (ending.reason === "kubelet-refused") {
       const node = this.#state.nodes.get(instance.nodeName);
@@ -393,5 +394,6 @@ export class Tasks {
     if (this.#state.tasksByKey.get(task.facts.key) === task) this.#state.tasksByKey.delete(task.facts.key);
     this.#state.framework(task.facts.framework).tasks.delete(task);
     this.#state.frameworkChanged(task.facts.framework);
+    this.#state.forgetFramework(task.facts.framework);
   }
 }
