@@ -36,9 +36,7 @@ interface PodOptions {
 
 /** Creates a pod that is bound already; `fake` are its `fake-kubelet/…` annotations. */
 async function createPod(name: string, { fake = {}, finalizers = [] }: PodOptions = {}): Promise<string> {
-  const annotations = Object.fromEntries(
-    Object.entries(fake).map(([key, value]) => [`fake-kubelet/${key}`, value]),
-  );
+  const annotations = Object.fromEntries(Object.entries(fake).map(([key, value]) => [`fake-kubelet/${key}`, value]));
   await first.api.create(PODS, {
     metadata: { name, annotations, finalizers },
     spec: { nodeName: "node-0000", restartPolicy: "Never", containers: [{ name: "main", image: "example.com/task" }] },
