@@ -189,6 +189,17 @@ describe("admission policies", () => {
     expect(named.match(/system:serviceaccount:system:own/g)).toHaveLength(3);
   });
 
+  test("let system:masters take finalizers off pods in an emergency, and nothing else", () => {
+    const policies = ofKind(render(), "ValidatingAdmissionPolicy");
+    const variables = policies.flatMap(({ spec }) => spec.variables ?? []);
+    const masters = variables.filter(({ expression }: Json) => expression.includes("'system:masters' in"));
+    expect(masters.map(({ name }: Json) => name)).toEqual(["isEmergency"]);
+    const rules = policies.flatMap(({ spec }) => spec.validations.map(({ expression }: Json) => expression));
+    const used = rules.filter((rule: string) => rule.includes("isEmergency"));
+    expect(used).toHaveLength(1);
+    expect(used[0]).toMatch(/isEmergency\)\s+&& variables\.finalizers\.all\(f, f in variables\.oldFinalizers\)$/);
+  });
+
   test("fail closed, deny, and are bound", () => {
     const objects = render();
     const policies = ofKind(objects, "ValidatingAdmissionPolicy");

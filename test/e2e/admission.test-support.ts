@@ -10,6 +10,9 @@ export const refusal = (request: Promise<unknown>): Promise<string> =>
     (error: Error) => error.message,
   );
 
+/** A group with an administrator's roles, and none of the privileges of system:masters. */
+export const ADMINISTRATORS = "administrators";
+
 /** Different people on one cluster. */
 export class People {
   readonly #cluster: Cluster;
@@ -43,7 +46,7 @@ export class People {
   /** Patches as somebody else, with an administrator's rights: only policies stand in the way. "" when granted. */
   patchAs(user: string, namespace: string, object: string, patch: Json): string {
     try {
-      const identity = ["--as", user, "--as-group", "system:masters", "-n", namespace];
+      const identity = ["--as", user, "--as-group", ADMINISTRATORS, "-n", namespace];
       this.kubectl(...identity, "patch", object, "--type=merge", "-p", JSON.stringify(patch));
       return "";
     } catch (error) {
