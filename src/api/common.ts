@@ -211,16 +211,28 @@ export const quantity = () =>
       .meta({ "x-kubernetes-int-or-string": true }),
   );
 
-/** Amounts in a status: written by the operator alone, so no rule is spent on them at each write. */
+/** Amounts that the operator alone writes, as in a status: no rule is spent on them at each write. */
 export const amounts = () => map(quantity(), 32);
+
+/** As Kubernetes names resources, and no longer: what is no name can never be granted, and is kept for ever. */
+const RESOURCE_NAME = "^([a-z0-9.-]{1,253}/)?[A-Za-z0-9][-A-Za-z0-9_.]{0,62}$";
+const resourceName = new RegExp(RESOURCE_NAME);
 
 /** Resource name to quantity. */
 export const quantities = () =>
-  constrained(map(quantity(), 32), {
-    cel: "self.all(name, type(self[name]) == int ? self[name] >= 0 : !self[name].startsWith('-'))",
-    message: "a quantity must not be negative",
-    holds: (entries) => Object.values(entries).every((value) => !String(value).startsWith("-")),
-  });
+  constrained(
+    map(quantity(), 16),
+    {
+      cel: `self.all(name, name.matches('${RESOURCE_NAME}'))`,
+      message: "a resource must have a name such as cpu or example.com/gpu",
+      holds: (entries) => Object.keys(entries).every((name) => resourceName.test(name)),
+    },
+    {
+      cel: "self.all(name, type(self[name]) == int ? self[name] >= 0 : !self[name].startsWith('-'))",
+      message: "a quantity must not be negative",
+      holds: (entries) => Object.values(entries).every((value) => !String(value).startsWith("-")),
+    },
+  );
 
 /** Resource name to quantity. */
 export type Quantities = z.infer<ReturnType<typeof quantities>>;

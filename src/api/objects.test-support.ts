@@ -124,10 +124,36 @@ const quantities: Example[] = [
   })),
   { name: "a fraction as a number is none", object: queue({ limit: { cpu: 0.5 } }), refused: "limit" },
   {
-    name: "at most 32 resources",
-    object: queue({ limit: Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`r${index}`, 1])) }),
+    name: "16 resources are not too many",
+    object: queue({ limit: Object.fromEntries(Array.from({ length: 16 }, (_, index) => [`r${index}`, 1])) }),
+  },
+  {
+    name: "17 resources are",
+    object: queue({ limit: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`r${index}`, 1])) }),
     refused: "limit",
   },
+  {
+    name: "a node may have more resources than anybody asks for",
+    object: offer({
+      slices: [
+        {
+          ...offerSpec.slices[0],
+          resources: Object.fromEntries(Array.from({ length: 32 }, (_, index) => [`r${index}`, 1])),
+        },
+      ],
+    }),
+  },
+  ...["hugepages-2Mi", "nvidia.com/mig-1g.5gb", "Example_1", `${long(253)}/${long(63)}`].map((name) => ({
+    name: `${name.slice(0, 32)} is a resource`,
+    object: queue({ limit: { [name]: 1 } }),
+  })),
+  ...["a b", "-a", "/a", "A.example/a", "a/b/c", "a/", "é", "a\n", long(64), `a/${long(64)}`, `${long(254)}/a`].map(
+    (name) => ({
+      name: `${JSON.stringify(name.slice(0, 32))} is no resource (${name.length})`,
+      object: queue({ limit: { [name]: 1 } }),
+      refused: "limit",
+    }),
+  ),
 ];
 
 const answerers = ["system:serviceaccount:ns:f"];

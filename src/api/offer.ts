@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  amounts,
   constrained,
   int,
   label,
@@ -7,7 +8,6 @@ import {
   listMap,
   listSet,
   map,
-  quantities,
   type Resource,
   type ResourceDefinition,
   type Rule,
@@ -21,7 +21,7 @@ const slice = z.object({
   name: label().describe("The slice's name within the offer."),
   node: subdomain().describe("The node."),
   nodeUID: text(64, 1).describe("The node's UID when the offer was made."),
-  resources: quantities().describe("What is offered of the node."),
+  resources: amounts().describe("What is offered of the node."),
   labels: map(text(63), 64).optional().describe("Labels of the node, to choose by."),
 });
 
