@@ -38,7 +38,7 @@ export class Assignment {
   /** Decides anew. The task's claims and demand move with it. */
   assign(task: Task): void {
     const before = this.#claimants.get(task);
-    if (before !== undefined) this.#state.lines.withdraw(task, before);
+    if (before !== undefined) this.#withdraw(task, before);
     const claimant = this.#state.tree.claimant(task.facts.framework, this.queueOf(task));
     if (before !== claimant) claimant.tasks++;
     this.#claimants.set(task, claimant);
@@ -81,7 +81,7 @@ export class Assignment {
   /** The task is to be forgotten. */
   drop(task: Task): void {
     const claimant = this.#claimants.get(task);
-    if (claimant !== undefined) this.#state.lines.withdraw(task, claimant);
+    if (claimant !== undefined) this.#withdraw(task, claimant);
     this.#claimants.delete(task);
     if (task.shape !== undefined) this.#state.shapes.release(task.shape);
     task.shape = undefined;
@@ -137,6 +137,12 @@ export class Assignment {
     claimant.tasks--;
     const idle = claimant.tasks === 0 && claimant.instances === 0;
     if (idle && [...this.#state.lines.of(claimant)].length === 0) this.#state.tree.dropClaimant(claimant);
+  }
+
+  /** What is not asked for any more is not kept back for it either: others may take it. */
+  #withdraw(task: Task, claimant: Claimant): void {
+    if (task.counted > 0) this.#state.dirty = true;
+    this.#state.lines.withdraw(task, claimant);
   }
 
   #assignAll(templateKey: string): void {

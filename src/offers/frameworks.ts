@@ -40,6 +40,7 @@ export class Frameworks {
     for (const { name } of framework.facts?.queues ?? []) this.#state.queueChanged(name);
     framework.facts = undefined;
     this.#withdrawDemand(framework);
+    this.#state.dirty = true;
     this.#state.refusals.clear(key);
     this.#offers.rescindAllOf(framework, { reason: "rescinded", message: "the framework is gone" });
     this.#reassign(framework);

@@ -1,6 +1,7 @@
 import { parseIndexes } from "../offers/indexes.ts";
 import type { Effect, Input, PodFacts } from "../offers/messages.ts";
 import type { Quantities } from "../offers/resources.ts";
+import { check } from "./check.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Leader } from "./leader.ts";
 
@@ -58,8 +59,10 @@ export class Checks {
   step(leader: Leader, input: Input, effects: readonly Effect[], nowMs: number): void {
     const { broker } = leader;
     this.steps++;
-    const { inconsistencies } = broker.clusterView();
-    check(inconsistencies === 0, `the ledger differs on ${inconsistencies} nodes from its claims`);
+    if (effects.length > 0) {
+      const { inconsistencies } = broker.clusterView();
+      check(inconsistencies === 0, `the ledger differs on ${inconsistencies} nodes from its claims`);
+    }
     const granted = this.#granted(effects);
     if (granted.length > 0) this.#room(leader, granted);
     for (const effect of effects) {
@@ -170,10 +173,6 @@ export class Checks {
 
   /** Indexes a create of which the API server has refused. */
   readonly refused = new Set<string>();
-}
-
-export function check(holds: boolean, what: string): asserts holds {
-  if (!holds) throw new Error(what);
 }
 
 function line(kind: string, node: string, resources: Quantities): string {

@@ -143,7 +143,7 @@ export class Cluster {
   putTaskStatus(uid: string, status: TaskView, basedOn: number): boolean {
     const task = this.tasks.get(uid);
     if (task === undefined || task.version !== basedOn) return false;
-    task.status = structuredClone(status);
+    task.status = status;
     task.version = ++this.version;
     return true;
   }

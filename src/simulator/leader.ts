@@ -1,6 +1,7 @@
 import { Broker } from "../offers/broker.ts";
 import type { Effect, Input, NodeFacts, OfferDraft } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
+import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
 import { type Crash, type Faults, Network } from "./network.ts";
 import type { Random } from "./random.ts";
@@ -190,14 +191,19 @@ export class Leader {
         this.#statusChanged(effect.uid, effect.urgent);
         break;
       case "framework-changed":
-        this.broker.frameworkView(effect.key);
-        break;
       case "queue-changed":
-        this.broker.queueView(effect.name);
+        this.#look(effect);
         break;
       case "event":
         break;
     }
+  }
+
+  /** Statuses of the tree are not written here; now and then they are worked out, for they must not fail. */
+  #look(effect: Extract<Effect, { type: "framework-changed" | "queue-changed" }>): void {
+    if (!this.#options.random.chance(0.1)) return;
+    if (effect.type === "queue-changed") this.broker.queueView(effect.name);
+    else check(this.broker.frameworkView(effect.key)?.why.message !== "", "there is always a reason");
   }
 
   #later(delayMs: number, run: () => void): void {
@@ -353,7 +359,8 @@ export class Leader {
     const base = cluster.tasks.get(uid)?.version;
     if (view === undefined || base === undefined) return;
     this.#writing.add(uid);
-    const status = structuredClone(view);
+    // The broker goes on with its own list.
+    const status = { ...view, lastFailures: [...view.lastFailures] };
     const write = () => ({ written: cluster.putTaskStatus(uid, status, base) });
     this.network.send("task-status", write, (result) => {
       this.#writing.delete(uid);

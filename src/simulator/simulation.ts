@@ -1,7 +1,8 @@
 import type { Effect, Input } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
 import { Answerers, GOOD_MANNERS, type Manners } from "./answerers.ts";
-import { Checks, check } from "./checks.ts";
+import { check } from "./check.ts";
+import { Checks } from "./checks.ts";
 import { Cluster } from "./cluster.ts";
 import { type Fates, Kubelets } from "./kubelets.ts";
 import { Leader } from "./leader.ts";
@@ -139,8 +140,10 @@ export class Simulation {
   }
 
   #applied(leader: Leader, input: Input, effects: readonly Effect[]): void {
-    this.#trace(leader.term, JSON.stringify(input));
-    for (const effect of effects) this.#trace(leader.term, `  -> ${JSON.stringify(effect)}`);
+    if (this.options.trace !== undefined) {
+      this.#trace(leader.term, JSON.stringify(input));
+      for (const effect of effects) this.#trace(leader.term, `  -> ${JSON.stringify(effect)}`);
+    }
     if (input.type === "pod-refused") this.checks.refused.add(`${input.attempt.taskUid}/${input.attempt.index}`);
     this.checks.step(leader, input, effects, this.schedule.nowMs);
   }
