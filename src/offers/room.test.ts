@@ -95,19 +95,28 @@ describe("room", () => {
     expect(created(made, "other")).toBe(1);
   });
 
-  test("a demand that ends keeps nothing back any more", () => {
+  test("a demand that ends keeps nothing back any more, nor does one that no node could ever hold", () => {
     const made = bench({ a: { guarantee: { cpu: 4 } }, b: {} }).node("n", { cpu: 4 });
-    made.held.add("size-template");
-    made.asking("tb", { cpu: 1 }, { of: "b", instances: 4 });
-    made.asking("ta", { cpu: 4, memory: 1 }, { of: "a" });
-    for (const { templateKey } of made.all("size-template")) {
-      made.apply({ type: "template-sized", templateKey, requests: made.requests.get(templateKey)! });
-    }
-    made.settle();
+    made.node("x", { cpu: 4 }, { labels: { zone: "x" } });
+    made.apply({ type: "foreign-pod-observed", pod: { uid: "p", node: "x", requests: { cpu: 4 } } });
+    made.asking("ta", { cpu: 4 }, { of: "a", constraints: { nodeSelector: { zone: "x" } } });
+    made.asking("tb", { cpu: 1 }, { of: "b", instances: 4 }).settle();
     expect([created(made, "a"), created(made, "b")]).toEqual([0, 0]);
     expect(made.broker.explainTask("tb-uid")?.reason).toBe("kept-back");
     made.apply({ type: "framework-gone", key: "ns/a" });
     made.settle();
     expect(created(made, "b")).toBe(4);
+  });
+
+  test("nothing is kept back for a demand that no node could ever hold, or whose framework is suppressed", () => {
+    for (const [cpu, suppressed] of [
+      [5, false],
+      [4, true],
+    ] as const) {
+      const made = bench({ a: { guarantee: { cpu: 9 } }, b: {} }).node("n", { cpu: 4 });
+      made.framework("a", { queues: [{ name: "a", weight: 1 }], suppressed });
+      made.asking("ta", { cpu }, { of: "a" }).asking("tb", { cpu: 1 }, { of: "b", instances: 4 }).settle();
+      expect(created(made, "b")).toBe(4);
+    }
   });
 });
