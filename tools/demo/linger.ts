@@ -108,7 +108,8 @@ export async function invitation({ cluster, operatorUrl }: Stage): Promise<strin
     "Be a framework yourself: an offer waits for your answer.",
     "",
     `  kubectl -n ${BY_HAND} get offers`,
-    `  kubectl -n ${BY_HAND} patch $(kubectl -n ${BY_HAND} get offers -o name | head -1) --type=merge -p '${answer}'`,
+    `  OFFER=$(kubectl -n ${BY_HAND} get offers -o jsonpath='{.items[?(@.status.phase=="Open")].metadata.name}')`,
+    `  kubectl -n ${BY_HAND} patch offer $OFFER --type=merge -p '${answer}'`,
     "",
     `Logs: ${cluster.dir}/*.log    Stop: make demo-down   (or: npm run cluster -- down --name ${NAME})`,
   ];

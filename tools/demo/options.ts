@@ -41,7 +41,7 @@ export function parseOptions(argv: readonly string[], env: NodeJS.ProcessEnv): D
     .addOption(new Option("--trace <folder>", "nodes and pods of the openb trace, from a folder (or TRACE)"))
     .option("--keep", "leave everything running at the end (or KEEP=1)", false)
     .option("--nodes <number>", "how many nodes", whole(10, 500), 100)
-    .option("--seconds <number>", "how long the work is to take, about", whole(15, 600), 65)
+    .option("--seconds <number>", "how long the work is to take, about", whole(15, 600), 60)
     .option("--seed <number>", "chooses nodes and pods", whole(0, 999_999_999), 42)
     .option("--port <number>", "the port of the operator's HTTP server (default: any free one)", whole(1, 65_535))
     .addHelpText("after", HELP)

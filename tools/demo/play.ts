@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { waitFor } from "../cluster/wait.ts";
 import { type DemoFramework, FRAMEWORKS, QUEUES } from "./cast.ts";
-import { type FrameworkReading, sampleSum } from "./readings.ts";
+import { type FrameworkReading, sampleSum, Totals } from "./readings.ts";
 import type { Screen } from "./screen.ts";
 import { GPU_MILLI } from "./shapes.ts";
 import type { Stage } from "./stage.ts";
@@ -31,6 +31,7 @@ export class Play {
   readonly #ended = new Set<string>();
   /** By framework, once its Tasks are there. */
   readonly #expected = new Map<string, Expected[]>();
+  readonly #totals = new Totals();
   #lostRaces = 0;
 
   /** @param seconds how long the work is to take */
@@ -92,11 +93,19 @@ export class Play {
       readings.metrics(),
       ...FRAMEWORKS.map(async ({ name }) => {
         const reading = this.#arrived.has(name) ? await readings.framework(name, name) : undefined;
-        if (reading !== undefined) this.#readings.set(name, reading);
+        if (reading !== undefined) this.#readings.set(name, { ...reading, offers: this.#allOffers(name, reading) });
       }),
       ...FRAMEWORKS.map((framework) => this.#findTasks(framework)),
     ]);
-    if (metrics !== undefined) this.#lostRaces = sampleSum(metrics, "proffer_lost_races_total");
+    if (metrics !== undefined) {
+      this.#lostRaces = this.#totals.add("lost races", sampleSum(metrics, "proffer_lost_races_total"));
+    }
+  }
+
+  #allOffers(name: string, { offers }: FrameworkReading): Record<string, number> {
+    const { open = 0, ...ended } = offers;
+    const totals = Object.entries(ended).map(([end, count]) => [end, this.#totals.add(`${name}/${end}`, count)]);
+    return { open, ...Object.fromEntries(totals) };
   }
 
   /** The Tasks' UIDs, by which their pods are told, once all of them have been created. */

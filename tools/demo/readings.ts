@@ -38,6 +38,20 @@ export function sampleSum(metrics: Metrics, name: string, labels: Labels = {}): 
   return matching.reduce((sum, { value }) => sum + value, 0);
 }
 
+/** Counters that begin anew with each leader's term, added up over terms. */
+export class Totals {
+  readonly #counters = new Map<string, { earlier: number; last: number }>();
+
+  /** @param value of the counter now; less than before means that it began anew @returns the total */
+  add(name: string, value: number): number {
+    const counter = this.#counters.get(name) ?? { earlier: 0, last: 0 };
+    if (value < counter.last) counter.earlier += counter.last;
+    counter.last = value;
+    this.#counters.set(name, counter);
+    return counter.earlier + value;
+  }
+}
+
 /** Asks one operator. An answer that does not come is undefined: the next one will. */
 export class Readings {
   readonly #url: string;

@@ -8,7 +8,7 @@ import { startEmbedded } from "../cluster/start-cluster.ts";
 import { waitFor } from "../cluster/wait.ts";
 import { installChart } from "../operator/install-chart.ts";
 import { operatorCommand } from "../operator/start-operator.ts";
-import { FRAMEWORKS, QUEUES } from "./cast.ts";
+import { type DemoFramework, FRAMEWORKS, QUEUES } from "./cast.ts";
 import { PodWatch } from "./pod-watch.ts";
 import { Readings } from "./readings.ts";
 import { type Machine, nodeShapeOf, sumOf } from "./shapes.ts";
@@ -61,11 +61,12 @@ export async function setStage(
   await watch.start();
   await declareQueues(api, QUEUES, sumOf(machines));
   for (const { name } of FRAMEWORKS) await admit(api, name);
-  const queues = QUEUES.map(({ name }) => name).join(", ");
-  const tenants = FRAMEWORKS.map(({ name, kind }) => `${name} (${kind})`).join(", ");
-  progress.done(`operator leads: ${operatorUrl}; queues: ${queues}; frameworks: ${tenants}`);
+  progress.done(`operator leads: ${operatorUrl}`);
+  progress.done(`queues ${QUEUES.map(({ name }) => name).join(", ")}; tenants ${FRAMEWORKS.map(describe).join(", ")}`);
   return { cluster, operatorUrl, readings: new Readings(operatorUrl, token), referee, watch, failures };
 }
+
+const describe = ({ name, kind }: DemoFramework): string => `${name} (${kind})`;
 
 /** The operator is a program of the cluster's supervisor: it lives as long as the cluster, however this process ends. */
 async function runOperator(cluster: EmbeddedCluster, port: number | undefined, failures: string[]): Promise<string> {

@@ -54,7 +54,7 @@ export function tableOf(scene: Scene): string[] {
     "",
     ...aligned(
       [
-        ["QUEUE", "WEIGHT", "GUARANTEE", "SHARE"],
+        ["QUEUE", "WEIGHT", "GUARANTEE", "SHARE".padEnd(BAR_WIDTH + 6)],
         ...queues.map(({ queue, share }) => [
           queue.name,
           String(queue.weight),

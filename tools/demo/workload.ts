@@ -26,9 +26,9 @@ export interface WorkloadOptions {
 }
 
 /** All instances together would fill the cluster so many times: most of them have to wait. */
-const TIMES_FULL = 2.8;
+const TIMES_FULL = 2.2;
 /** How full a cluster gets in practice: what is left over on a node fits nobody, and at the end little is left to run. */
-const PACKING = 0.66;
+const PACKING = 0.62;
 /** Two in three Tasks have one instance; the others a few or many. */
 const INSTANCES = { one: 65, few: 23, many: 12 } as const;
 /** No Task needs more of the cluster than this, lest one of them be the whole show. */
@@ -39,11 +39,17 @@ const compressed = (seconds: number): number => Math.cbrt(Math.max(1, seconds));
 /** Then none is shorter or longer than these parts of the whole. */
 const SHORTEST = 0.03;
 const LONGEST = 0.45;
+/** What needs more than half of a machine waits until one is nearly empty, so as a rule it is the last to start. */
+const LARGE = 0.5;
+const LONGEST_LARGE = 0.2;
+/** A pod that only a few machines can take would make everybody wait for those. */
+const FITTING = 0.1;
 
 export function planWorkload({ machines, pods, frameworks, random, seconds }: WorkloadOptions): Workload {
   const cluster = sumOf(machines);
-  const usable = pods.filter((pod) => machines.some((machine) => fits(pod, machine)));
-  if (usable.length === 0) throw new Error("none of the pods fits on any of the nodes");
+  const enough = FITTING * machines.length;
+  const usable = pods.filter((pod) => machines.filter((machine) => fits(pod, machine)).length >= enough);
+  if (usable.length === 0) throw new Error("none of the pods fits on enough of the nodes");
   const plan = new Map<string, WorkTask[]>();
   for (const { name, part } of frameworks) {
     const tasks: WorkTask[] = [];
@@ -56,7 +62,7 @@ export function planWorkload({ machines, pods, frameworks, random, seconds }: Wo
     }
     plan.set(name, tasks);
   }
-  return inTime(plan, cluster, seconds);
+  return inTime(plan, machines, seconds);
 }
 
 function instancesOf(random: Random): number {
@@ -71,23 +77,34 @@ function instancesOf(random: Random): number {
 }
 
 /** Makes all runs longer by the same factor, within bounds, until the work takes `seconds`. */
-function inTime(plan: Workload, cluster: Size, seconds: number): Workload {
-  const limited = (ran: number, factor: number): number =>
-    Math.round(10 * Math.min(LONGEST * seconds, Math.max(SHORTEST * seconds, ran * factor))) / 10;
+function inTime(plan: Workload, machines: readonly Machine[], seconds: number): Workload {
+  const cluster = sumOf(machines);
+  const longest = (need: Size): number => (isLarge(need, machines) ? LONGEST_LARGE : LONGEST) * seconds;
+  const runs = [...plan].map(([name, tasks]) => {
+    return { name, tasks: tasks.map((task) => ({ task, longest: longest(task.need) })) };
+  });
+  const limited = (ran: number, most: number): number =>
+    Math.round(10 * Math.min(most, Math.max(SHORTEST * seconds, ran))) / 10;
   const scaled = (factor: number): Workload =>
     new Map(
-      [...plan].map(([name, tasks]) => [
+      runs.map(({ name, tasks }) => [
         name,
-        tasks.map((task) => ({ ...task, seconds: limited(task.seconds, factor) })),
+        tasks.map(({ task, longest }) => ({ ...task, seconds: limited(task.seconds * factor, longest) })),
       ]),
     );
   let [low, high] = [0, LONGEST * seconds];
-  for (let step = 0; step < 100; step++) {
+  for (let step = 0; step < 50; step++) {
     const factor = low + (high - low) / 2;
     if (loadOf(scaled(factor), cluster) > PACKING * seconds) high = factor;
     else low = factor;
   }
   return scaled(low);
+}
+
+/** Whether it takes more than half of whichever machine can take it. */
+function isLarge(need: Size, machines: readonly Machine[]): boolean {
+  const parts = machines.filter((machine) => fits(need, machine)).map((machine) => dominantPart(need, machine));
+  return Math.min(...parts) > LARGE;
 }
 
 /** How long the work would keep the whole cluster busy, in the resource that it needs most of, in seconds. */
