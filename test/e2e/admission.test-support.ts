@@ -68,3 +68,15 @@ export class People {
     await Promise.all(this.#clients.map((client) => client.close()));
   }
 }
+
+const nobody = "11111111-2222-3333-4444-555555555555";
+
+/** An owner reference to a custom resource; by default to one that nobody has. */
+export const owner = (kind = "Task", uid = nobody) => ({ apiVersion: "proffer.dev/v1alpha1", kind, name: "t", uid });
+
+/** What only the operator may put on a pod, beside what anybody may. */
+export const marks: Json = {
+  labels: { "proffer.dev/task-uid": "u", "proffer.dev/task": "t", app: "x" },
+  annotations: { "proffer.dev/note": "n", other: "y" },
+  finalizers: ["proffer.dev/tracking"],
+};

@@ -5,7 +5,7 @@ import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { openCluster } from "../../tools/cluster/open-cluster.ts";
 import { waitFor } from "../../tools/cluster/wait.ts";
 import { installChart, RELEASE } from "../../tools/operator/install-chart.ts";
-import { ADMINISTRATORS, People, refusal } from "./admission.test-support.ts";
+import { ADMINISTRATORS, marks, owner, People, refusal } from "./admission.test-support.ts";
 
 // Guards the chart's ValidatingAdmissionPolicies and roles (threats T1, T9): each rule is shown to refuse, on a real API server,
 // what it is there for. Where a role refuses already, the administrator tries it, whom only the policy can hold.
@@ -27,12 +27,7 @@ const core = `/api/v1/namespaces/${namespace}`;
 const pods = `${core}/pods`;
 const byPolicy = (name: string) => `ValidatingAdmissionPolicy '${name}.proffer.dev'`;
 
-const accounts = [
-  ["scheduler", "edit"],
-  ["colleague", "edit"],
-  ["visitor", "view"],
-  ["stranger", ""],
-] as const;
+const accounts = { scheduler: "edit", colleague: "edit", visitor: "view", stranger: "" };
 
 let cluster: Cluster;
 let people: People;
@@ -53,7 +48,7 @@ beforeAll(async () => {
   people.kubectl("create", "namespace", namespace);
   const rights = ["--clusterrole=cluster-admin", `--group=${ADMINISTRATORS}`];
   people.kubectl("create", "clusterrolebinding", ADMINISTRATORS, ...rights);
-  for (const [name, role] of accounts) {
+  for (const [name, role] of Object.entries(accounts)) {
     people.kubectl("-n", namespace, "create", "serviceaccount", name);
     // The built-in roles: the chart's own flow into them.
     const binding = [`--clusterrole=${role}`, `--serviceaccount=${namespace}:${name}`];
@@ -95,13 +90,6 @@ async function anOffer(metadata: Json = {}): Promise<string> {
   return `${offers}/${made.metadata.name}`;
 }
 
-const nobody = "11111111-2222-3333-4444-555555555555";
-const owner = (kind = "Task", uid = nobody) => ({ apiVersion: "proffer.dev/v1alpha1", kind, name: "t", uid });
-const marks: Json = {
-  labels: { "proffer.dev/task-uid": "u", "proffer.dev/task": "t", app: "x" },
-  annotations: { "proffer.dev/note": "n", other: "y" },
-  finalizers: ["proffer.dev/tracking"],
-};
 const pod = (metadata: Json) => ({
   apiVersion: "v1",
   kind: "Pod",
