@@ -108,7 +108,7 @@ export class Queue implements Child {
 }
 
 /** The order among siblings is total: penalty, share, instances held, name. */
-export function servedBefore(a: Child, b: Child): boolean {
+function servedBefore(a: Child, b: Child): boolean {
   if (a.penalised !== b.penalised) return b.penalised;
   if (a.share !== b.share) return a.share < b.share;
   if (a.instances !== b.instances) return a.instances < b.instances;

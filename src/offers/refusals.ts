@@ -116,7 +116,7 @@ function exceeds(a: Vector, b: Vector): boolean {
 }
 
 /** How many instances of `request` fit into `free`; 0 where something is over-full. */
-export function instances(free: Vector, request: Vector): number {
+function instances(free: Vector, request: Vector): number {
   let least = Number.POSITIVE_INFINITY;
   for (let r = 0; r < free.length; r++) {
     if (free[r]! < 0) return 0;

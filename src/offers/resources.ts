@@ -11,8 +11,8 @@ export type Limits = Readonly<Record<string, number>> & { readonly absentMeansUn
 export type Vector = Float64Array;
 
 /** cpu, memory and pods have fixed places, so that placement strategies can name the first two. */
-export const CPU = 0;
-export const MEMORY = 1;
+const CPU = 0;
+const MEMORY = 1;
 export const PODS = 2;
 /** Stands for every resource that no node has: whoever asks for one fits nowhere. */
 export const UNKNOWN = 3;

@@ -10,7 +10,7 @@ import { PodStrays } from "./strays.ts";
 import { Task } from "./task.ts";
 
 /** The ledger's name for the room of an instance. */
-export const claimId = (uid: string, index: number): string => `task/${uid}/${index}`;
+const claimId = (uid: string, index: number): string => `task/${uid}/${index}`;
 
 /** Tasks from their objects to the ends of their pods. */
 export class Tasks {

@@ -110,7 +110,7 @@ function whyOf({ reading, arrivesInSeconds, done, instances }: Row): string {
 }
 
 /** Columns as wide as their widest cell; the first ones to the left, numbers to the right. */
-export function aligned(rows: readonly (readonly string[])[], textColumns: number): string[] {
+function aligned(rows: readonly (readonly string[])[], textColumns: number): string[] {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
   return rows.map((row) =>
     row
