@@ -9,13 +9,15 @@ import { type DemoOptions, parseOptions } from "./options.ts";
 import { Play } from "./play.ts";
 import { Screen } from "./screen.ts";
 import { type Machine, type PodSample, sumOf } from "./shapes.ts";
-import { type Stage, setStage, startControlPlane } from "./stage.ts";
+import { refuseTakenPort, type Stage, setStage, startControlPlane } from "./stage.ts";
 import { succeeded, summaryOf } from "./summary.ts";
 import { readTrace } from "./trace.ts";
 import { instancesIn, planWorkload, type Workload } from "./workload.ts";
 
 /** As many as there are in the trace's list, about. */
 const DRAWN_PODS = 8_000;
+/** npm passes on a Ctrl-C that the terminal has sent us as well. */
+const SAME_SIGNAL_MS = 1_000;
 
 interface Cast {
   readonly machines: readonly Machine[];
@@ -64,6 +66,7 @@ async function demo(options: DemoOptions, undo: Undo, signal: AbortSignal): Prom
   const startedAt = performance.now();
   const progress = progressOn();
   refuseSecond();
+  await refuseTakenPort(options.port);
   const cast = chooseCast(options);
   progress.done(describeCast(cast, options));
   const cluster = await startControlPlane(progress);
@@ -91,32 +94,37 @@ async function demo(options: DemoOptions, undo: Undo, signal: AbortSignal): Prom
   return succeeded(outcome);
 }
 
+/** Aborts at SIGINT or SIGTERM, and resolves with the exit code for it. */
+function interruption(stop: AbortController): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  let firstMs = 0;
+  const interrupt = (code: number): void => {
+    if (!stop.signal.aborted) {
+      firstMs = performance.now();
+      resolve(code);
+      stop.abort();
+    } else if (performance.now() - firstMs > SAME_SIGNAL_MS) {
+      // Nobody has to wait: the supervisor sees our end and cleans up.
+      process.exit(code);
+    }
+  };
+  process.on("SIGINT", () => interrupt(130));
+  process.on("SIGTERM", () => interrupt(143));
+  return promise;
+}
+
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2), process.env);
   if (!["", "embedded"].includes(process.env.CLUSTER ?? "")) {
     throw new Error("the demo brings its own cluster and fills it with fake nodes: unset CLUSTER");
   }
   const stop = new AbortController();
-  const interrupted = Promise.withResolvers<number>();
-  for (const [signal, code] of [
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-  ] as const) {
-    process.on(signal, () => {
-      // The second time nobody waits: the supervisor sees our end and cleans up.
-      if (stop.signal.aborted) process.exit(code);
-      stop.abort();
-      interrupted.resolve(code);
-    });
-  }
+  const interrupted = interruption(stop);
   const undo = new Undo();
   try {
     const shown = demo(options, undo, stop.signal).then((good) => (good ? 0 : 1));
-    const code = await Promise.race([shown, interrupted.promise]);
-    if (stop.signal.aborted) {
-      shown.catch(() => {});
-      console.error("\nInterrupted: ending everything.");
-    }
+    const code = await Promise.race([shown, interrupted]);
+    if (stop.signal.aborted) console.error("\nInterrupted: ending everything.");
     return code;
   } finally {
     await undo.all();

@@ -31,6 +31,12 @@ export interface Stage {
   readonly failures: string[];
 }
 
+/** @throws Error when somebody listens there already */
+export async function refuseTakenPort(port: number | undefined): Promise<void> {
+  if (port === undefined || (await isFree(port))) return;
+  throw new Error(`port ${port} is taken: name another with --port, or leave it out`);
+}
+
 /** Starts the control plane; the rest is `setStage`, so that whoever is interrupted can stop what is there. */
 export async function startControlPlane(progress: Progress): Promise<EmbeddedCluster> {
   const startedAt = performance.now();
@@ -70,9 +76,6 @@ const describe = ({ name, kind }: DemoFramework): string => `${name} (${kind})`;
 
 /** The operator is a program of the cluster's supervisor: it lives as long as the cluster, however this process ends. */
 async function runOperator(cluster: EmbeddedCluster, port: number | undefined, failures: string[]): Promise<string> {
-  if (port !== undefined && !(await isFree(port))) {
-    throw new Error(`port ${port} is taken: name another with --port, or leave it out`);
-  }
   // The nodes are there already, and no DaemonSet pods come.
   const settle = ["--node-settle-seconds", "0"];
   // There is no standby to take over: on a busy laptop a lease that is lost for a moment would only confuse.
