@@ -76,7 +76,8 @@ export class OffersBidder implements Bidder {
   }
 
   wanted(line: Line, pass: Pass): number {
-    const slack = pass === 1 ? 1 : (this.#framework.facts?.slack ?? 1);
+    // What is spread gets no slack: whether one more may go anywhere hangs on where the others go.
+    const slack = pass === 1 || line.shape.spread.length > 0 ? 1 : (this.#framework.facts?.slack ?? 1);
     return Math.ceil(slack * line.pending) - line.outstanding;
   }
 

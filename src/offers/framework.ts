@@ -56,8 +56,11 @@ export class Framework {
     return untilMs;
   }
 
-  publishedOffer(): void {
+  /** True if it was held back until now. */
+  publishedOffer(): boolean {
+    const heldBack = this.unpublished !== undefined;
     this.unpublished = undefined;
+    return heldBack;
   }
 
   /** Declined, or let expire. Returns until when it stands behind all others, if it does from now on. */

@@ -27,6 +27,8 @@ export interface Ending {
   readonly reason: Reason;
   readonly message: string;
   readonly exitCode?: number;
+  /** Its pod object is still there, and may still run: the index runs again only when that is gone. */
+  readonly lingers?: boolean;
   /** Only what ran and failed by its own doing counts against the limit of retries. */
   readonly counts: boolean;
 }
@@ -62,7 +64,7 @@ export function endingOf(pod: PodFacts, killing: boolean): Ending | undefined {
 
 /** Deleted with no grace, and kept by our finalizer alone: no kubelet tells of its end any more. */
 export function endingOfForced(pod: PodFacts, killing: boolean, nodeIsUp: boolean): Ending | undefined {
-  return pod.forced === true ? endingOfVanished(killing, !nodeIsUp) : undefined;
+  return pod.forced === true ? { ...endingOfVanished(killing, !nodeIsUp), lingers: true } : undefined;
 }
 
 /** The pod object is gone (or its node is, and it is being deleted) before a phase told its end. */

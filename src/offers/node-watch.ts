@@ -66,7 +66,7 @@ export class NodeWatch {
         continue;
       }
       this.#state.emit({ type: "delete-pod", key: pod.key, uid: pod.uid, gracePeriodSeconds: 0 });
-      this.#tasks.end(task, instance, endingOfVanished(instance.killing, true), pod);
+      this.#tasks.end(task, instance, { ...endingOfVanished(instance.killing, true), lingers: true }, pod);
     }
     this.#tasks.loseStrays(node.name);
     if (unsettled) this.#look(node.name, NODE_LOST_MS);

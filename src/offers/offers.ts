@@ -98,7 +98,7 @@ export class Offers implements Drafting {
     if (offer === undefined) return;
     offer.uid ??= uid;
     offer.state = next(offer.state, { type: "published" });
-    this.#state.framework(offer.framework).publishedOffer();
+    if (this.#state.framework(offer.framework).publishedOffer()) this.#state.dirty = true;
   }
 
   /** It could not be created: the next one is drafted after a while, longer each time. */

@@ -115,4 +115,10 @@ describe("spread", () => {
       made.settle();
     }
   });
+
+  test("what is spread gets no slack", () => {
+    const made = bench("Offers", zones("a", "b")).framework("f", { scheduler: "Offers", slack: 3 });
+    made.task("t", { instances: 2, ...spread(1) }).settle();
+    expect(made.openOffers().map(({ slices }) => slices.map(({ resources }) => resources.cpu))).toEqual([[1, 1]]);
+  });
 });

@@ -115,4 +115,26 @@ describe("a new term", () => {
       ["old.0", "n"],
     ]);
   });
+
+  test.each(
+    newTerms([
+      node,
+      task({
+        retry: { limit: 0, backoffMs: 0, maxBackoffMs: 0, onNodeLost: "Retry" },
+        recorded: {
+          succeededIndexes: "",
+          failedIndexes: "",
+          attempts: [{ indexes: "0", ended: 1, failed: 0 }],
+        },
+      }),
+      observed(oldPod({ deleting: true })),
+    ]),
+  )("an index whose lost attempt may still run waits until that pod is gone ($name)", ({ bench }) => {
+    bench.settle();
+    expect(bench.all("create-pod")).toEqual([]);
+    expect(bench.broker.explainTask("t-uid")?.reason).toBe("node-lost");
+    bench.apply({ type: "pod-gone", pod: oldPod({ deleting: true }) });
+    bench.settle();
+    expect(bench.all("create-pod")).toMatchObject([{ attempt: { index: 0, attempt: 1 } }]);
+  });
 });

@@ -162,7 +162,7 @@ export class Task {
       this.#giveUp(instance.index, ending.outcome, nowMs);
       return undefined;
     }
-    if (ending.reason === "node-lost" && instance.pod !== undefined) {
+    if (ending.lingers === true && instance.pod !== undefined) {
       this.awaitedGone.set(instance.pod.uid, instance.index);
       return "gone";
     }

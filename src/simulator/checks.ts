@@ -39,13 +39,14 @@ export class Checks {
     if (pod.phase === "Succeeded" || pod.phase === "Failed") {
       this.#podOver(pod);
       // A lost one, deleted by force, may end well after all: whoever heard of it in time may count it.
-      if (pod.phase === "Succeeded" && this.#cluster.pods.get(pod.key)?.forced === true) this.#doubtful.add(key);
+      if (pod.phase === "Succeeded" && pod.forced === true) this.#doubtful.add(key);
       else if (pod.phase === "Succeeded")
         this.#succeeded.set(key, (this.#succeeded.get(key) ?? new Set()).add(pod.uid));
       else this.#ended.add(key);
       check((this.#succeeded.get(key)?.size ?? 0) <= 1, `${key} succeeded twice`);
       return;
     }
+    if (pod.forced === true) this.#ended.add(key);
     const live = this.#live.get(key) ?? new Set();
     this.#live.set(key, live.add(pod.uid));
     check(live.size === 1, `${key} has ${live.size} live pods`);

@@ -29,8 +29,6 @@ export interface Change {
 export interface PodObject {
   facts: PodFacts;
   version: number;
-  /** Deleted with a grace of zero: nobody waits for the kubelet. */
-  forced: boolean;
 }
 
 export interface TaskObject {
@@ -173,7 +171,7 @@ export class Cluster {
       requests,
       started: false,
     };
-    const pod: PodObject = { facts, version: 0, forced: false };
+    const pod: PodObject = { facts, version: 0 };
     this.pods.set(key, pod);
     this.#podChanged(pod);
     return { pod, isNew: true };
@@ -191,9 +189,9 @@ export class Cluster {
   deletePod(key: string, uid: string, graceSeconds: number | undefined): void {
     const pod = this.#pod(key, uid);
     if (pod === undefined) return;
-    if (graceSeconds === 0) pod.forced = true;
-    if (!pod.facts.deleting) {
-      pod.facts = { ...pod.facts, deleting: true };
+    const forces = graceSeconds === 0 && pod.facts.forced !== true;
+    if (!pod.facts.deleting || forces) {
+      pod.facts = { ...pod.facts, deleting: true, ...(graceSeconds === 0 ? { forced: true } : {}) };
       this.#podChanged(pod);
     }
     this.#removeMaybe(pod);
@@ -248,9 +246,9 @@ export class Cluster {
 
   /** A deleted object goes once its finalizers have, and the kubelet has ended it or is not waited for. */
   #removeMaybe(pod: PodObject): void {
-    const { deleting, tracked, phase, key } = pod.facts;
+    const { deleting, tracked, forced, phase, key } = pod.facts;
     if (!deleting || tracked) return;
-    if (!pod.forced && phase !== "Succeeded" && phase !== "Failed") return;
+    if (forced !== true && phase !== "Succeeded" && phase !== "Failed") return;
     this.pods.delete(key);
     this.#tell("pods", { type: "pod-gone", pod: pod.facts });
   }
