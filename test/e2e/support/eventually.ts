@@ -3,6 +3,8 @@ import { waitFor } from "../../../tools/cluster/wait.ts";
 export interface EventuallyOptions {
   /** Give up after this long. Default 60 s: busy machines are slow. */
   readonly timeoutMs?: number;
+  /** Read again after so long. Default 50 ms; longer where much is read. */
+  readonly everyMs?: number;
 }
 
 /** Reads again and again until what is read holds, and returns it. When time is up, the error says what was read last. */
@@ -10,7 +12,7 @@ export async function eventually<T>(
   what: string,
   read: () => T | Promise<T>,
   holds: (value: T) => boolean | undefined,
-  { timeoutMs = 60_000 }: EventuallyOptions = {},
+  { timeoutMs = 60_000, everyMs = 50 }: EventuallyOptions = {},
 ): Promise<T> {
   let last: T | undefined;
   try {
@@ -20,11 +22,11 @@ export async function eventually<T>(
         last = await read();
         return holds(last) === true && { value: last };
       },
-      { timeoutMs },
+      { timeoutMs, everyMs },
     );
     return found.value;
   } catch (error) {
-    const seen = JSON.stringify(last, undefined, 1)?.slice(0, 4_000);
+    const seen = JSON.stringify(last, (key, value) => (key === "managedFields" ? undefined : value))?.slice(0, 4_000);
     throw new Error(`${(error as Error).message}; seen last: ${seen}`, { cause: (error as Error).cause });
   }
 }

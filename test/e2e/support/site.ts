@@ -109,15 +109,6 @@ export class Site {
     return stdout;
   }
 
-  /** Waits until no pod carries the operator's finalizer. */
-  async noFinalizers(namespace: string): Promise<void> {
-    const tracked = async () => {
-      const { items } = await this.cluster.api.get(`/api/v1/namespaces/${namespace}/pods`);
-      return items.filter((pod: Json) => pod.metadata.finalizers !== undefined).map((pod: Json) => pod.metadata.name);
-    };
-    await eventually(`no finalizer is left in ${namespace}`, tracked, (names) => names.length === 0);
-  }
-
   async close(): Promise<void> {
     if (!this.cluster.capabilities.processes) await this.#cleanUp();
     await Promise.all(this.#operators.map((operator) => operator.stop()));
