@@ -13,7 +13,8 @@ import { median } from "./statistics.ts";
 
 const NODES = 1_000;
 const PODS_A_RUN = 10_000;
-const ROUNDS = 3;
+/** Each way so many times, in turn; the middle value counts. Fewer for a quick look. */
+const ROUNDS = Number(process.env.ROUNDS ?? 3);
 
 /** Who gets the pods onto nodes. */
 type Way = "limit" | "kube_scheduler" | "objects" | "objects_array";
