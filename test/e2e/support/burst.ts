@@ -62,7 +62,7 @@ export async function ranExactlyOnce(watch: PodWatch, tenant: Tenant, instances:
 
 /** What was requested on each of the tenant's nodes was never more than it has. */
 export async function neverTooFull(watch: PodWatch, tenant: Tenant): Promise<void> {
-  await watch.caughtUp();
+  await watch.caughtUp(tenant.namespace);
   const { items } = await tenant.api.get("/api/v1/nodes");
   const own = items.filter(({ metadata }: Json) => metadata.name.startsWith(`${tenant.namespace}-`));
   expect(own.length).toBeGreaterThan(0);

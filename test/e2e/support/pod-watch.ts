@@ -71,13 +71,13 @@ export class PodWatch {
 
   /** Pods of a namespace that were ever there, first seen first; all that was written before the call is seen. */
   async in(namespace: string): Promise<SeenPod[]> {
-    await this.caughtUp();
+    await this.caughtUp(namespace);
     return [...this.pods.values()].filter((pod) => pod.namespace === namespace);
   }
 
-  /** Resolves when everything has been seen that is there now. */
-  async caughtUp(): Promise<void> {
-    const { items } = await this.#cluster.api.get(PODS);
+  /** Resolves when everything has been seen that is there now in a namespace. */
+  async caughtUp(namespace: string): Promise<void> {
+    const { items } = await this.#cluster.api.get(`/api/v1/namespaces/${namespace}/pods`);
     const has = ({ metadata }: Json) => {
       const known = this.pods.get(metadata.uid)?.object.metadata.resourceVersion;
       return known !== undefined && BigInt(known) >= BigInt(metadata.resourceVersion);

@@ -140,6 +140,13 @@ export class Tenant {
     return eventually(`pods of ${this.namespace}/${task ?? ""}: ${what}`, () => this.pods(task), holds, options);
   }
 
+  /** Deletes all Tasks and pods, so that the next test has a cluster without them. */
+  async clear(): Promise<void> {
+    await this.api.delete(this.path("tasks"));
+    await this.api.delete(this.podPath());
+    await this.podsUntil("none is left", (pods) => pods.length === 0);
+  }
+
   /** Pods that were ever there, first seen first. */
   async seen(task?: string): Promise<SeenPod[]> {
     const pods = await this.#watch.in(this.namespace);
@@ -148,7 +155,7 @@ export class Tenant {
 
   /** The most pods of this namespace that ever held room at one time. */
   async peak(): Promise<number> {
-    await this.#watch.caughtUp();
+    await this.#watch.caughtUp(this.namespace);
     return this.#watch.peak((pod) => (pod.namespace === this.namespace ? 1 : 0));
   }
 }
