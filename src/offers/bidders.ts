@@ -1,5 +1,7 @@
 import { queueRejection } from "./assignment.ts";
+import type { Bitset } from "./bitset.ts";
 import type { Framework } from "./framework.ts";
+import type { Claim } from "./ledger.ts";
 import type { Line } from "./lines.ts";
 import type { Offer, OfferSlice } from "./offer.ts";
 import { add, type Claimant } from "./queues.ts";
@@ -10,6 +12,7 @@ import type { Tasks } from "./tasks.ts";
 
 /** More slices than this go into another offer. */
 export const MAX_SLICES = 64;
+const SLICE_NAMES = Array.from({ length: MAX_SLICES }, (_, i) => `s${i}`);
 
 /** A Builtin framework in the round: a grant is a launch. */
 export function builtinBidder(state: State, tasks: Tasks, framework: Framework, claimant: Claimant): Bidder {
@@ -26,8 +29,7 @@ export function builtinBidder(state: State, tasks: Tasks, framework: Framework, 
     grant(line, node) {
       const task = line.head!;
       const index = task.nextReady();
-      const rejected = state.ledger.commit({ add: [tasks.claim(task, index, node)], atomic: true });
-      if (rejected.length > 0) return false;
+      if (!state.ledger.claim(tasks.claim(task, index, node))) return false;
       tasks.start(task, index, node);
       return true;
     },
@@ -44,31 +46,34 @@ export interface Drafting {
 export class OffersBidder implements Bidder {
   readonly claimant: Claimant;
   readonly levels = undefined;
+  readonly refused: Bitset | undefined;
   readonly #state: State;
   readonly #drafting: Drafting;
   readonly #framework: Framework;
   readonly shown: Vector | undefined;
-  readonly #minimum: Vector;
-  /** Optimistic slices open or drafted, by node: a framework is not shown the same room twice. */
-  readonly #shown: Map<number, Vector>;
-  readonly #drafts = new Map<Pass, Offer>();
+  /** The least of a slice, where the framework has such a wish. */
+  readonly #minimum: Vector | undefined;
+  /** Optimistic only: slices open or drafted, by node. A framework is not shown the same room twice. */
+  readonly #shown: Map<number, Vector> | undefined;
+  #draft: Offer | undefined;
+  #slackDraft: Offer | undefined;
 
   constructor(state: State, drafting: Drafting, framework: Framework, claimant: Claimant) {
     this.#state = state;
     this.#drafting = drafting;
     this.#framework = framework;
     this.claimant = claimant;
-    this.#minimum = state.resources.vector(framework.facts?.minimum ?? {});
-    this.#shown = framework.optimistic ? shownTo(framework) : new Map();
-    if (framework.optimistic) this.shown = shownInAll(framework, claimant, state.resources.width);
-  }
-
-  get refused() {
-    return this.#state.refusals.refused(this.#framework.key);
+    this.refused = state.refusals.refused(framework);
+    const minimum = framework.facts?.minimum ?? {};
+    this.#minimum = Object.keys(minimum).length > 0 ? state.resources.vector(minimum) : undefined;
+    if (framework.optimistic) {
+      this.#shown = shownTo(framework);
+      this.shown = shownInAll(framework, claimant, state.resources.width);
+    }
   }
 
   shownOn(node: number): Vector | undefined {
-    return this.#shown.get(node);
+    return this.#shown?.get(node);
   }
 
   get full(): boolean {
@@ -76,107 +81,112 @@ export class OffersBidder implements Bidder {
   }
 
   wanted(line: Line, pass: Pass): number {
+    if (pass === 1) return line.pending - line.outstanding;
     // What is spread gets no slack: whether one more may go anywhere hangs on where the others go.
-    const slack = pass === 1 || line.shape.spread.length > 0 ? 1 : (this.#framework.facts?.slack ?? 1);
-    return Math.ceil(slack * line.pending) - line.outstanding;
+    const slack = line.shape.spread.length > 0 ? 1 : (this.#framework.facts?.slack ?? 1);
+    return slack > 1 ? Math.ceil(slack * line.pending) - line.outstanding : 0;
   }
 
   /** A slice starts with at least the framework's minimum. */
   need(line: Line, node: number): Vector {
     const minimum = this.#minimum;
-    if (!minimum.some((m) => m > 0) || this.#sliceOn(node) !== undefined) return line.request;
+    if (minimum === undefined || this.#draft?.slices.has(node) || this.#slackDraft?.slices.has(node)) {
+      return line.request;
+    }
     const need = new Float64Array(this.#state.resources.width);
     for (let r = 0; r < need.length; r++) need[r] = Math.max(line.request[r] ?? 0, minimum[r] ?? 0);
     return need;
   }
 
   fits(node: number, need: Vector): boolean {
-    const shown = this.#shown.get(node);
+    const shown = this.#shown?.get(node);
     if (shown === undefined) return this.#state.nodes.fits(node, need);
     const sum = shown.slice();
-    for (let r = 0; r < sum.length; r++) sum[r]! += need[r] ?? 0;
+    add(sum, need, 1);
     return this.#state.nodes.fits(node, sum);
   }
 
   grant(line: Line, node: number, need: Vector, pass: Pass): boolean {
-    let offer = this.#drafts.get(pass);
-    if (offer === undefined || (offer.slices.size >= MAX_SLICES && !offer.slices.has(sliceKey(node)))) {
-      offer = this.#drafting.draft(this.#framework, this.claimant, this.shown !== undefined, pass === 2);
-      if (offer === undefined) return false;
-      this.#drafts.set(pass, offer);
-    }
-    const slice = offer.slices.get(sliceKey(node)) ?? this.#open(offer, node);
-    if (!this.#claim(slice, need)) return false;
+    const offer = this.#draftFor(node, pass);
+    if (offer === undefined) return false;
+    const slice = offer.slices.get(node);
+    const stands = slice === undefined ? this.#open(offer, node, line, need) : this.#grow(offer, slice, line, need);
+    if (!stands) return false;
     line.outstanding++;
-    if (this.shown !== undefined) line.shown++;
-    const before = slice.parts.get(line) ?? 0;
-    slice.parts.set(line, before + 1);
-    for (const group of line.shape.spread) group.join(offeredId(slice, line, before), node, true);
+    if (this.shown === undefined) return true;
+    line.shown++;
+    add(this.shown, need, 1);
+    const here = this.#shown!.get(node);
+    if (here === undefined) this.#shown!.set(node, need.slice());
+    else add(here, need, 1);
     return true;
   }
 
-  #claim(slice: OfferSlice, need: Vector): boolean {
-    const sum = slice.vector.slice();
-    for (let r = 0; r < sum.length; r++) sum[r]! += need[r] ?? 0;
-    if (this.shown !== undefined) {
-      const here = this.#shown.get(slice.node) ?? new Float64Array(sum.length);
-      this.#shown.set(slice.node, here);
-      add(here, need, 1);
-      add(this.shown, need, 1);
-    } else {
-      const instances = [...slice.parts.values()].reduce((a, b) => a + b, 1);
-      const claim = {
-        id: slice.claimId,
-        kind: "offer",
-        node: slice.node,
-        vector: sum,
-        instances,
-        holder: this.claimant,
-      } as const;
-      if (!this.#state.ledger.exchange(claim)) return false;
-    }
-    slice.vector = sum;
-    return true;
+  #draftFor(node: number, pass: Pass): Offer | undefined {
+    const current = pass === 1 ? this.#draft : this.#slackDraft;
+    if (current !== undefined && (current.slices.size < MAX_SLICES || current.slices.has(node))) return current;
+    const offer = this.#drafting.draft(this.#framework, this.claimant, this.shown !== undefined, pass === 2);
+    if (offer === undefined) return undefined;
+    if (pass === 1) this.#draft = offer;
+    else this.#slackDraft = offer;
+    return offer;
   }
 
-  #open(offer: Offer, node: number): OfferSlice {
+  #open(offer: Offer, node: number, line: Line, need: Vector): boolean {
     const entry = this.#state.nodes.at(node);
-    const name = `s${offer.slices.size}`;
+    const name = SLICE_NAMES[offer.slices.size]!;
+    let claim: Claim | undefined;
+    if (this.shown === undefined) {
+      const id = `offer/${offer.key}/${name}`;
+      claim = { id, kind: "offer", node, vector: need, instances: 1, holder: this.claimant };
+      if (!this.#state.ledger.claim(claim)) return false;
+    }
     const slice: OfferSlice = {
       name,
       node,
       nodeName: entry.name,
       nodeUid: entry.facts?.uid ?? "",
-      claimId: `offer/${offer.key}/${name}`,
-      vector: new Float64Array(this.#state.resources.width),
-      parts: new Map(),
+      vector: need,
+      claim,
+      parts: [{ line, instances: 1 }],
     };
-    offer.slices.set(sliceKey(node), slice);
-    return slice;
+    offer.slices.set(node, slice);
+    for (const group of line.shape.spread) group.join(offeredId(offer, slice, line, 0), node, true);
+    return true;
   }
 
-  #sliceOn(node: number): OfferSlice | undefined {
-    for (const offer of this.#drafts.values()) {
-      const slice = offer.slices.get(sliceKey(node));
-      if (slice !== undefined) return slice;
+  #grow(offer: Offer, slice: OfferSlice, line: Line, need: Vector): boolean {
+    if (slice.claim === undefined) {
+      slice.vector = slice.vector.slice();
+      add(slice.vector, need, 1);
+    } else {
+      if (!this.#state.ledger.grow(slice.claim, need)) return false;
+      slice.vector = slice.claim.vector;
     }
-    return undefined;
+    let part = slice.parts.find((other) => other.line === line);
+    if (part === undefined) {
+      part = { line, instances: 0 };
+      slice.parts.push(part);
+    }
+    for (const group of line.shape.spread) group.join(offeredId(offer, slice, line, part.instances), slice.node, true);
+    part.instances++;
+    return true;
   }
 }
 
 /** As what a spread counts the n-th instance that a slice was drafted for. */
-const offeredId = (slice: OfferSlice, line: Line, n: number): string => `${slice.claimId}/${line.shape.id}/${n}`;
+const offeredId = (offer: Offer, slice: OfferSlice, line: Line, n: number): string =>
+  `offer/${offer.key}/${slice.name}/${line.shape.id}/${n}`;
 
 /** What a slice was drafted for is not offered any more. */
-export function withdrawParts(slice: OfferSlice): void {
-  for (const [line, count] of slice.parts) {
-    for (const group of line.shape.spread) for (let n = 0; n < count; n++) group.leave(offeredId(slice, line, n));
+export function withdrawParts(offer: Offer, slice: OfferSlice): void {
+  for (const { line, instances } of slice.parts) {
+    for (const group of line.shape.spread) {
+      for (let n = 0; n < instances; n++) group.leave(offeredId(offer, slice, line, n));
+    }
   }
-  slice.parts.clear();
+  slice.parts.length = 0;
 }
-
-/** Slices are kept by node: at most one a node in an offer. */
-export const sliceKey = (node: number): string => `${node}`;
 
 function shownTo(framework: Framework): Map<number, Vector> {
   const shown = new Map<number, Vector>();
@@ -185,7 +195,7 @@ function shownTo(framework: Framework): Map<number, Vector> {
     for (const { node, vector } of offer.slices.values()) {
       const sum = shown.get(node);
       if (sum === undefined) shown.set(node, vector.slice());
-      else for (let r = 0; r < sum.length; r++) sum[r]! += vector[r]!;
+      else add(sum, vector, 1);
     }
   }
   return shown;

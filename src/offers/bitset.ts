@@ -66,6 +66,35 @@ export class Bitset {
   }
 }
 
+/**
+ * A set whose empty stretches are skipped: `summary` has a bit for each word that is not zero. Only changed by the
+ * methods below.
+ */
+export class SkippingBitset extends Bitset {
+  readonly summary = new Bitset();
+
+  override add(i: number): boolean {
+    this.summary.add(i >>> 5);
+    return super.add(i);
+  }
+
+  override delete(i: number): boolean {
+    if (!super.delete(i)) return false;
+    if (this.words[i >>> 5] === 0) this.summary.delete(i >>> 5);
+    return true;
+  }
+
+  override fill(capacity: number): void {
+    super.fill(capacity);
+    this.summary.fill((capacity + 31) >>> 5);
+  }
+
+  override clear(): void {
+    super.clear();
+    this.summary.clear();
+  }
+}
+
 /** Position of the lowest set bit of a word that is not zero. */
 export function lowestBit(word: number): number {
   return 31 - Math.clz32(word & -word);

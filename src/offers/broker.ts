@@ -2,6 +2,7 @@ import { unreachable } from "./assert.ts";
 import { Assignment } from "./assignment.ts";
 import { bidderOf } from "./bidders.ts";
 import { Explain } from "./explain.ts";
+import type { Framework } from "./framework.ts";
 import { Frameworks } from "./frameworks.ts";
 import type { Claim } from "./ledger.ts";
 import type { Effect, ForeignPodFacts, Input, NodeFacts, PodFacts } from "./messages.ts";
@@ -66,7 +67,13 @@ export class Broker implements BrokerContract {
     this.#slack = new Slack(this.#state, (offer) =>
       this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" }),
     );
-    this.#round = new Round(this.#state.nodes, this.#state.lines, this.#state.room, this.#state.policy);
+    this.#round = new Round(
+      this.#state.nodes,
+      this.#state.shapes,
+      this.#state.lines,
+      this.#state.room,
+      this.#state.policy,
+    );
   }
 
   /** What to do now that `input` has happened at `nowMs`. Time never goes back: an earlier `nowMs` counts as the last. */
@@ -200,10 +207,18 @@ export class Broker implements BrokerContract {
   #runRound(): void {
     const { nodes, shapes, refusals, lines, counters } = this.#state;
     this.#state.dirty = false;
-    for (const node of nodes.drainGained()) {
-      shapes.gained(node);
-      refusals.gained(node, (framework) => this.#demandedBy(framework));
-    }
+    const gained = nodes.drainGained();
+    shapes.gained(gained);
+    const demanded = new Map<Framework, Float64Array[]>();
+    const demandedBy = (framework: Framework) => {
+      let requests = demanded.get(framework);
+      if (requests === undefined) {
+        requests = this.#demandedBy(framework);
+        demanded.set(framework, requests);
+      }
+      return requests;
+    };
+    for (const node of gained) refusals.gained(node, demandedBy);
     const bidders = [...lines.claimants()].flatMap((claimant) => {
       const bidder = bidderOf(this.#state, this.#tasks, this.#offers, claimant);
       return bidder === undefined ? [] : [bidder];
@@ -215,11 +230,11 @@ export class Broker implements BrokerContract {
     shapes.prune(IDLE_SHAPES);
   }
 
-  *#demandedBy(framework: string): Generator<Float64Array> {
-    for (const { name } of this.#state.frameworks.get(framework)?.facts?.queues ?? []) {
-      const claimant = this.#state.tree.claimants.get(`${framework} ${name}`);
-      for (const line of claimant === undefined ? [] : this.#state.lines.of(claimant)) yield line.request;
-    }
+  #demandedBy({ key, facts }: Framework): Float64Array[] {
+    return (facts?.queues ?? []).flatMap(({ name }) => {
+      const claimant = this.#state.tree.claimants.get(`${key} ${name}`);
+      return claimant === undefined ? [] : [...this.#state.lines.of(claimant)].map(({ request }) => request);
+    });
   }
 
   #ring(alarm: Alarm): void {
@@ -228,7 +243,7 @@ export class Broker implements BrokerContract {
         this.#offers.expired(alarm.key);
         break;
       case "filters-end":
-        this.#state.refusals.expire(alarm.framework, this.#state.nowMs);
+        this.#filtersEnd(alarm.framework, alarm.nodes);
         this.#state.dirty = true;
         break;
       case "penalty-ends":
@@ -252,6 +267,11 @@ export class Broker implements BrokerContract {
       default:
         unreachable(alarm);
     }
+  }
+
+  #filtersEnd(key: string, nodes: readonly number[]): void {
+    const framework = this.#state.frameworks.get(key);
+    if (framework !== undefined) this.#state.refusals.expire(framework, nodes, this.#state.nowMs);
   }
 
   #nodeObserved(facts: NodeFacts): void {

@@ -102,8 +102,10 @@ export class Explain {
   }
 
   #ahead(claimant: Claimant): string {
+    const share = ({ usage, weight }: Claimant) => this.#state.policy.shareOf(usage, weight);
+    const own = share(claimant);
     let ahead = 0;
-    for (const other of this.#state.lines.claimants()) if (other !== claimant && other.share < claimant.share) ahead++;
+    for (const other of this.#state.lines.claimants()) if (other !== claimant && share(other) < own) ahead++;
     return `${ahead} claimants with a lower share are served first`;
   }
 
@@ -130,7 +132,7 @@ export class Explain {
     for (const node of this.#state.nodes.entries) {
       if (node?.facts === undefined) continue;
       all++;
-      const refusal = this.#state.refusals.get(framework.key, node.index);
+      const refusedUntilMs = this.#state.refusals.untilMs(framework, node.index);
       const [why, resource] = this.#lacks(node, shape);
       if (why !== undefined) {
         count(why);
@@ -138,9 +140,9 @@ export class Explain {
           const free = this.#state.nodes.free[node.index * this.#state.nodes.width + resource]!;
           largest.set(resource, Math.max(largest.get(resource) ?? 0, free));
         }
-      } else if (refusal !== undefined) {
+      } else if (refusedUntilMs !== undefined) {
         count("filtered by a refusal");
-        filteredUntil = Math.max(filteredUntil, refusal.untilMs);
+        filteredUntil = Math.max(filteredUntil, refusedUntilMs);
       } else {
         fit++;
       }

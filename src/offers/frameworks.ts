@@ -28,7 +28,7 @@ export class Frameworks {
     }
     const revived =
       before !== undefined && (before.revive !== facts.revive || (before.suppressed && !facts.suppressed));
-    if (revived) this.#state.refusals.clear(facts.key);
+    if (revived) this.#state.refusals.clear(framework);
     this.#state.dirty = true;
     if (before === undefined || belongs(before) !== belongs(facts)) this.#reassign(framework);
     this.#state.frameworkChanged(facts.key);
@@ -41,7 +41,7 @@ export class Frameworks {
     framework.facts = undefined;
     this.#withdrawDemand(framework);
     this.#state.dirty = true;
-    this.#state.refusals.clear(key);
+    this.#state.refusals.clear(framework);
     this.#offers.rescindAllOf(framework, { reason: "rescinded", message: "the framework is gone" });
     this.#reassign(framework);
     this.#state.forgetFramework(key);

@@ -22,6 +22,12 @@ export class IndexedHeap<T extends Heaped> {
     this.#up(item);
   }
 
+  /** At the end, wherever it belongs: `rebuild` before the heap is read. */
+  append(item: T): void {
+    item.place = this.items.length;
+    this.items.push(item);
+  }
+
   remove(item: T): void {
     const place = item.place;
     const last = this.items.pop()!;

@@ -16,9 +16,10 @@ export interface Claim {
   readonly id: string;
   readonly kind: ClaimKind;
   readonly node: number;
-  readonly vector: Vector;
+  /** Changed by `Ledger.grow` alone, like `instances`. */
+  vector: Vector;
   /** Instances it stands for; counts in ties between equal shares. */
-  readonly instances: number;
+  instances: number;
   /** Undefined for what is not ours. */
   readonly holder: Holder | undefined;
 }
@@ -36,7 +37,8 @@ export interface Commit {
  */
 export class Ledger {
   readonly #claims = new Map<string, Claim>();
-  readonly #byNode = new Map<number, Set<Claim>>();
+  /** By dense index. */
+  readonly #byNode: Claim[][] = [];
   readonly #nodes: NodeTable;
 
   constructor(nodes: NodeTable) {
@@ -56,7 +58,7 @@ export class Ledger {
   }
 
   onNode(node: number): Iterable<Claim> {
-    return this.#byNode.get(node) ?? [];
+    return this.#byNode[node] ?? [];
   }
 
   /**
@@ -69,8 +71,7 @@ export class Ledger {
     const added: Claim[] = [];
     const rejected: Claim[] = [];
     for (const claim of add) {
-      assert(!this.#claims.has(claim.id), `claim ${claim.id} is new`);
-      if (this.#nodes.at(claim.node).closed !== "gone" && this.#nodes.fits(claim.node, claim.vector)) {
+      if (this.#admits(claim.node, claim.vector)) {
         this.#insert(claim);
         added.push(claim);
       } else {
@@ -85,10 +86,24 @@ export class Ledger {
     return rejected;
   }
 
-  /** Replaces a claim by one of the same id (or adds it) if the difference fits; false leaves the ledger as it was. */
-  exchange(claim: Claim): boolean {
-    const before = this.#claims.get(claim.id);
-    return this.commit({ remove: before === undefined ? [] : [claim.id], add: [claim], atomic: true }).length === 0;
+  /** One claim more, if it fits. */
+  claim(claim: Claim): boolean {
+    if (!this.#admits(claim.node, claim.vector)) return false;
+    this.#insert(claim);
+    return true;
+  }
+
+  /** A claim that stands takes `more` on its node, for one instance more, if that fits; else false, and all is as it was. */
+  grow(claim: Claim, more: Vector): boolean {
+    assert(this.#claims.get(claim.id) === claim, "the claim stands");
+    if (!this.#admits(claim.node, more)) return false;
+    // Of one instance it may be the very vector of the request.
+    if (claim.instances === 1) claim.vector = claim.vector.slice();
+    for (let r = 0; r < more.length; r++) claim.vector[r]! += more[r]!;
+    claim.instances++;
+    this.#nodes.take(claim.node, more, 1, 0);
+    claim.holder?.held(claim.kind, more, 1, 1);
+    return true;
   }
 
   /** A fact: the claim is there whether it fits or not. Replaces one of the same id. */
@@ -125,29 +140,29 @@ export class Ledger {
     return wrong;
   }
 
+  #admits(node: number, vector: Vector): boolean {
+    return this.#nodes.at(node).closed !== "gone" && this.#nodes.fits(node, vector);
+  }
+
   #existing(id: string): Claim {
     const claim = this.#claims.get(id);
-    assert(claim !== undefined, `claim ${id} exists`);
+    assert(claim !== undefined, "the claim exists");
     return claim;
   }
 
   #insert(claim: Claim): void {
+    assert(!this.#claims.has(claim.id), "the claim is new");
     this.#claims.set(claim.id, claim);
-    let there = this.#byNode.get(claim.node);
-    if (there === undefined) {
-      there = new Set();
-      this.#byNode.set(claim.node, there);
-    }
-    there.add(claim);
+    while (this.#byNode.length <= claim.node) this.#byNode.push([]);
+    this.#byNode[claim.node]!.push(claim);
     this.#nodes.take(claim.node, claim.vector, 1);
     claim.holder?.held(claim.kind, claim.vector, claim.instances, 1);
   }
 
   #delete(claim: Claim): void {
     this.#claims.delete(claim.id);
-    const there = this.#byNode.get(claim.node)!;
-    there.delete(claim);
-    if (there.size === 0) this.#byNode.delete(claim.node);
+    const there = this.#byNode[claim.node]!;
+    there.splice(there.indexOf(claim), 1);
     claim.holder?.held(claim.kind, claim.vector, claim.instances, -1);
     this.#nodes.take(claim.node, claim.vector, -1);
   }

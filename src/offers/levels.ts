@@ -16,6 +16,9 @@ export class Levels implements NodeListener {
   /** Where to start in a level when equal nodes are to be taken in turn. */
   readonly turn = new Int32Array(LEVELS);
   #levelOf = new Int8Array(0);
+  /** Nodes to be looked at again: sorted only when asked for, so that a placement that nobody uses costs nothing. */
+  readonly #stale = new Bitset();
+  readonly #unsorted: number[] = [];
   readonly #nodes: NodeTable;
 
   constructor(nodes: NodeTable, placement: Placement) {
@@ -27,6 +30,19 @@ export class Levels implements NodeListener {
   nodeChanged(_node: NodeEntry): void {}
 
   roomChanged(node: number): void {
+    if (this.#stale.add(node)) this.#unsorted.push(node);
+  }
+
+  /** Puts the nodes whose room has changed where they belong. Before `sets`, `sizes` and `turn` are read. */
+  refresh(): void {
+    for (const node of this.#unsorted) {
+      this.#stale.delete(node);
+      this.#sort(node);
+    }
+    this.#unsorted.length = 0;
+  }
+
+  #sort(node: number): void {
     if (node >= this.#levelOf.length) this.#grow(node);
     const { free, total, width } = this.#nodes;
     const score = this.placement.score(free, total, node * width, width);

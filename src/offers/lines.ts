@@ -1,3 +1,4 @@
+import type { Heaped } from "./heap.ts";
 import type { Claimant } from "./queues.ts";
 import type { Vector } from "./resources.ts";
 import type { Shape, ShapeTable } from "./shapes.ts";
@@ -12,7 +13,7 @@ export function before(a: Task, b: Task): boolean {
 }
 
 /** The demand of one claimant for one shape: tasks with ready instances, in order, and wishes stated without tasks. */
-export class Line {
+export class Line implements Heaped {
   readonly claimant: Claimant;
   readonly shape: Shape;
   /** Ready instances of its tasks. */
@@ -25,6 +26,8 @@ export class Line {
   shown = 0;
   /** Nothing more for it in this round: why. */
   blocked: "no-node" | "over-limit" | "kept-back" | undefined;
+  /** Among the lines of its claimant that may still get something in this pass. */
+  place = -1;
   /** Where the search of this round goes on: nodes before it do not fit or are refused. */
   cursor = 0;
   readonly #tasks: Task[] = [];

@@ -1,4 +1,5 @@
 import { assert } from "./assert.ts";
+import { Bitset } from "./bitset.ts";
 import type { NodeFacts } from "./messages.ts";
 import { type Quantities, type ResourceTable, type Vector, widened } from "./resources.ts";
 
@@ -42,7 +43,7 @@ export class NodeTable {
   openTotal: Vector;
   openFree: Vector;
   /** Nodes whose room grew, or that opened, since the last `drainGained`. */
-  readonly #gained = new Set<number>();
+  #gained = new Bitset();
   readonly #byName = new Map<string, NodeEntry>();
   readonly #unused: number[] = [];
   readonly #maybeUnused: NodeEntry[] = [];
@@ -69,7 +70,7 @@ export class NodeTable {
 
   at(index: number): NodeEntry {
     const entry = this.entries[index];
-    assert(entry !== undefined, `node ${index} exists`);
+    assert(entry !== undefined, "the node exists");
     return entry;
   }
 
@@ -135,14 +136,21 @@ export class NodeTable {
     this.#maybeUnused.push(entry);
   }
 
-  /** Adds (sign −1: takes back) a claim's room. */
-  take(index: number, vector: Vector, sign: 1 | -1): void {
+  /** Adds (sign −1: takes back) a claim's room; `claims` is 0 where a claim grew instead. */
+  take(index: number, vector: Vector, sign: 1 | -1, claims: number = sign): void {
     const entry = this.at(index);
-    this.#uncount(entry);
     const base = index * this.width;
-    for (let r = 0; r < vector.length; r++) this.free[base + r]! -= sign * vector[r]!;
-    this.#count(entry);
-    entry.claims += sign;
+    let wasOverfull = false;
+    let isOverfull = false;
+    for (let r = 0; r < this.#resources.count; r++) {
+      const before = this.free[base + r]!;
+      const after = r < vector.length ? before - sign * vector[r]! : before;
+      this.free[base + r] = after;
+      wasOverfull ||= before < 0;
+      isOverfull ||= after < 0;
+    }
+    if (entry.closed === undefined) this.#shift(base, vector, sign, wasOverfull, isOverfull);
+    entry.claims += claims;
     if (sign < 0) this.#gained.add(index);
     for (const listener of this.#listeners) listener.roomChanged(index);
     if (sign < 0 && entry.facts === undefined) this.#maybeUnused.push(entry);
@@ -150,6 +158,7 @@ export class NodeTable {
 
   /** Forgets nodes that are gone and on which nothing is claimed any more. Not in the middle of a commit. */
   prune(): void {
+    if (this.#maybeUnused.length === 0) return;
     for (const entry of this.#maybeUnused.splice(0)) {
       if (entry.facts !== undefined || entry.claims > 0 || this.entries[entry.index] !== entry) continue;
       this.#byName.delete(entry.name);
@@ -163,15 +172,15 @@ export class NodeTable {
   fits(index: number, vector: Vector): boolean {
     const base = index * this.width;
     const free = this.free;
-    for (let r = 0; r < this.width; r++) {
-      if (free[base + r]! < (vector[r] ?? 0)) return false;
+    for (let r = 0; r < this.#resources.count; r++) {
+      if (free[base + r]! < (r < vector.length ? vector[r]! : 0)) return false;
     }
     return true;
   }
 
   overfull(index: number): boolean {
     const base = index * this.width;
-    for (let r = 0; r < this.width; r++) if (this.free[base + r]! < 0) return true;
+    for (let r = 0; r < this.#resources.count; r++) if (this.free[base + r]! < 0) return true;
     return false;
   }
 
@@ -179,9 +188,9 @@ export class NodeTable {
     return this.free.slice(index * this.width, (index + 1) * this.width);
   }
 
-  drainGained(): number[] {
-    const gained = [...this.#gained];
-    this.#gained.clear();
+  drainGained(): Bitset {
+    const gained = this.#gained;
+    this.#gained = new Bitset(this.capacity);
     return gained;
   }
 
@@ -208,6 +217,19 @@ export class NodeTable {
     for (let r = 0; r < this.width; r++) {
       this.openTotal[r]! += sign * this.total[base + r]!;
       if (room) this.openFree[r]! += sign * this.free[base + r]!;
+    }
+  }
+
+  /** A claim on an open node changed `free`; the sum leaves out what is over-full. */
+  #shift(base: number, vector: Vector, sign: 1 | -1, wasOverfull: boolean, isOverfull: boolean): void {
+    if (wasOverfull && isOverfull) return;
+    if (!wasOverfull && !isOverfull) {
+      for (let r = 0; r < vector.length; r++) this.openFree[r]! -= sign * vector[r]!;
+      return;
+    }
+    for (let r = 0; r < this.width; r++) {
+      const after = this.free[base + r]!;
+      this.openFree[r]! += isOverfull ? -(after + sign * (vector[r] ?? 0)) : after;
     }
   }
 

@@ -1,4 +1,5 @@
 import { unreachable } from "./assert.ts";
+import type { Claim } from "./ledger.ts";
 import type { Line } from "./lines.ts";
 import type { LaunchOutcome, OfferPhase } from "./messages.ts";
 import type { Claimant } from "./queues.ts";
@@ -11,10 +12,12 @@ export interface OfferSlice {
   readonly node: number;
   readonly nodeName: string;
   readonly nodeUid: string;
-  readonly claimId: string;
+  /** What is offered: of an exclusive slice, its claim's own vector. */
   vector: Vector;
+  /** Its room in the ledger; none where it is only shown, or given back. */
+  claim: Claim | undefined;
   /** What it was drafted for. */
-  readonly parts: Map<Line, number>;
+  readonly parts: { readonly line: Line; instances: number }[];
 }
 
 export type Ended = Exclude<OfferPhase, "Open">;
@@ -55,7 +58,8 @@ export interface Offer {
   readonly concurrency: "Exclusive" | "Optimistic";
   /** Drafted past what is pending: the first to go when another has real demand. */
   readonly slack: boolean;
-  readonly slices: Map<string, OfferSlice>;
+  /** By node: at most one on each. */
+  readonly slices: Map<number, OfferSlice>;
   expiresAtMs: number;
   publishedAtMs: number;
   state: OfferState;

@@ -1,7 +1,7 @@
 import { Acceptance, type Raced, sumOf } from "./acceptance.ts";
 import { check, type Refusal, refuse, sameNode, strangerTo, type Wish } from "./answer.ts";
 import type { Assignment } from "./assignment.ts";
-import { type Drafting, sliceKey, withdrawParts } from "./bidders.ts";
+import { type Drafting, withdrawParts } from "./bidders.ts";
 import type { Framework } from "./framework.ts";
 import type { Answer, LaunchOutcome, OfferFacts } from "./messages.ts";
 import { answerable, type Ended, next, type Offer } from "./offer.ts";
@@ -23,7 +23,8 @@ export class Offers implements Drafting {
   readonly #assignment: Assignment;
   readonly #acceptance: Acceptance;
   readonly #settlement: Settlement;
-  readonly #byNode = new Map<number, Set<Offer>>();
+  /** By dense index, oldest first. */
+  readonly #byNode: Offer[][] = [];
   /** Offers of earlier terms, until all facts are in. */
   readonly #old = new Map<string, OfferFacts>();
   readonly #drafts: Offer[] = [];
@@ -53,6 +54,7 @@ export class Offers implements Drafting {
     };
     framework.offers.add(offer);
     this.#state.offers.set(offer.key, offer);
+    if (slack && !optimistic) this.#state.slackOffers.add(offer);
     this.#drafts.push(offer);
     return offer;
   }
@@ -67,7 +69,7 @@ export class Offers implements Drafting {
       }
       // An exclusive offer makes up for the races lost before it.
       if (offer.concurrency === "Exclusive") framework.lostRaces = 0;
-      for (const { node } of offer.slices.values()) this.#on(node).add(offer);
+      for (const { node } of offer.slices.values()) this.#on(node).push(offer);
       this.#state.timers.set(offer.expiresAtMs, { type: "offer-expires", key: offer.key });
       this.#state.frameworkChanged(offer.framework);
       this.#state.emit({
@@ -155,16 +157,16 @@ export class Offers implements Drafting {
   }
 
   rescindOn(node: number, why: Why): void {
-    for (const offer of [...(this.#byNode.get(node) ?? [])]) this.rescind(offer, why);
+    for (const offer of [...(this.#byNode[node] ?? [])]) this.rescind(offer, why);
   }
 
   /** Facts outrank offers: where a node is over-full, the newest offers there go until the rest fits. */
   relieve(node: number): void {
     if (!this.#state.nodes.overfull(node)) return;
     const free = this.#state.nodes.freeVector(node);
-    const offers = [...(this.#byNode.get(node) ?? [])].filter(({ concurrency }) => concurrency === "Exclusive");
+    const offers = [...(this.#byNode[node] ?? [])].filter(({ concurrency }) => concurrency === "Exclusive");
     const back = (offer: Offer) => {
-      const slice = offer.slices.get(sliceKey(node))!;
+      const slice = offer.slices.get(node)!;
       for (let r = 0; r < free.length; r++) free[r]! += slice.vector[r] ?? 0;
     };
     for (const offer of offers) if (offer.state.name === "closing") back(offer);
@@ -233,7 +235,7 @@ export class Offers implements Drafting {
       this.#refused(offer, refuse("over-limit", `queue ${offer.claimant.queueName} is over its limit now`, answer));
       return;
     }
-    const remove = [...offer.slices.values()].map(({ claimId }) => claimId);
+    const remove = [...offer.slices.values()].flatMap(({ claim }) => (claim === undefined ? [] : [claim.id]));
     const rejected = this.#state.ledger.commit({ remove, add, atomic: true });
     if (rejected.length > 0) {
       const node = this.#state.nodes.at(rejected[0]!.node).name;
@@ -312,15 +314,17 @@ export class Offers implements Drafting {
   /** Gives back the room and the demand that it stood for. */
   #release(offer: Offer): void {
     for (const slice of offer.slices.values()) {
-      this.#state.ledger.forget(slice.claimId);
-      for (const [line, count] of slice.parts) {
-        line.outstanding -= count;
-        if (offer.concurrency === "Optimistic") line.shown -= count;
+      if (slice.claim !== undefined) this.#state.ledger.forget(slice.claim.id);
+      slice.claim = undefined;
+      for (const { line, instances } of slice.parts) {
+        line.outstanding -= instances;
+        if (offer.concurrency === "Optimistic") line.shown -= instances;
         this.#state.lines.dropIfEmpty(line);
       }
-      withdrawParts(slice);
-      this.#byNode.get(slice.node)?.delete(offer);
-      if (this.#byNode.get(slice.node)?.size === 0) this.#byNode.delete(slice.node);
+      withdrawParts(offer, slice);
+      const there = this.#byNode[slice.node];
+      const at = there?.indexOf(offer) ?? -1;
+      if (at >= 0) there!.splice(at, 1);
     }
     this.#state.framework(offer.framework).offers.delete(offer);
     this.#state.dirty = true;
@@ -329,6 +333,7 @@ export class Offers implements Drafting {
   #drop(offer: Offer): void {
     this.#release(offer);
     this.#state.offers.delete(offer.key);
+    this.#state.slackOffers.delete(offer);
     this.#state.frameworkChanged(offer.framework);
     this.#state.forgetFramework(offer.framework);
   }
@@ -336,24 +341,23 @@ export class Offers implements Drafting {
   #filter(offer: Offer, refuseMs: number, remains: (slice: { node: number; vector: Float64Array }) => boolean): void {
     if (refuseMs <= 0) return;
     const untilMs = this.#state.nowMs + refuseMs;
+    const framework = this.#state.framework(offer.framework);
+    const nodes: number[] = [];
     for (const slice of offer.slices.values()) {
-      if (remains(slice) && sameNode(this.#state, slice))
-        this.#state.refusals.add(offer.framework, slice.node, untilMs);
+      if (!remains(slice) || !sameNode(this.#state, slice)) continue;
+      this.#state.refusals.add(framework, slice.node, untilMs);
+      nodes.push(slice.node);
     }
-    this.#state.timers.set(untilMs, { type: "filters-end", framework: offer.framework });
+    this.#state.timers.set(untilMs, { type: "filters-end", framework: offer.framework, nodes });
   }
 
   #penalise(framework: string, untilMs: number | undefined): void {
     if (untilMs !== undefined) this.#state.timers.set(untilMs, { type: "penalty-ends", framework });
   }
 
-  #on(node: number): Set<Offer> {
-    let there = this.#byNode.get(node);
-    if (there === undefined) {
-      there = new Set();
-      this.#byNode.set(node, there);
-    }
-    return there;
+  #on(node: number): Offer[] {
+    while (this.#byNode.length <= node) this.#byNode.push([]);
+    return this.#byNode[node]!;
   }
 }
 

@@ -1,22 +1,27 @@
 import { Bitset } from "./bitset.ts";
+import type { Framework } from "./framework.ts";
 import type { NodeTable } from "./nodes.ts";
 import type { Vector } from "./resources.ts";
 
-/** A framework's word that it wants nothing of a node for a while. */
-export interface Refusal {
-  readonly untilMs: number;
+/**
+ * The refusals of one node, in parallel arrays: there may be as many as frameworks times nodes, and few of them are
+ * looked at one by one.
+ */
+interface There {
+  readonly frameworks: Framework[];
+  readonly untilMs: number[];
   /** The node's whole free vector when it was refused, not the slice: slices are cut to demand. */
-  readonly free: Vector;
-  /** The free vector it was last held against in vain. */
-  checked: Vector;
+  readonly free: Vector[];
+  /** The node's free vector when it was last looked at: one object for those who refuse it in the same state. */
+  freeNow: Vector;
+  /** What all refusals were held against in vain. */
+  settled: Vector | undefined;
 }
 
 /** The refusal filters of all frameworks, indexed by framework and by node. */
 export class Refusals {
-  readonly #byFramework = new Map<string, Bitset>();
-  readonly #byNode = new Map<number, Map<string, Refusal>>();
-  /** Many frameworks refuse the same node in the same state: they share one vector. */
-  readonly #lastFree = new Map<number, Vector>();
+  readonly #byFramework = new Map<Framework, Bitset>();
+  readonly #byNode = new Map<number, There>();
   readonly #nodes: NodeTable;
 
   constructor(nodes: NodeTable) {
@@ -24,54 +29,68 @@ export class Refusals {
   }
 
   /** The nodes that a framework refuses now; undefined for none. */
-  refused(framework: string): Bitset | undefined {
+  refused(framework: Framework): Bitset | undefined {
     return this.#byFramework.get(framework);
   }
 
-  get(framework: string, node: number): Refusal | undefined {
-    return this.#byNode.get(node)?.get(framework);
+  /** Until when a framework refuses a node, if it does. */
+  untilMs(framework: Framework, node: number): number | undefined {
+    if (this.#byFramework.get(framework)?.has(node) !== true) return undefined;
+    const there = this.#byNode.get(node)!;
+    return there.untilMs[there.frameworks.indexOf(framework)];
   }
 
-  add(framework: string, node: number, untilMs: number): void {
+  /** The framework wants nothing of the node for a while. */
+  add(framework: Framework, node: number, untilMs: number): void {
     let own = this.#byFramework.get(framework);
     if (own === undefined) {
-      own = new Bitset();
+      own = new Bitset(this.#nodes.capacity);
       this.#byFramework.set(framework, own);
     }
-    own.add(node);
     let there = this.#byNode.get(node);
     if (there === undefined) {
-      there = new Map();
+      const free = this.#nodes.freeVector(node);
+      there = { frameworks: [], untilMs: [], free: [], freeNow: free, settled: free };
       this.#byNode.set(node, there);
     }
-    const free = this.#freeNow(node);
-    there.set(framework, { untilMs, free, checked: free });
+    const free = this.#look(there, node);
+    if (there.settled !== free) there.settled = undefined;
+    const at = own.add(node) ? there.frameworks.length : there.frameworks.indexOf(framework);
+    there.frameworks[at] = framework;
+    there.untilMs[at] = untilMs;
+    there.free[at] = free;
   }
 
-  remove(framework: string, node: number): void {
+  remove(framework: Framework, node: number): void {
     if (this.#byFramework.get(framework)?.delete(node) !== true) return;
     const there = this.#byNode.get(node)!;
-    there.delete(framework);
-    if (there.size > 0) return;
-    this.#byNode.delete(node);
-    this.#lastFree.delete(node);
+    const at = there.frameworks.indexOf(framework);
+    const [lastFramework, lastUntilMs, lastFree] = [there.frameworks.pop()!, there.untilMs.pop()!, there.free.pop()!];
+    if (at === there.frameworks.length) {
+      if (at === 0) this.#byNode.delete(node);
+      return;
+    }
+    there.frameworks[at] = lastFramework;
+    there.untilMs[at] = lastUntilMs;
+    there.free[at] = lastFree;
   }
 
   /** Revive: the framework refuses nothing any more. */
-  clear(framework: string): void {
+  clear(framework: Framework): void {
     for (const node of this.#byFramework.get(framework) ?? []) this.remove(framework, node);
     this.#byFramework.delete(framework);
   }
 
   /** The node is not what was refused. */
   clearNode(node: number): void {
-    for (const framework of [...(this.#byNode.get(node)?.keys() ?? [])]) this.remove(framework, node);
+    for (const framework of [...(this.#byNode.get(node)?.frameworks ?? [])]) this.remove(framework, node);
   }
 
-  /** Removes what has ended. */
-  expire(framework: string, nowMs: number): void {
-    for (const node of this.#byFramework.get(framework) ?? []) {
-      if (this.get(framework, node)!.untilMs <= nowMs) this.remove(framework, node);
+  /** Removes what has ended of what a framework refused in one answer. */
+  expire(framework: Framework, nodes: readonly number[], nowMs: number): void {
+    for (const node of nodes) {
+      const untilMs = this.untilMs(framework, node);
+      if (untilMs !== undefined && untilMs <= nowMs) this.remove(framework, node);
     }
   }
 
@@ -79,34 +98,31 @@ export class Refusals {
    * A node gained room: a filter there breaks when one more instance of a demanded request fits than did then.
    * `requests` names what a framework demands now.
    */
-  gained(node: number, requests: (framework: string) => Iterable<Vector>): void {
+  gained(node: number, requests: (framework: Framework) => readonly Vector[]): void {
     const there = this.#byNode.get(node);
     if (there === undefined) return;
-    const free = this.#freeNow(node);
-    for (const [framework, refusal] of there) {
-      if (refusal.checked === free) continue;
-      refusal.checked = free;
-      if (!exceeds(free, refusal.free)) continue;
-      for (const request of requests(framework)) {
-        if (instances(free, request) > instances(refusal.free, request)) {
-          this.remove(framework, node);
-          break;
-        }
-      }
+    const free = this.#look(there, node);
+    if (there.settled === free) return;
+    there.settled = free;
+    // Backwards: a removal puts the last in its place.
+    for (let i = there.frameworks.length - 1; i >= 0; i--) {
+      const then = there.free[i]!;
+      if (then === free || !exceeds(free, then)) continue;
+      const framework = there.frameworks[i]!;
+      const more = (request: Vector) => instances(free, request) > instances(then, request);
+      if (requests(framework).some(more)) this.remove(framework, node);
     }
   }
 
   /** The node's free vector; the same object as last time if it says the same. */
-  #freeNow(node: number): Vector {
+  #look(there: There, node: number): Vector {
     const { free, width } = this.#nodes;
-    const last = this.#lastFree.get(node);
+    const last = there.freeNow;
     const base = node * width;
-    let same = last !== undefined && last.length === width;
-    for (let r = 0; same && r < width; r++) same = last![r] === free[base + r];
-    if (same) return last!;
-    const now = this.#nodes.freeVector(node);
-    this.#lastFree.set(node, now);
-    return now;
+    let same = last.length === width;
+    for (let r = 0; same && r < width; r++) same = last[r] === free[base + r];
+    if (!same) there.freeNow = this.#nodes.freeVector(node);
+    return there.freeNow;
   }
 }
 

@@ -1,12 +1,13 @@
 import { type Bitset, lowestBit } from "./bitset.ts";
+import { IndexedHeap } from "./heap.ts";
 import type { Levels } from "./levels.ts";
 import { before, type Line, type Lines } from "./lines.ts";
 import type { NodeTable } from "./nodes.ts";
 import type { DominantShare } from "./policies/dominant-share.ts";
 import type { Claimant } from "./queues.ts";
-import type { Vector } from "./resources.ts";
+import { PODS, type Vector } from "./resources.ts";
 import type { Room } from "./room.ts";
-import type { Shape } from "./shapes.ts";
+import type { Shape, ShapeTable } from "./shapes.ts";
 
 /** One claimant's side of a round: how much it wants, and what a grant of one instance means for it. */
 export interface Bidder {
@@ -40,26 +41,36 @@ export interface Unmet {
   readonly line: Line;
 }
 
+/** A claimant in a pass: its bidder, and its lines that may still get something, in the order of their heads. */
+interface Entrant {
+  readonly bidder: Bidder;
+  readonly lines: IndexedHeap<Line>;
+}
+
 /**
  * The round: descend to the unblocked child with the least key, level by level, grant that claimant one instance,
  * re-key the path, until all are blocked. Twice: for what is pending, and for slack.
  */
 export class Round {
   readonly #nodes: NodeTable;
+  readonly #shapes: ShapeTable;
   readonly #lines: Lines;
   readonly #room: Room;
   readonly #policy: DominantShare;
   #grants = 0;
   #loosened = false;
-  /** Demanded shapes for which a node may be left. */
-  readonly #alive = new Set<Shape>();
-  readonly #dead = new Set<Shape>();
-  /** By resource: how many shapes in `#alive` ask for it, and the most that any demanded shape asks. */
+  /** Counts passes over all rounds. */
+  #pass = 0;
+  /** Shapes demanded in this pass for which a node was left when it began, and how many of them still have one. */
+  #demanded: Shape[] = [];
+  #alive = 0;
+  /** By resource: how many of the shapes that have a node left ask for it, and the most that any demanded shape asks. */
   #asking: number[] = [];
   #mostAsked: number[] = [];
 
-  constructor(nodes: NodeTable, lines: Lines, room: Room, policy: DominantShare) {
+  constructor(nodes: NodeTable, shapes: ShapeTable, lines: Lines, room: Room, policy: DominantShare) {
     this.#nodes = nodes;
+    this.#shapes = shapes;
     this.#lines = lines;
     this.#room = room;
     this.#policy = policy;
@@ -69,7 +80,7 @@ export class Round {
    * Runs both passes over these bidders (all that may get something, in any order); `waits` is told between them what
    * the first left unmet, and says whether there is to be no second. Returns how many instances were granted.
    */
-  run(bidders: readonly Bidder[], waits: (unmet: readonly Unmet[]) => boolean): number {
+  run(bidders: readonly Bidder[], waits: (unmet: () => readonly Unmet[]) => boolean): number {
     this.#grants = 0;
     this.#unblock(bidders);
     let before = -1;
@@ -77,14 +88,9 @@ export class Round {
     while (before !== this.#grants && (before === -1 || this.#loosened)) {
       before = this.#grants;
       this.#loosened = false;
-      this.#pass(bidders, 1);
+      this.#run(bidders, 1);
     }
-    const unmet = bidders.flatMap((bidder) =>
-      [...this.#lines.of(bidder.claimant)]
-        .filter((line) => line.blocked !== undefined && !bidder.full && bidder.wanted(line, 1) > 0)
-        .map((line) => ({ bidder, line })),
-    );
-    if (!waits(unmet)) this.#pass(bidders, 2);
+    if (!waits(() => bidders.flatMap((bidder) => this.#unmet(bidder)))) this.#run(bidders, 2);
     return this.#grants;
   }
 
@@ -97,67 +103,105 @@ export class Round {
     }
   }
 
-  #pass(bidders: readonly Bidder[], pass: Pass): void {
-    const wanting = new Map<Claimant, Bidder>();
+  #unmet(bidder: Bidder): Unmet[] {
+    if (bidder.full) return [];
+    const unmet: Unmet[] = [];
+    for (const line of this.#lines.of(bidder.claimant)) {
+      if (bidder.wanted(line, 1) <= 0) continue;
+      // The pass ends with the last node, whoever has not had a turn.
+      if (line.shape.exhausted) line.blocked ??= "no-node";
+      if (line.blocked !== undefined) unmet.push({ bidder, line });
+    }
+    return unmet;
+  }
+
+  #run(bidders: readonly Bidder[], pass: Pass): void {
     this.#room.refresh();
-    this.#survey(bidders, pass);
+    const entrants = this.#survey(bidders, pass);
+    if (entrants.size === 0) return;
+    this.#policy.begin(entrants.keys());
+    for (let r = 0; r < this.#mostAsked.length; r++) this.#saturate(r);
+    while (this.#alive > 0) {
+      const claimant = this.#policy.next();
+      if (claimant === undefined) break;
+      const entrant = entrants.get(claimant)!;
+      const served = this.#serve(entrant, pass);
+      if (served) this.#grants++;
+      if (served && entrant.lines.top !== undefined) this.#policy.update(claimant);
+      else this.#policy.block(claimant);
+    }
+    this.#policy.end();
+  }
+
+  /** Who wants what in this pass, and which of the shapes that are asked for have a node left. */
+  #survey(bidders: readonly Bidder[], pass: Pass): Map<Claimant, Entrant> {
+    this.#pass++;
+    this.#demanded = [];
+    this.#alive = 0;
+    this.#asking = new Array(this.#nodes.width).fill(0);
+    this.#mostAsked = new Array(this.#nodes.width).fill(0);
+    const entrants = new Map<Claimant, Entrant>();
     for (const bidder of bidders) {
+      let lines: IndexedHeap<Line> | undefined;
       for (const line of this.#lines.of(bidder.claimant)) {
         if (line.blocked !== "no-node" || line.shape.spread.length > 0) line.blocked = undefined;
         if (bidder.wanted(line, pass) <= 0) continue;
-        if (this.#dead.has(line.shape)) line.blocked = "no-node";
-        else wanting.set(bidder.claimant, bidder);
+        this.#demand(line.shape);
+        if (line.shape.exhausted) line.blocked = "no-node";
+        if (line.blocked !== undefined) continue;
+        lines ??= new IndexedHeap(headBefore);
+        lines.push(line);
       }
+      if (lines !== undefined) entrants.set(bidder.claimant, { bidder, lines });
     }
-    if (wanting.size === 0) return;
-    this.#policy.begin(wanting.keys());
-    for (const shape of this.#dead) this.#saturate(shape);
-    for (let claimant = this.#policy.next(); claimant !== undefined; claimant = this.#policy.next()) {
-      if (this.#serve(wanting.get(claimant)!, pass)) {
-        this.#grants++;
-        this.#policy.update(claimant);
-      } else {
-        this.#policy.block(claimant);
-      }
+    return entrants;
+  }
+
+  #demand(shape: Shape): void {
+    if (shape.pass === this.#pass) return;
+    shape.pass = this.#pass;
+    const alive = this.#shapes.hasCandidate(shape);
+    if (alive) {
+      this.#demanded.push(shape);
+      this.#alive++;
+    }
+    for (let r = 0; r < shape.request.length; r++) {
+      const asked = shape.request[r]!;
+      if (asked <= 0) continue;
+      if (alive) this.#asking[r]!++;
+      if (asked > this.#mostAsked[r]!) this.#mostAsked[r] = asked;
     }
   }
 
   /** Grants the claimant one instance of the first line in its order that can have one. */
-  #serve(bidder: Bidder, pass: Pass): boolean {
-    for (let line = this.#nextLine(bidder, pass); line !== undefined; line = this.#nextLine(bidder, pass)) {
+  #serve({ bidder, lines }: Entrant, pass: Pass): boolean {
+    for (let line = lines.top; line !== undefined; line = lines.top) {
       const node = this.#search(bidder, line);
       if (node === -1) {
         line.blocked = "no-node";
-        if (!hasCandidate(line.shape) && this.#alive.has(line.shape)) {
-          this.#bury(line.shape);
-          this.#saturate(line.shape);
+      } else {
+        const need = bidder.need(line, node);
+        line.blocked = this.#room.refuses(bidder.claimant, need, bidder.shown);
+        if (line.blocked === undefined) {
+          if (!bidder.grant(line, node, need, pass)) return false;
+          if (bidder.shown === undefined && this.#room.granted(line)) this.#loosened = true;
+          if (line.shape.spread.length > 0) this.#loosened = true;
+          if (bidder.wanted(line, pass) > 0) lines.update(line);
+          else lines.remove(line);
+          return true;
         }
-        continue;
       }
-      const need = bidder.need(line, node);
-      line.blocked = this.#room.refuses(bidder.claimant, need, bidder.shown);
-      if (line.blocked !== undefined) continue;
-      if (!bidder.grant(line, node, need, pass)) return false;
-      if ((bidder.shown === undefined && this.#room.granted(line)) || line.shape.spread.length > 0)
-        this.#loosened = true;
-      return true;
+      lines.remove(line);
     }
     return false;
   }
 
-  /** The unblocked line whose head is served first. */
-  #nextLine(bidder: Bidder, pass: Pass): Line | undefined {
-    let best: Line | undefined;
-    for (const line of this.#lines.of(bidder.claimant)) {
-      if (line.blocked !== undefined || bidder.wanted(line, pass) <= 0) continue;
-      if (best === undefined || headBefore(line, best)) best = line;
-    }
-    return best;
-  }
-
   #search(bidder: Bidder, line: Line): number {
-    if (this.#dead.has(line.shape)) return -1;
-    return bidder.levels === undefined ? this.#firstFit(bidder, line) : this.#bestLevel(bidder, line, bidder.levels);
+    if (line.shape.exhausted) return -1;
+    const node =
+      bidder.levels === undefined ? this.#firstFit(bidder, line) : this.#bestLevel(bidder, line, bidder.levels);
+    if (node === -1 && !this.#shapes.hasCandidate(line.shape)) this.#bury(line.shape);
+    return node;
   }
 
   /** The first node in order that fits. Nodes that were passed do not come back within the round. */
@@ -169,6 +213,7 @@ export class Round {
 
   /** A node of the best level that has one that fits. */
   #bestLevel(bidder: Bidder, line: Line, levels: Levels): number {
+    levels.refresh();
     for (let level = 0; level < levels.sets.length; level++) {
       if (levels.sizes[level] === 0) continue;
       const start = levels.placement.rotate ? levels.turn[level]! : 0;
@@ -183,76 +228,63 @@ export class Round {
 
   /** The first node ≥ `from` that is admitted, not refused, may fit, lies in `within`, and does fit. */
   #scan(bidder: Bidder, line: Line, within: Bitset | undefined, from: number): number {
-    const { mayFit, where, spread } = line.shape;
-    const words = Math.min(mayFit.words.length, where.admits.words.length);
-    let mask = -1 << (from & 31);
-    for (let w = from >>> 5; w < words; w++, mask = -1) {
-      let word = mayFit.words[w]! & where.admits.words[w]! & mask;
+    const { mayFit, where, spread, size } = line.shape;
+    const { roomy } = size;
+    const { refused } = bidder;
+    const first = from >>> 5;
+    for (let w = roomy.summary.next(first); w !== -1; w = roomy.summary.next(w + 1)) {
+      let word = roomy.words[w]! & (mayFit.words[w] ?? 0) & (where.admits.words[w] ?? 0);
+      if (w === first) word &= -1 << (from & 31);
       if (within !== undefined) word &= within.words[w] ?? 0;
-      if (bidder.refused !== undefined) word &= ~(bidder.refused.words[w] ?? 0);
+      if (refused !== undefined) word &= ~(refused.words[w] ?? 0);
       for (const group of spread) word &= group.allowed.words[w] ?? 0;
       for (; word !== 0; word &= word - 1) {
         const node = (w << 5) + lowestBit(word);
         if (bidder.fits(node, bidder.need(line, node))) return node;
-        if (!this.#nodes.fits(node, line.request)) mayFit.delete(node);
+        if (!this.#nodes.fits(node, line.request)) this.#shapes.failed(line.shape, node);
       }
     }
     return -1;
   }
 
-  /** What shapes are demanded in this pass, and which of them have no node from the start. */
-  #survey(bidders: readonly Bidder[], pass: Pass): void {
-    this.#alive.clear();
-    this.#dead.clear();
-    this.#asking = new Array(this.#nodes.width).fill(0);
-    this.#mostAsked = new Array(this.#nodes.width).fill(0);
-    for (const bidder of bidders) {
-      for (const line of this.#lines.of(bidder.claimant)) {
-        if (this.#alive.has(line.shape) || bidder.wanted(line, pass) <= 0) continue;
-        this.#alive.add(line.shape);
-        for (let r = 0; r < line.request.length; r++) {
-          if (line.request[r]! <= 0) continue;
-          this.#asking[r]!++;
-          this.#mostAsked[r] = Math.max(this.#mostAsked[r]!, line.request[r]!);
-        }
+  /** No node is left for the shape, whoever asks, nor for any of its size once that has none. */
+  #bury(dead: Shape): void {
+    if (this.#shapes.isFull(dead.size)) {
+      for (const shape of this.#demanded) {
+        if (shape === dead || shape.exhausted || shape.size !== dead.size) continue;
+        shape.exhausted = true;
+        this.#uncount(shape);
       }
     }
-    for (const shape of [...this.#alive]) if (!hasCandidate(shape)) this.#bury(shape);
+    this.#uncount(dead);
+    for (let r = 0; r < dead.request.length; r++) if (dead.request[r]! > 0) this.#saturate(r);
   }
 
-  /** No node is left for the shape, whoever asks. */
-  #bury(shape: Shape): void {
-    if (!this.#alive.delete(shape)) return;
-    this.#dead.add(shape);
-    for (let r = 0; r < shape.request.length; r++) if (shape.request[r]! > 0) this.#asking[r]!--;
+  #uncount({ request }: Shape): void {
+    this.#alive--;
+    for (let r = 0; r < request.length; r++) if (request[r]! > 0) this.#asking[r]!--;
   }
 
   /**
    * A resource is saturated when no node is left for any demanded shape that asks for it, and no node has enough of it
-   * for one of them.
+   * for one of them. Pods enter no share, and with no node left for any shape nobody asks.
    */
-  #saturate(shape: Shape): void {
-    for (let r = 0; r < shape.request.length; r++) {
-      if (shape.request[r]! <= 0 || this.#asking[r]! > 0 || this.#policy.isSaturated(r)) continue;
-      if (this.#largestFree(r) < this.#mostAsked[r]!) this.#policy.saturate(r);
-    }
+  #saturate(resource: number): void {
+    const most = this.#mostAsked[resource]!;
+    if (resource === PODS || this.#alive === 0 || most === 0 || this.#asking[resource]! > 0) return;
+    if (!this.#policy.isSaturated(resource) && this.#largestFree(resource) < most) this.#policy.saturate(resource);
   }
 
   #largestFree(resource: number): number {
+    const { entries, free, width } = this.#nodes;
     let largest = 0;
-    for (const node of this.#nodes.entries) {
-      if (node === undefined || node.closed !== undefined || this.#nodes.overfull(node.index)) continue;
-      largest = Math.max(largest, this.#nodes.free[node.index * this.#nodes.width + resource]!);
+    for (const node of entries) {
+      if (node === undefined || node.closed !== undefined) continue;
+      const here = free[node.index * width + resource]!;
+      if (here > largest && !this.#nodes.overfull(node.index)) largest = here;
     }
     return largest;
   }
-}
-
-/** May any node still take an instance? */
-function hasCandidate({ mayFit, where }: Shape): boolean {
-  const words = Math.min(mayFit.words.length, where.admits.words.length);
-  for (let w = 0; w < words; w++) if ((mayFit.words[w]! & where.admits.words[w]!) !== 0) return true;
-  return false;
 }
 
 function headBefore(a: Line, b: Line): boolean {

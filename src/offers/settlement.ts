@@ -105,9 +105,9 @@ export class Settlement {
       node: this.#state.nodes.get(node)?.index ?? -1,
       nodeName: node,
       nodeUid,
-      claimId: "",
       vector: this.#state.resources.vector(resources),
-      parts: new Map(),
+      claim: undefined,
+      parts: [],
     }));
     return {
       key: facts.key,
@@ -116,7 +116,8 @@ export class Settlement {
       claimant: this.#state.tree.claimant(facts.framework, facts.queue),
       concurrency: "Optimistic",
       slack: false,
-      slices: new Map(slices.map((slice) => [slice.name, slice])),
+      // Only looked up by name: their nodes may be gone.
+      slices: new Map(slices.entries()),
       expiresAtMs: 0,
       publishedAtMs: this.#state.nowMs,
       state: { name: "open" },

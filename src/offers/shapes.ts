@@ -1,4 +1,4 @@
-import { Bitset } from "./bitset.ts";
+import { Bitset, lowestBit, SkippingBitset } from "./bitset.ts";
 import { type Constraints, labelKeys, matchesLabels, type Spread, untoleratedTaint } from "./constraints.ts";
 import type { NodeEntry, NodeListener, NodeTable } from "./nodes.ts";
 import type { Vector } from "./resources.ts";
@@ -10,19 +10,37 @@ export interface ConstraintSet {
   readonly admits: Bitset;
 }
 
+/**
+ * Shapes whose requests are equal when rounded down to powers of two. They share what is known of nodes that are too
+ * full for any of them: after a thousand different shapes have each taken a node, each of them passes over those nodes
+ * at one look, instead of finding out for itself.
+ */
+export interface Size {
+  /** What each shape of this size asks for at least. */
+  readonly floor: Vector;
+  /** Nodes on which the floor may fit. Cleared when it does not, set again when it does after the node gained room. */
+  readonly roomy: SkippingBitset;
+  askers: number;
+}
+
 /** What an instance asks for: a request and constraints. Equal ones are one shape. */
 export interface Shape {
   readonly id: number;
   readonly request: Vector;
+  readonly size: Size;
   readonly where: ConstraintSet;
   /** One for each spread constraint: counts the live instances it is spread over. */
   readonly spread: readonly SpreadGroup[];
   /**
-   * Nodes on which it may fit. A bit is cleared when a check fails, and set again when the node gains room: between
-   * gains free only falls, so no node is checked twice in vain.
+   * Of the nodes that are roomy for its size, those on which it may fit. A bit is cleared when a check fails, and set
+   * again when the node gains room: between gains free only falls, so no node is checked twice in vain.
    */
   readonly mayFit: Bitset;
-  /** Lines (see demand.ts) that ask for it now. At 0 gains are not followed; on the way back all bits are set. */
+  /** No node is left for it, until one gains room for it. */
+  exhausted: boolean;
+  /** The last pass of a round that asked for it. */
+  pass: number;
+  /** Lines that ask for it now. At 0 gains are not followed; on the way back all bits are set. */
   askers: number;
   /** Tasks and lines that know it: at 0 it may be forgotten. */
   users: number;
@@ -32,6 +50,7 @@ export interface Shape {
 export class ShapeTable implements NodeListener {
   readonly #sets = new Map<string, ConstraintSet>();
   readonly #shapes = new Map<string, Shape>();
+  readonly #sizes = new Map<string, Size>();
   readonly #active = new Set<Shape>();
   readonly #groups = new Map<string, SpreadGroup>();
   readonly #nodes: NodeTable;
@@ -53,11 +72,47 @@ export class ShapeTable implements NodeListener {
     let shape = this.#shapes.get(key);
     if (shape === undefined) {
       const spread = (constraints.spread ?? []).map((s) => this.#group(scope(s), s, keyOf(constraints), where));
-      shape = { id: this.#nextId++, request, where, spread, mayFit: new Bitset(), askers: 0, users: 0 };
+      shape = {
+        id: this.#nextId++,
+        request,
+        size: this.#size(request),
+        where,
+        spread,
+        mayFit: new Bitset(),
+        exhausted: false,
+        pass: 0,
+        askers: 0,
+        users: 0,
+      };
       this.#shapes.set(key, shape);
     }
     shape.users++;
     return shape;
+  }
+
+  /** May any node still take an instance? Once none may, none will until one gains room. */
+  hasCandidate(shape: Shape): boolean {
+    if (shape.exhausted) return false;
+    const { roomy } = shape.size;
+    for (let s = 0; s < roomy.summary.words.length; s++) {
+      for (let rest = roomy.summary.words[s]!; rest !== 0; rest &= rest - 1) {
+        const w = (s << 5) + lowestBit(rest);
+        if ((roomy.words[w]! & (shape.mayFit.words[w] ?? 0) & (shape.where.admits.words[w] ?? 0)) !== 0) return true;
+      }
+    }
+    shape.exhausted = true;
+    return false;
+  }
+
+  /** An instance did not fit on the node. */
+  failed(shape: Shape, node: number): void {
+    if (this.#nodes.fits(node, shape.size.floor)) shape.mayFit.delete(node);
+    else shape.size.roomy.delete(node);
+  }
+
+  /** No node is roomy: no shape of this size has a candidate. */
+  isFull({ roomy }: Size): boolean {
+    return roomy.summary.next(0) === -1;
   }
 
   release(shape: Shape): void {
@@ -66,10 +121,15 @@ export class ShapeTable implements NodeListener {
 
   /** One more (or, −1, one fewer) line asks for the shape. */
   asked(shape: Shape, change: 1 | -1): void {
+    const { size } = shape;
+    const { capacity } = this.#nodes;
     shape.askers += change;
+    size.askers += change;
+    if (change === 1 && size.askers === 1) size.roomy.fill(capacity);
     if (change === 1 && shape.askers === 1) {
       this.#active.add(shape);
-      shape.mayFit.fill(this.#nodes.capacity);
+      shape.mayFit.fill(capacity);
+      shape.exhausted = false;
     } else if (shape.askers === 0) {
       this.#active.delete(shape);
     }
@@ -79,13 +139,29 @@ export class ShapeTable implements NodeListener {
     return this.#active;
   }
 
-  /** A node gained room: shapes that are asked for and fit there may go there again. */
-  gained(node: number): void {
+  /** These nodes gained room: shapes that are asked for may go there again. */
+  gained(nodes: Bitset): void {
+    const words: number[] = [];
+    for (let w = 0; w < nodes.words.length; w++) if (nodes.words[w] !== 0) words.push(w);
+    for (const { floor, roomy, askers } of this.#sizes.values()) {
+      if (askers === 0) continue;
+      for (const node of nodes) if (this.#nodes.fits(node, floor)) roomy.add(node);
+    }
     for (const shape of this.#active) {
-      if (!shape.mayFit.has(node) && shape.where.admits.has(node) && this.#nodes.fits(node, shape.request)) {
-        shape.mayFit.add(node);
+      if (shape.exhausted && !this.#fitsOneOf(shape, nodes, words)) continue;
+      shape.exhausted = false;
+      shape.mayFit.reserve(nodes.words.length << 5);
+      for (const w of words) shape.mayFit.words[w]! |= nodes.words[w]!;
+    }
+  }
+
+  #fitsOneOf({ request, where }: Shape, nodes: Bitset, words: readonly number[]): boolean {
+    for (const w of words) {
+      for (let word = nodes.words[w]! & (where.admits.words[w] ?? 0); word !== 0; word &= word - 1) {
+        if (this.#nodes.fits((w << 5) + lowestBit(word), request)) return true;
       }
     }
+    return false;
   }
 
   nodeChanged(node: NodeEntry): void {
@@ -101,16 +177,19 @@ export class ShapeTable implements NodeListener {
   /** Forgets shapes and sets without users, once there are `limit` more than are asked for. */
   prune(limit: number): void {
     if (this.#shapes.size <= limit + this.#active.size) return;
+    const sizes = new Set<Size>();
     const used = new Set<ConstraintSet>();
     const spread = new Set<SpreadGroup>();
     for (const [key, shape] of this.#shapes) {
       if (shape.users === 0) this.#shapes.delete(key);
       else {
+        sizes.add(shape.size);
         used.add(shape.where);
         for (const group of shape.spread) spread.add(group);
       }
     }
     for (const [key, group] of this.#groups) if (!spread.has(group)) this.#groups.delete(key);
+    for (const [key, size] of this.#sizes) if (!sizes.has(size)) this.#sizes.delete(key);
     for (const [key, set] of this.#sets) if (!used.has(set)) this.#sets.delete(key);
   }
 
@@ -122,6 +201,17 @@ export class ShapeTable implements NodeListener {
       this.#groups.set(key, group);
     }
     return group;
+  }
+
+  #size(request: Vector): Size {
+    const floor = request.map(roundedDown);
+    const key = trimmed(floor);
+    let size = this.#sizes.get(key);
+    if (size === undefined) {
+      size = { floor, roomy: new SkippingBitset(), askers: 0 };
+      this.#sizes.set(key, size);
+    }
+    return size;
   }
 
   #set(constraints: Constraints): ConstraintSet {
@@ -145,6 +235,13 @@ function admits(constraints: Constraints, node: NodeEntry): boolean {
     matchesLabels(constraints, node.facts.labels) &&
     (constraints.spread ?? []).every((s) => Object.hasOwn(node.facts!.labels, s.topologyKey))
   );
+}
+
+/** To a power of two; nothing stays nothing. */
+function roundedDown(amount: number): number {
+  let power = amount > 0 ? 1 : 0;
+  while (power > 0 && power * 2 <= amount) power *= 2;
+  return power;
 }
 
 function trimmed(vector: Vector): string {

@@ -20,15 +20,14 @@ export class Slack {
   }
 
   /** Rescinds what serves `unmet`. True while slack is on its way back: no more of it is to be given out till then. */
-  giveWay(unmet: readonly Unmet[]): boolean {
+  giveWay(unmet: () => readonly Unmet[]): boolean {
+    if (this.#state.slackOffers.size === 0) return false;
     for (const offer of this.#asked) if (offer.state.name !== "closing") this.#asked.delete(offer);
-    if (unmet.length === 0) return false;
-    const open = [...this.#state.offers.values()].filter(
-      ({ slack, concurrency, state }) =>
-        slack && concurrency === "Exclusive" && (state.name === "open" || state.name === "drafted"),
-    );
+    const demands = unmet();
+    if (demands.length === 0) return false;
+    const open = [...this.#state.slackOffers].filter(({ state }) => state.name === "open" || state.name === "drafted");
     // Newest first.
-    if (open.length > 0) this.#giveWay(unmet, open.reverse());
+    if (open.length > 0) this.#giveWay(demands, open.reverse());
     return this.#asked.size > 0;
   }
 
@@ -67,7 +66,7 @@ export class Slack {
     const mine = new Map<Offer, Claim[]>();
     for (const offer of open) {
       if (bidder.fits(node, need)) break;
-      if (offer.slices.has(`${node}`)) mine.set(offer, this.#lift(offer));
+      if (offer.slices.has(node)) mine.set(offer, this.#lift(offer));
     }
     if (!passes()) {
       const path = new Set(this.#state.tree.path(bidder.claimant.parent));
@@ -102,7 +101,7 @@ export class Slack {
       if (spread.some((group) => !group.allowed.has(node))) continue;
       const free = nodes.freeVector(node);
       for (const { slices } of withSlack.has(node) ? open : []) {
-        const slice = slices.get(`${node}`);
+        const slice = slices.get(node);
         for (let r = 0; slice !== undefined && r < slice.vector.length; r++) free[r]! += slice.vector[r]!;
       }
       const [need, shown] = [bidder.need(line, node), bidder.shownOn(node)];
@@ -112,7 +111,7 @@ export class Slack {
   }
 
   #lift(offer: Offer): Claim[] {
-    const claims = [...offer.slices.values()].flatMap(({ claimId }) => this.#state.ledger.get(claimId) ?? []);
+    const claims = [...offer.slices.values()].flatMap(({ claim }) => claim ?? []);
     for (const { id } of claims) this.#state.ledger.forget(id);
     return claims;
   }

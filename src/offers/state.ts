@@ -1,3 +1,4 @@
+import { Changes } from "./changes.ts";
 import { Framework } from "./framework.ts";
 import { Ledger } from "./ledger.ts";
 import { Levels } from "./levels.ts";
@@ -40,6 +41,8 @@ export class State {
   readonly tasks = new Map<string, Task>();
   readonly tasksByKey = new Map<string, Task>();
   readonly offers = new Map<string, Offer>();
+  /** Exclusive ones past what is pending, oldest first. */
+  readonly slackOffers = new Set<Offer>();
   readonly sizings = new Map<string, Sizing>();
   readonly endedOffers: EndedOffer[] = [];
   /** All facts are in; offers may be made. */
@@ -51,9 +54,10 @@ export class State {
   nowMs = 0;
   counters = { rounds: 0, grants: 0, lostRaces: 0 };
   #effects: Effect[] = [];
-  readonly #changedTasks = new Map<string, boolean>();
-  readonly #changedFrameworks = new Set<string>();
-  readonly #changedQueues = new Set<string>();
+  readonly #changedTasks = new Changes();
+  readonly #urgentTasks = new Changes();
+  readonly #changedFrameworks = new Changes();
+  readonly #changedQueues = new Changes();
 
   constructor(options: BrokerOptions) {
     this.options = options;
@@ -81,12 +85,12 @@ export class State {
   drainEffects(): Effect[] {
     const effects = this.#effects;
     this.#effects = [];
-    for (const [uid, urgent] of this.#changedTasks) effects.push({ type: "task-changed", uid, urgent });
-    for (const key of this.#changedFrameworks) effects.push({ type: "framework-changed", key });
-    for (const name of this.#changedQueues) effects.push({ type: "queue-changed", name });
-    this.#changedTasks.clear();
-    this.#changedFrameworks.clear();
-    this.#changedQueues.clear();
+    for (const uid of this.#changedTasks.drain()) {
+      effects.push({ type: "task-changed", uid, urgent: this.#urgentTasks.has(uid) });
+    }
+    this.#urgentTasks.drain();
+    for (const key of this.#changedFrameworks.drain()) effects.push({ type: "framework-changed", key });
+    for (const name of this.#changedQueues.drain()) effects.push({ type: "queue-changed", name });
     return effects;
   }
 
@@ -103,18 +107,20 @@ export class State {
   forgetFramework(key: string): void {
     const framework = this.frameworks.get(key);
     if (framework === undefined || framework.facts !== undefined) return;
-    if (framework.tasks.size === 0 && framework.offers.size === 0) this.frameworks.delete(key);
+    if (framework.tasks.size > 0 || framework.offers.size > 0) return;
+    this.refusals.clear(framework);
+    this.frameworks.delete(key);
   }
 
   /** The status of the Task, its framework and its queues shows something else now; urgent: it has ended. */
   taskChanged(task: Task, urgent = false): void {
-    this.#changedTasks.set(task.uid, urgent || this.#changedTasks.get(task.uid) === true);
+    this.#changedTasks.add(task.uid);
+    if (urgent) this.#urgentTasks.add(task.uid);
     this.frameworkChanged(task.facts.framework);
   }
 
   frameworkChanged(key: string): void {
-    if (this.#changedFrameworks.has(key)) return;
-    this.#changedFrameworks.add(key);
+    if (!this.#changedFrameworks.add(key)) return;
     for (const { name } of this.frameworks.get(key)?.facts?.queues ?? []) this.queueChanged(name);
   }
 

@@ -5,9 +5,18 @@ import { PODS, type Vector } from "../resources.ts";
 /** Of an inner queue: what its children add up to. */
 interface Sums {
   /** Σ shown of blocked children. */
-  blocked: Vector;
+  readonly blocked: Vector;
   /** Σ shown ÷ share of unblocked children with a share. */
-  scaled: Vector;
+  readonly scaled: Vector;
+  /** What the queue shows: blocked + least share · scaled. */
+  readonly shown: Vector;
+}
+
+/** What the sums of its queue hold of a child. */
+interface Counted {
+  readonly shown: Vector;
+  share: number;
+  blocked: boolean;
 }
 
 /**
@@ -15,14 +24,17 @@ interface Sums {
  * inner queue shows its parent the sum of its children, the unblocked ones rescaled to the least share among them, the
  * blocked ones as they are; a naive sum would starve a queue whose one child has all of a resource that the other
  * child has no use for. Shares are the largest over resources that are not saturated. Kept incrementally along the
- * path of each grant.
+ * path of each grant, and only where somebody compares: a queue that competes with nobody, nor does any above it, has
+ * no use for a share.
  */
 export class DominantShare {
   readonly #root: Queue;
   readonly #nodes: NodeTable;
+  /** Of queues that compete. */
   readonly #sums = new Map<Queue, Sums>();
-  /** What the sums of its queue hold of a child. */
-  readonly #last = new Map<Child, { shown: Vector; share: number; blocked: boolean }>();
+  readonly #counted = new Map<Child, Counted>();
+  /** Queues with an unblocked claimant below, when the round began. */
+  readonly #active = new Set<Queue>();
   /** Resources of which nobody can get more in this round. */
   #saturated: boolean[] = [];
 
@@ -31,17 +43,17 @@ export class DominantShare {
     this.#nodes = nodes;
   }
 
-  /** The round begins with these claimants unblocked; all others count as blocked. */
+  /** The round begins with these claimants unblocked, each once; all others count as blocked. */
   begin(unblocked: Iterable<Claimant>): void {
+    this.end();
     this.#saturated = [];
-    this.#sums.clear();
-    this.#last.clear();
-    const active = new Set<Child>();
     for (const claimant of unblocked) {
-      active.add(claimant);
-      for (let queue = claimant.parent; queue !== undefined; queue = queue.parent) active.add(queue);
+      for (let at: Queue | undefined = claimant.parent; at !== undefined && !this.#active.has(at); at = at.parent) {
+        this.#active.add(at);
+      }
+      claimant.parent?.line.append(claimant);
     }
-    this.#build(this.#root, active);
+    this.#build(this.#root, false);
   }
 
   /** The claimant to serve next, or undefined when all are blocked. */
@@ -64,11 +76,19 @@ export class DominantShare {
   /** A resource became saturated: every key may change. */
   saturate(resource: number): void {
     this.#saturated[resource] = true;
-    this.#rebuild(this.#root);
+    this.#rekey(this.#root);
   }
 
   isSaturated(resource: number): boolean {
     return this.#saturated[resource] === true;
+  }
+
+  /** The round is over, whether or not all are blocked. */
+  end(): void {
+    for (const queue of this.#active) queue.line.clear();
+    this.#active.clear();
+    this.#sums.clear();
+    this.#counted.clear();
   }
 
   /** Dominant share of a vector at a weight, 0 for nothing. */
@@ -76,8 +96,9 @@ export class DominantShare {
     const total = this.#nodes.openTotal;
     let share = 0;
     for (let r = 0; r < vector.length; r++) {
-      if (r === PODS || this.#saturated[r] === true || !(total[r]! > 0)) continue;
-      share = Math.max(share, vector[r]! / (total[r]! * weight));
+      const held = vector[r]!;
+      if (held === 0 || r === PODS || this.#saturated[r] === true || !(total[r]! > 0)) continue;
+      share = Math.max(share, held / (total[r]! * weight));
     }
     return share;
   }
@@ -87,86 +108,103 @@ export class DominantShare {
     let child = from;
     let blocked = fromBlocked;
     for (let queue = from.parent; queue !== undefined; queue = queue.parent) {
-      const sums = this.#sums.get(queue)!;
-      this.#count(child, sums, -1);
+      const sums = this.#sums.get(queue);
+      if (sums !== undefined) this.#uncount(child, sums);
       child.share = this.#share(child);
       if (blocked) queue.line.remove(child);
       else queue.line.update(child);
-      this.#remember(child);
-      this.#count(child, sums, 1);
-      this.#show(queue);
       blocked = queue.line.top === undefined;
+      if (sums !== undefined) {
+        this.#count(child, sums);
+        this.#show(queue, sums);
+      } else if (!blocked) {
+        return;
+      }
       child = queue;
     }
   }
 
-  /** Adds (1) or takes back (−1) what was last remembered of a child. */
-  #count(child: Child, sums: Sums, sign: 1 | -1): void {
-    const { shown, share, blocked } = this.#last.get(child)!;
-    if (blocked) add(sums.blocked, shown, sign);
-    else if (share > 0) add(sums.scaled, shown, sign / share);
+  /** Adds a child to the sums. What it holds changes in place, hence the copy. */
+  #count(child: Child, sums: Sums): void {
+    let counted = this.#counted.get(child);
+    if (counted === undefined) {
+      counted = { shown: new Float64Array(this.#nodes.width), share: 0, blocked: false };
+      this.#counted.set(child, counted);
+    }
+    counted.shown.set(child.shown);
+    counted.share = child.share;
+    counted.blocked = child.place < 0;
+    this.#sum(counted, sums, 1);
   }
 
-  /** A claimant's usage changes in place, hence the copy. */
-  #remember(child: Child): void {
-    this.#last.set(child, { shown: child.shown.slice(), share: child.share, blocked: child.place < 0 });
+  #uncount(child: Child, sums: Sums): void {
+    this.#sum(this.#counted.get(child)!, sums, -1);
+  }
+
+  #sum({ shown, share, blocked }: Counted, sums: Sums, sign: 1 | -1): void {
+    if (blocked) add(sums.blocked, shown, sign);
+    else if (share > 0) add(sums.scaled, shown, sign / share);
   }
 
   #share(child: Child): number {
     return this.shareOf(child.shown, child.weight);
   }
 
-  #build(queue: Queue, active: ReadonlySet<Child>): void {
-    queue.line.clear();
+  /** Shares and places of all unblocked children, the queues' own first; sums where the queue competes. */
+  #build(queue: Queue, competes: boolean): void {
+    const entrants = queue.line.items.length + this.#activeChildren(queue);
     for (const child of queue.children) {
-      if (active.has(child)) this.#build(child, active);
-      else this.#showIdle(child);
+      if (this.#active.has(child)) {
+        this.#build(child, competes || entrants > 1);
+        queue.line.append(child);
+      } else if (competes) {
+        this.#showIdle(child);
+      }
     }
-    for (const claimant of queue.claimants) claimant.share = this.#share(claimant);
-    for (const child of childrenOf(queue)) if (active.has(child)) queue.line.push(child);
-    this.#collect(queue);
+    if (competes) this.#sums.set(queue, this.#noSums());
+    this.#rank(queue);
   }
 
-  #rebuild(queue: Queue): void {
-    for (const child of queue.children) {
-      if (child.place >= 0) this.#rebuild(child);
-      else child.share = this.#share(child);
-    }
-    for (const claimant of queue.claimants) claimant.share = this.#share(claimant);
+  /** Every key below anew. */
+  #rekey(queue: Queue): void {
+    for (const child of queue.children) if (child.place >= 0) this.#rekey(child);
+    this.#rank(queue);
+  }
+
+  #rank(queue: Queue): void {
+    for (const child of queue.line.items) child.share = this.#share(child);
     queue.line.rebuild();
-    this.#collect(queue);
+    const sums = this.#sums.get(queue);
+    if (sums === undefined) return;
+    sums.blocked.fill(0);
+    sums.scaled.fill(0);
+    for (const child of queue.children) this.#count(child, sums);
+    for (const claimant of queue.claimants) this.#count(claimant, sums);
+    this.#show(queue, sums);
   }
 
   /** A queue without demand is blocked as a whole: what it shows is what it uses. */
   #showIdle(queue: Queue): void {
-    queue.line.clear();
     queue.shown = queue.usage;
-    queue.share = this.#share(queue);
     queue.penalised = false;
   }
 
-  #collect(queue: Queue): void {
-    const sums: Sums = { blocked: new Float64Array(this.#nodes.width), scaled: new Float64Array(this.#nodes.width) };
-    for (const child of childrenOf(queue)) {
-      this.#remember(child);
-      this.#count(child, sums, 1);
-    }
-    this.#sums.set(queue, sums);
-    this.#show(queue);
-  }
-
-  #show(queue: Queue): void {
-    const { blocked, scaled } = this.#sums.get(queue)!;
-    const least = queue.line.top?.share ?? 0;
-    const shown = new Float64Array(this.#nodes.width);
+  #show(queue: Queue, { blocked, scaled, shown }: Sums): void {
+    const { top } = queue.line;
+    const least = top?.share ?? 0;
     for (let r = 0; r < shown.length; r++) shown[r] = blocked[r]! + least * scaled[r]!;
     queue.shown = shown;
-    queue.share = this.#share(queue);
-    queue.penalised = queue.line.top?.penalised ?? false;
+    queue.penalised = top?.penalised ?? false;
   }
-}
 
-function* childrenOf(queue: Queue): Generator<Child> {
-  yield* queue.children;
-  yield* queue.claimants;
+  #activeChildren(queue: Queue): number {
+    let active = 0;
+    for (const child of queue.children) if (this.#active.has(child)) active++;
+    return active;
+  }
+
+  #noSums(): Sums {
+    const { width } = this.#nodes;
+    return { blocked: new Float64Array(width), scaled: new Float64Array(width), shown: new Float64Array(width) };
+  }
 }
