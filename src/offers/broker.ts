@@ -326,6 +326,8 @@ export class Broker implements BrokerContract {
       instances: 0,
       holder: undefined,
     };
+    // It may take less than before, or be elsewhere.
+    if (this.#state.ledger.get(claim.id) !== undefined) this.#state.dirty = true;
     if (pod.pinned === true) {
       // It is not there yet, and may ask for more than there is: it must not close the node to everybody.
       this.#state.ledger.forget(claim.id);

@@ -1,4 +1,5 @@
 import type { PodFacts } from "./messages.ts";
+import { equalVectors } from "./resources.ts";
 import type { State } from "./state.ts";
 
 /**
@@ -21,11 +22,14 @@ export class PodStrays {
       if (pod.tracked) this.#state.emit({ type: "release-pod", key: pod.key, uid: pod.uid });
       return;
     }
+    const vector = this.#state.resources.taken(pod.requests);
+    const before = this.#state.ledger.get(`pod/${pod.uid}`);
+    if (before !== undefined && !equalVectors(before.vector, vector)) this.#state.dirty = true;
     this.#state.ledger.observe({
       id: `pod/${pod.uid}`,
       kind: "task",
       node: this.#state.nodes.ensure(pod.node).index,
-      vector: this.#state.resources.taken(pod.requests),
+      vector,
       instances: 1,
       holder: this.#state.tree.claimant(pod.framework, pod.queue),
     });

@@ -266,6 +266,8 @@ export class Tasks {
     instance.nodeName = node.name;
     instance.vector = vector;
     this.#state.ledger.observe({ ...this.claim(task, instance.index, node.index), vector });
+    // It may take less than was claimed, or be elsewhere.
+    if (claim !== undefined) this.#state.dirty = true;
     for (const group of task.shape?.spread ?? []) group.join(id, node.index);
   }
 

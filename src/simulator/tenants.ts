@@ -1,5 +1,5 @@
 import type { Constraints } from "../offers/constraints.ts";
-import type { FrameworkFacts, NodeFacts, QueueFacts, TaskFacts } from "../offers/messages.ts";
+import type { FrameworkFacts, NodeFacts, PodFacts, QueueFacts, TaskFacts } from "../offers/messages.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
@@ -223,9 +223,13 @@ export class Tenants {
 
   #disturbForeign(): void {
     const random = this.#random;
-    const uid = random.pick([...this.#cluster.foreign.keys()]);
-    if (uid !== undefined && random.chance(0.5)) {
-      this.#cluster.removeForeign(uid);
+    const known = random.pick([...this.#cluster.foreign.values()]);
+    if (known !== undefined && random.chance(0.4)) {
+      this.#cluster.removeForeign(known.uid);
+      return;
+    }
+    if (known !== undefined && random.chance(0.3)) {
+      this.#cluster.putForeign({ ...known, requests: { ...known.requests, cpu: random.between(1, 4) * 700 } });
       return;
     }
     const node = random.pick([...this.#cluster.nodes.keys()]) ?? "nowhere";
@@ -248,14 +252,36 @@ export class Tenants {
       },
       remove: () => this.#cluster.removeTask(task.uid),
       deletePod: () => this.#deletePod(task),
+      resizePod: () => this.#resizePod(task),
     };
-    const weights = { killAll: 1, killSome: 1, priority: 1, parallelism: 1, deleting: 1, remove: 1, deletePod: 3 };
+    const weights = {
+      killAll: 1,
+      killSome: 1,
+      priority: 1,
+      parallelism: 1,
+      deleting: 1,
+      remove: 1,
+      deletePod: 3,
+      resizePod: 2,
+    };
     whims[random.weighted(weights)]!();
   }
 
-  #deletePod(task: TaskFacts): void {
+  #podOf(task: TaskFacts): PodFacts | undefined {
     const pods = [...this.#cluster.pods.values()].filter(({ facts }) => facts.taskUid === task.uid);
-    const pod = this.#random.pick(pods)?.facts;
+    return this.#random.pick(pods)?.facts;
+  }
+
+  /** In place, as Kubernetes allows. */
+  #resizePod(task: TaskFacts): void {
+    const pod = this.#podOf(task);
+    if (pod === undefined) return;
+    const requests = { ...pod.requests, cpu: this.#random.pick([100, 300, 1_200])! };
+    this.#cluster.patchPod(pod.key, pod.uid, { requests });
+  }
+
+  #deletePod(task: TaskFacts): void {
+    const pod = this.#podOf(task);
     if (pod !== undefined) this.#cluster.deletePod(pod.key, pod.uid, this.#random.pick([0, undefined]));
   }
 
