@@ -3,6 +3,7 @@ import type { Assignment } from "./assignment.ts";
 import { formatIndexes } from "./indexes.ts";
 import type { Claim } from "./ledger.ts";
 import type { Answer, LaunchOutcome } from "./messages.ts";
+import { formatQuantities } from "./quantity.ts";
 import type { Reason } from "./reasons.ts";
 import type { Vector } from "./resources.ts";
 import type { SpreadGroup } from "./spread.ts";
@@ -74,7 +75,7 @@ export class Acceptance {
       if (line !== undefined) this.#state.room.granted(line);
       return undefined;
     }
-    const free = this.#state.resources.quantities(this.#state.nodes.freeVector(wish.slice.node));
+    const free = formatQuantities(this.#state.resources.quantities(this.#state.nodes.freeVector(wish.slice.node)));
     const parts = Object.entries(free).map(([name, amount]) => `${name} ${amount}`);
     return {
       reason: "lost-race",

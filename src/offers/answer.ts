@@ -1,6 +1,7 @@
 import type { Framework } from "./framework.ts";
 import type { Answer, Launch, LaunchOutcome } from "./messages.ts";
 import type { Offer, OfferSlice } from "./offer.ts";
+import { formatQuantity, unitOf } from "./quantity.ts";
 import { add } from "./queues.ts";
 import type { Reason } from "./reasons.ts";
 import type { Vector } from "./resources.ts";
@@ -96,11 +97,13 @@ function identify(
   return { launch, task, slice };
 }
 
-/** "cpu: 5000 asked, 4000 in the slice", or undefined when it fits. */
+/** "cpu: 5 asked, 4500m in the slice", or undefined when it fits. */
 function shortage(state: State, have: Vector, asked: Vector): string | undefined {
   for (let r = 0; r < asked.length; r++) {
-    if (asked[r]! > (have[r] ?? 0))
-      return `${state.resources.names[r]}: ${asked[r]} asked, ${have[r] ?? 0} in the slice`;
+    if (asked[r]! <= (have[r] ?? 0)) continue;
+    const name = state.resources.names[r]!;
+    const [wanted, held] = [asked[r]!, have[r] ?? 0].map((amount) => formatQuantity(amount, unitOf(name)));
+    return `${name}: ${wanted} asked, ${held} in the slice`;
   }
   return undefined;
 }
