@@ -17,13 +17,14 @@ export class Person {
   readonly user: string;
   readonly #namespace: string;
   readonly #kubectl: string;
-  readonly #kubeconfig: string;
+  /** For other programs that act as this person. */
+  readonly kubeconfig: string;
 
   private constructor(user: string, namespace: string, kubectl: string, kubeconfig: string) {
     this.user = user;
     this.#namespace = namespace;
     this.#kubectl = kubectl;
-    this.#kubeconfig = kubeconfig;
+    this.kubeconfig = kubeconfig;
   }
 
   /** Makes the account and binds it to the ClusterRole there. */
@@ -83,7 +84,7 @@ export class Person {
   }
 
   #spawn(args: readonly string[]): ChildProcess {
-    return spawn(this.#kubectl, ["--kubeconfig", this.#kubeconfig, "-n", this.#namespace, ...args]);
+    return spawn(this.#kubectl, ["--kubeconfig", this.kubeconfig, "-n", this.#namespace, ...args]);
   }
 
   async #finish(child: ChildProcess): Promise<Said> {
