@@ -310,27 +310,54 @@ export class Task {
   }
 
   /**
-   * Indexes by equal attempts. Past the bound those that have ended for good are left out, and then neighbours that do
-   * not run merge upwards: a name once used is never used again, and what runs is known by its own number.
+   * Indexes by equal attempts. Past the bound those that have ended for good are left out, and then neighbours merge:
+   * those that wait upwards, for a name once used is never used again; those that run downwards, for their pods tell
+   * their own numbers, and what the status calls over would not be known for theirs.
    */
-  #attemptGroups(): { indexes: string; ended: number; failed: number }[] {
-    const groups = new Map<string, { ended: number; failed: number; rank: 0 | 1 | 2; indexes: number[] }>();
+  #attemptGroups(): AttemptGroup[] {
+    const ranks = { over: new Map(), waiting: new Map(), live: new Map() } as const;
     for (const [index, { ended, failed }] of this.#attempts) {
-      const rank = this.live.has(index) ? 2 : this.#failed.has(index) || this.#succeeded.has(index) ? 0 : 1;
-      const group = groups.get(`${ended}/${failed}/${rank}`);
-      if (group === undefined) groups.set(`${ended}/${failed}/${rank}`, { ended, failed, rank, indexes: [index] });
+      const over = this.#failed.has(index) || this.#succeeded.has(index);
+      const groups: Map<string, Group> = ranks[this.live.has(index) ? "live" : over ? "over" : "waiting"];
+      const group = groups.get(`${ended}/${failed}`);
+      if (group === undefined) groups.set(`${ended}/${failed}`, { ended, failed, indexes: [index] });
       else group.indexes.push(index);
     }
-    let sorted = [...groups.values()].sort((a, b) => a.rank - b.rank || a.ended - b.ended || a.failed - b.failed);
-    if (sorted.length > ATTEMPT_GROUPS) sorted = sorted.filter(({ rank }) => rank > 0);
-    while (sorted.length > ATTEMPT_GROUPS) {
-      const [low, high] = [sorted.shift()!, sorted[0]!];
-      sorted[0] = { ...high, failed: Math.max(low.failed, high.failed), indexes: [...low.indexes, ...high.indexes] };
-    }
-    return sorted.map(({ ended, failed, indexes }) => ({
+    const [over, waiting, live] = [byAttempts(ranks.over), byAttempts(ranks.waiting), byAttempts(ranks.live)];
+    if (over.length + waiting.length + live.length > ATTEMPT_GROUPS) over.length = 0;
+    const half = ATTEMPT_GROUPS / 2;
+    mergeUp(waiting, Math.max(half, ATTEMPT_GROUPS - live.length));
+    mergeDown(live, ATTEMPT_GROUPS - waiting.length);
+    return [...over, ...waiting, ...live].map(({ ended, failed, indexes }) => ({
       indexes: formatIndexes(indexes.sort((a, b) => a - b)),
       ended,
       failed,
     }));
+  }
+}
+
+interface Group {
+  readonly ended: number;
+  readonly failed: number;
+  readonly indexes: number[];
+}
+
+type AttemptGroup = TaskView["attempts"][number];
+
+function byAttempts(groups: ReadonlyMap<string, Group>): Group[] {
+  return [...groups.values()].sort((a, b) => a.ended - b.ended || a.failed - b.failed);
+}
+
+function mergeUp(groups: Group[], most: number): void {
+  while (groups.length > most) {
+    const [low, high] = [groups.shift()!, groups[0]!];
+    groups[0] = { ...high, failed: Math.max(low.failed, high.failed), indexes: [...low.indexes, ...high.indexes] };
+  }
+}
+
+function mergeDown(groups: Group[], most: number): void {
+  while (groups.length > most) {
+    const [high, low] = [groups.pop()!, groups.pop()!];
+    groups.push({ ...low, failed: Math.min(low.failed, high.failed), indexes: [...low.indexes, ...high.indexes] });
   }
 }
