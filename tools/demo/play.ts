@@ -8,7 +8,7 @@ import { GPU_MILLI } from "./shapes.ts";
 import type { Stage } from "./stage.ts";
 import type { Moment, Outcome } from "./summary.ts";
 import { plainLine, type Scene, tableOf } from "./table.ts";
-import { feedBuiltin, lineOf, startProgram, tasksOf } from "./tenants.ts";
+import { countTasks, feedBuiltin, lineOf, startProgram, tasksOf } from "./tenants.ts";
 import type { Expected } from "./watch.ts";
 import { instancesIn, type Workload } from "./workload.ts";
 
@@ -112,8 +112,9 @@ export class Play {
   async #findTasks({ name }: DemoFramework): Promise<void> {
     if (!this.#arrived.has(name) || this.#expected.has(name)) return;
     const planned = new Map(this.#workload.get(name)!.map((task) => [`${name}-${task.name}`, task]));
-    const tasks = await tasksOf(this.#stage.cluster.api, name).catch(() => []);
-    if (tasks.length < planned.size) return;
+    const { api } = this.#stage.cluster;
+    if ((await countTasks(api, name)) < planned.size) return;
+    const tasks = await tasksOf(api, name);
     const expected = tasks.map(({ metadata }) => {
       // What is to run is what was planned, not what the API server may have made of it.
       const instances = planned.get(metadata.name)?.instances ?? 0;
