@@ -252,14 +252,23 @@ describe.concurrent("a queue", () => {
     await tenant.framework({ queues }, "sure");
     await tenant.framework({ queues: [{ name: "greedy" }] }, "greedy");
     const constraints = { nodeSelector: { kind: "special" } };
+    await tenant.nodes(slots(3), 1, { kind: "special" });
+    await tenant.task("filler", { framework: "greedy", instances: 3, requests: SLOT, spec: { constraints } });
+    await tenant.podsUntil("the special node is full", running(3), "filler");
     await tenant.task("sure", { framework: "sure", instances: 3, requests: SLOT, spec: { constraints } });
     await tenant.waits("sure", "NoNode");
     await tenant.nodes(slots(4));
-    await tenant.task("greedy", { framework: "greedy", instances: 4, requests: SLOT });
+    const elsewhere = { nodeAffinity: [{ matchExpressions: [{ key: "kind", operator: "DoesNotExist" }] }] };
+    await tenant.task("greedy", {
+      framework: "greedy",
+      instances: 4,
+      requests: SLOT,
+      spec: { constraints: elsewhere },
+    });
     expect(await tenant.waits("greedy", "KeptBack")).toContain("kept back");
     expect(await tenant.pods("greedy")).toHaveLength(1);
-    // Once the guarantee is met elsewhere, nothing is kept back any more.
-    await tenant.nodes(slots(3), 1, { kind: "special" });
+    // Once the guarantee is met, nothing is kept back any more.
+    await tenant.patchTask("filler", { kill: {} });
     await tenant.podsUntil("three run", running(3), "sure");
     await tenant.podsUntil("four run", running(4), "greedy");
   });
