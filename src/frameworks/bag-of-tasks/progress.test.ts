@@ -142,6 +142,14 @@ describe("what is wanted", () => {
     expect([of(seen(5), 1_999), of(seen(5), 2_000)]).toEqual([[4], [5]]);
   });
 
+  test("does not go on missing an earlier run's launches that the status shows already, whatever is launched since", () => {
+    seen(3);
+    memory.offerSeen(ended(outcome("0-1")), 0);
+    memory.answerGiven("own", [launch(1)], 1_000);
+    memory.offerSeen({ ...ended(outcome("2")), metadata: { name: "own", uid: "own" } }, 1_000);
+    expect([of(seen(2), 1_999), of(seen(2), 2_000)]).toEqual([[], [2]]);
+  });
+
   test("begins afresh once what was not shown is forgotten", () => {
     seen(5);
     memory.answerGiven("a", [launch(2)], 0);

@@ -45,6 +45,12 @@ interface Lag {
   untilMs: number;
 }
 
+/** Of one Task: launches of answers that an earlier run of the program gave, which its status may not show yet. */
+interface Inherited {
+  count: number;
+  readonly untilMs: number;
+}
+
 interface Penalty {
   readonly strikes: number;
   readonly untilMs: number;
@@ -56,6 +62,8 @@ interface Penalty {
  */
 export class Memory {
   readonly #lags = new Map<string, Lag>();
+  /** Kept apart: what the status showed of these before we began would be missed among our own for as long as those settle. */
+  readonly #inherited = new Map<string, Inherited>();
   readonly #penalties = new Map<string, Penalty>();
   readonly #ended = new Set<string>();
   /** Offers that this program has answered. */
@@ -84,15 +92,9 @@ export class Memory {
     if (offer.answer === undefined || phaseOf(offer) === "Open" || this.#ended.has(uid)) return [];
     this.#ended.add(uid);
     const outcomes = offer.status?.launches ?? [];
-    const untilMs = nowMs + (this.#answered.has(uid) ? SETTLING_MS : INHERITED_MS);
     for (const { task, indexes, refused } of outcomes) {
       const launched = countOf(indexes);
-      if (launched > 0) {
-        const lag = this.#lags.get(task) ?? { launched: 0, shown: 0, untilMs };
-        lag.launched += launched;
-        lag.untilMs = Math.max(lag.untilMs, untilMs);
-        this.#lags.set(task, lag);
-      }
+      if (launched > 0) this.#launched(task, launched, this.#answered.has(uid), nowMs);
       if (!refused) this.#penalties.delete(task);
       else if (!NO_FAULT.has(refused.reason)) this.#penalize(task, nowMs);
     }
@@ -110,7 +112,10 @@ export class Memory {
     const starts = startsOf(task);
     const before = this.#starts.get(name) ?? starts;
     const lag = this.#lags.get(name);
-    if (lag && starts > before) lag.shown += starts - before;
+    const inherited = this.#inherited.get(name);
+    const more = Math.max(0, starts - before);
+    if (lag) lag.shown += more;
+    else if (inherited) inherited.count = Math.max(0, inherited.count - more);
     this.#starts.set(name, starts);
   }
 
@@ -121,8 +126,11 @@ export class Memory {
    */
   unshownOf(task: string, underWay: number, nowMs: number): number {
     const lag = this.#lags.get(task);
+    const inherited = this.#inherited.get(task);
+    const before = inherited && nowMs < inherited.untilMs ? inherited.count : 0;
     // The status may also be quicker than the offers: then it shows launches that are still under way.
-    return lag && nowMs < lag.untilMs ? Math.max(0, underWay + lag.launched - lag.shown) : underWay;
+    const own = lag && nowMs < lag.untilMs ? Math.max(0, underWay + lag.launched - lag.shown) : underWay;
+    return own + before;
   }
 
   isPenalized(task: string, nowMs: number): boolean {
@@ -133,10 +141,22 @@ export class Memory {
   nextMs(nowMs: number): number | undefined {
     let next = Number.POSITIVE_INFINITY;
     const lagging = [...this.#lags.values()].filter(({ launched, shown }) => launched > shown);
-    for (const { untilMs } of [...lagging, ...this.#penalties.values()]) {
+    for (const { untilMs } of [...lagging, ...this.#inherited.values(), ...this.#penalties.values()]) {
       if (untilMs > nowMs) next = Math.min(next, untilMs);
     }
     return Number.isFinite(next) ? next : undefined;
+  }
+
+  #launched(task: string, count: number, own: boolean, nowMs: number): void {
+    if (!own) {
+      const before = this.#inherited.get(task)?.count ?? 0;
+      this.#inherited.set(task, { count: before + count, untilMs: nowMs + INHERITED_MS });
+      return;
+    }
+    const lag = this.#lags.get(task) ?? { launched: 0, shown: 0, untilMs: 0 };
+    lag.launched += count;
+    lag.untilMs = Math.max(lag.untilMs, nowMs + SETTLING_MS);
+    this.#lags.set(task, lag);
   }
 
   #penalize(task: string, nowMs: number): void {
