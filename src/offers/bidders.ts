@@ -11,11 +11,11 @@ import type { State } from "./state.ts";
 import type { Tasks } from "./tasks.ts";
 
 /** More slices than this go into another offer. */
-export const MAX_SLICES = 64;
+const MAX_SLICES = 64;
 const SLICE_NAMES = Array.from({ length: MAX_SLICES }, (_, i) => `s${i}`);
 
 /** A Builtin framework in the round: a grant is a launch. */
-export function builtinBidder(state: State, tasks: Tasks, framework: Framework, claimant: Claimant): Bidder {
+function builtinBidder(state: State, tasks: Tasks, framework: Framework, claimant: Claimant): Bidder {
   return {
     claimant,
     levels: state.levels.get(framework.facts?.placement ?? "") ?? [...state.levels.values()][0],
@@ -43,7 +43,7 @@ export interface Drafting {
 }
 
 /** An Offers framework in the round: grants gather in drafts, one for what is pending and one for slack. */
-export class OffersBidder implements Bidder {
+class OffersBidder implements Bidder {
   readonly claimant: Claimant;
   readonly levels = undefined;
   readonly refused: Bitset | undefined;
@@ -202,7 +202,7 @@ function shownTo(framework: Framework): Map<number, Vector> {
 }
 
 /** All that open optimistic offers show the claimant. */
-export function shownInAll(framework: Framework, claimant: Claimant, width: number): Vector {
+function shownInAll(framework: Framework, claimant: Claimant, width: number): Vector {
   const sum = new Float64Array(width);
   for (const offer of framework.offers) {
     if (offer.concurrency !== "Optimistic" || offer.claimant !== claimant) continue;

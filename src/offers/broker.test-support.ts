@@ -14,7 +14,7 @@ import type {
 } from "./messages.ts";
 import type { BrokerOptions } from "./options.ts";
 
-export const START_MS = 1_700_000_000_000;
+const START_MS = 1_700_000_000_000;
 
 type Of<T extends Effect["type"]> = Extract<Effect, { type: T }>;
 
@@ -224,7 +224,7 @@ export class Bench {
 
 const firstFit = { score: () => 0, rotate: false };
 
-export function frameworkFacts(name: string, change: Partial<FrameworkFacts> = {}): FrameworkFacts {
+function frameworkFacts(name: string, change: Partial<FrameworkFacts> = {}): FrameworkFacts {
   return {
     key: `ns/${name}`,
     uid: `${name}-uid`,

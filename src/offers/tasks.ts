@@ -19,7 +19,6 @@ export class Tasks {
   readonly #strays: PodStrays;
   /** Pods that were seen before their Task: a term lists pods first. */
   readonly #early = new Map<string, PodFacts[]>();
-
   readonly #launched = new Launched();
 
   constructor(state: State, assignment: Assignment) {

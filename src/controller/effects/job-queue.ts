@@ -32,7 +32,7 @@ export interface JobQueueOptions {
 }
 
 /** While pods are being launched statuses trickle: enough for Tasks of many instances, little for the API server. */
-const statusRate = { perSecond: 20, burst: 20, whileBusy: { quietMs: 300, patienceMs: 20_000 } };
+const statusRate = { perSecond: 20, burst: 20, whileBusy: { quietMs: 300, patienceMs: 5_000 } };
 
 const backoff = { baseMs: 250, maxMs: 30_000 };
 
