@@ -25,6 +25,7 @@ function builtinBidder(state: State, tasks: Tasks, framework: Framework, claiman
     full: false,
     wanted: (line, pass) => (pass === 1 ? line.ready : 0),
     need: (line) => line.request,
+    first: (line) => line.request,
     fits: (node, need) => state.nodes.fits(node, need),
     grant(line, node) {
       const task = line.head!;
@@ -89,10 +90,13 @@ class OffersBidder implements Bidder {
 
   /** A slice starts with at least the framework's minimum. */
   need(line: Line, node: number): Vector {
+    if (this.#draft?.slices.has(node) || this.#slackDraft?.slices.has(node)) return line.request;
+    return this.first(line);
+  }
+
+  first(line: Line): Vector {
     const minimum = this.#minimum;
-    if (minimum === undefined || this.#draft?.slices.has(node) || this.#slackDraft?.slices.has(node)) {
-      return line.request;
-    }
+    if (minimum === undefined) return line.request;
     const need = new Float64Array(this.#state.resources.width);
     for (let r = 0; r < need.length; r++) need[r] = Math.max(line.request[r] ?? 0, minimum[r] ?? 0);
     return need;

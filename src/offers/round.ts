@@ -26,6 +26,8 @@ export interface Bidder {
   wanted(line: Line, pass: Pass): number;
   /** What the next grant on this node would add to its claims there: the request, or more for a slice's minimum. */
   need(line: Line, node: number): Vector;
+  /** The same on a node where it has no slice yet. */
+  first(line: Line): Vector;
   /** Is there room for `need` on the node? For exclusive claims in the ledger; optimistic ones overlap with others'. */
   fits(node: number, need: Vector): boolean;
   /** Makes the claim. False: no more in this round (as many offers as it may hold). */

@@ -1,6 +1,7 @@
 import type { Claim } from "./ledger.ts";
 import type { Offer } from "./offer.ts";
-import type { Unmet } from "./round.ts";
+import type { Vector } from "./resources.ts";
+import type { Bidder, Unmet } from "./round.ts";
 import type { State } from "./state.ts";
 
 /**
@@ -13,6 +14,8 @@ export class Slack {
   readonly #rescind: (offer: Offer) => void;
   /** Rescinded, and their claims stand until that is written. */
   readonly #asked = new Set<Offer>();
+  /** Where trial claims stand: in an offer yet to be made, the next instance there needs no minimum any more. */
+  readonly #served = new Map<Bidder, Set<number>>();
 
   constructor(state: State, rescind: (offer: Offer) => void) {
     this.#state = state;
@@ -32,6 +35,7 @@ export class Slack {
   }
 
   #giveWay(unmet: readonly Unmet[], open: Offer[]): void {
+    this.#served.clear();
     const onTheirWay = [...this.#asked].flatMap((offer) => this.#lift(offer));
     const trials: string[] = [];
     const lifted = new Map<Offer, Claim[]>();
@@ -54,10 +58,10 @@ export class Slack {
 
   /** Lifts what one instance more needs, and puts a claim in its place; or leaves all as it was. */
   #try(demand: Unmet, open: readonly Offer[], lifted: Map<Offer, Claim[]>, trials: string[]): boolean {
-    const { bidder, line } = demand;
+    const { bidder } = demand;
     const node = this.#node(demand, open, [...this.#asked, ...lifted.keys()]);
     if (node === undefined) return false;
-    const need = bidder.need(line, node);
+    const need = this.#need(demand, node);
     const passes = () => {
       this.#state.room.refresh();
       if (this.#state.room.refuses(bidder.claimant, need, bidder.shown) !== undefined) return false;
@@ -83,6 +87,7 @@ export class Slack {
     }
     if (!served) return false;
     for (const [offer, claims] of mine) lifted.set(offer, claims);
+    this.#served.set(bidder, (this.#served.get(bidder) ?? new Set()).add(node));
     const id = `trial/${trials.length}`;
     trials.push(id);
     this.#putBack([{ id, kind: "task", node, vector: need, instances: 1, holder: bidder.claimant }]);
@@ -104,10 +109,14 @@ export class Slack {
         const slice = slices.get(node);
         for (let r = 0; slice !== undefined && r < slice.vector.length; r++) free[r]! += slice.vector[r]!;
       }
-      const [need, shown] = [bidder.need(line, node), bidder.shownOn(node)];
+      const [need, shown] = [this.#need({ bidder, line }, node), bidder.shownOn(node)];
       if (free.every((amount, r) => amount >= (need[r] ?? 0) + (shown?.[r] ?? 0))) return node;
     }
     return undefined;
+  }
+
+  #need({ bidder, line }: Unmet, node: number): Vector {
+    return this.#served.get(bidder)?.has(node) === true ? line.request : bidder.first(line);
   }
 
   #lift(offer: Offer): Claim[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Bench, taskFacts } from "./broker.test-support.ts";
-import type { Input, PodFacts } from "./messages.ts";
+import type { Input, OfferFacts, PodFacts } from "./messages.ts";
 
 /** A pod of an earlier term: instance 0 of task `t` on node `n`. */
 function oldPod(change: Partial<PodFacts> = {}): PodFacts {
@@ -136,5 +136,129 @@ describe("a new term", () => {
     bench.apply({ type: "pod-gone", pod: oldPod({ deleting: true }) });
     bench.settle();
     expect(bench.all("create-pod")).toMatchObject([{ attempt: { index: 0, attempt: 1 } }]);
+  });
+});
+
+describe("offers of an earlier term", () => {
+  const launches = [{ task: "t", slice: "s0", count: 5 }];
+  const slices = [{ name: "s0", node: "n", nodeUid: "n-uid", resources: { cpu: 5, pods: 5 }, labels: {} }];
+  const offer = (change: Partial<OfferFacts> = {}): OfferFacts => ({
+    key: "ns/f-t1-0",
+    uid: "old",
+    framework: "ns/f",
+    queue: "default",
+    term: "t1",
+    phase: "Open",
+    slices,
+    ...change,
+  });
+  const answer = { by: "user-f", decision: "Accept", launches, refuseMs: 0 } as const;
+  const large: Input = {
+    type: "node-observed",
+    node: { name: "n", uid: "n-uid", allocatable: { cpu: 9, pods: 10 }, labels: {}, taints: [], ready: true },
+  };
+  /** A term that finds `pods` of the answer's five launches. */
+  function found(facts: OfferFacts, pods: number, change: Partial<PodFacts> = {}, more: readonly Input[] = []): Bench {
+    const bench = new Bench({ term: "t2" });
+    bench.queue("default").framework("f", { scheduler: "Offers" });
+    bench.apply(large);
+    for (const input of more) bench.apply(input);
+    bench.apply(task({ instances: 8 }));
+    for (let index = 0; index < pods; index++) bench.apply(observed(oldPod({ index, offer: "old.0", ...change })));
+    bench.apply({ type: "offer-observed", offer: facts });
+    bench.apply({ type: "opened" });
+    return bench;
+  }
+
+  test("without an answer are rescinded", () => {
+    const bench = found(offer(), 0);
+    expect(bench.all("close-offer")).toMatchObject([{ phase: "Rescinded", reason: "new-term", launches: [] }]);
+  });
+
+  test("that were declined stay declined", () => {
+    const bench = found(offer({ answer: { ...answer, decision: "Decline", launches: [] } }), 0);
+    expect(bench.all("close-offer")).toMatchObject([{ phase: "Declined" }]);
+  });
+
+  test("that have ended are left alone, and so is what is not open", () => {
+    expect(found(offer({ phase: "Accepted", answer }), 5).all("close-offer")).toEqual([]);
+  });
+
+  test.each([{ pods: 0 }, { pods: 3 }, { pods: 5 }])(
+    "five launches of which $pods were carried out: five in the end",
+    (row) => {
+      const bench = found(offer({ answer }), row.pods);
+      expect(bench.all("create-pod")).toHaveLength(5 - row.pods);
+      expect(bench.claims("task")).toHaveLength(5);
+      expect(bench.all("close-offer")).toMatchObject([
+        { phase: "Accepted", launches: [{ task: "t", slice: "s0", indexes: "0-4" }] },
+      ]);
+      for (const { offer: label } of bench.all("create-pod")) expect(label).toBe("old.0");
+    },
+  );
+
+  test("those that have ended meanwhile were carried out too", () => {
+    const bench = found(offer({ answer }), 5, { phase: "Succeeded" });
+    expect(bench.all("create-pod")).toEqual([]);
+  });
+
+  test("what finds no room any more is refused, the rest stays", () => {
+    const pod = { uid: "p", node: "n", requests: { cpu: 5 } };
+    const bench = found(offer({ answer }), 3, {}, [{ type: "foreign-pod-observed", pod }]);
+    expect(bench.all("create-pod")).toHaveLength(1);
+    expect(bench.all("close-offer")).toMatchObject([
+      { phase: "Accepted", launches: [{ indexes: "0-3", refused: { reason: "lost-race" } }] },
+    ]);
+  });
+
+  test("of which nothing can be carried out are refused", () => {
+    const bench = found(offer({ answer: { ...answer, by: "mallory" } }), 0);
+    expect(bench.all("close-offer")).toMatchObject([
+      { phase: "Refused", launches: [{ refused: { reason: "not-yours" } }] },
+    ]);
+    expect(bench.all("create-pod")).toEqual([]);
+  });
+
+  test("seen again before their end stands are told again, and not carried out twice", () => {
+    const bench = found(offer({ answer }), 0);
+    bench.apply({ type: "offer-observed", offer: offer({ answer }) });
+    expect(bench.all("create-pod")).toHaveLength(5);
+    expect(bench.all("close-offer")).toHaveLength(2);
+  });
+
+  test("answered only after the term began are settled then", () => {
+    const bench = found(offer(), 0);
+    bench.apply({ type: "offer-observed", offer: offer({ answer }) });
+    expect(bench.all("create-pod")).toHaveLength(5);
+    expect(bench.all("close-offer")).toMatchObject([{ phase: "Rescinded" }, { phase: "Accepted" }]);
+  });
+
+  test("hold no room of their own: what others were promised first is theirs", () => {
+    const bench = found(offer({ answer: { ...answer, launches: [{ ...launches[0]!, slice: "s9" }] } }), 0);
+    expect(bench.all("close-offer")).toMatchObject([{ launches: [{ refused: { reason: "unknown-slice" } }] }]);
+    expect(bench.claims("offer")).toEqual([]);
+  });
+});
+
+describe("an older attempt's pod", () => {
+  test("seen after a newer one: both attempts count", () => {
+    for (const order of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      const bench = new Bench({ term: "t2" });
+      bench.queue("default").framework("f");
+      bench.apply(node);
+      bench.apply(task({ retry: { limit: 1, backoffMs: 0, maxBackoffMs: 0, onNodeLost: "Never" } }));
+      const pods = [oldPod({ attempt: 0, phase: "Failed", exitCode: 1 }), oldPod({ attempt: 1 })];
+      for (const i of order) bench.apply(observed(pods[i]!));
+      bench.apply({ type: "opened" });
+      expect(bench.broker.taskView("t-uid")).toMatchObject({
+        state: "Running",
+        attempts: [{ indexes: "0", ended: 1, failed: 1 }],
+      });
+      bench.apply(observed(oldPod({ attempt: 1, phase: "Failed", exitCode: 1 })));
+      expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Failed" });
+    }
   });
 });

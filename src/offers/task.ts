@@ -1,7 +1,7 @@
 import { Bitset } from "./bitset.ts";
 import { formatIndexes, parseIndexes } from "./indexes.ts";
 import type { Ending, Instance } from "./instance.ts";
-import type { TaskFacts } from "./messages.ts";
+import type { PodFacts, TaskFacts } from "./messages.ts";
 import type { Shape } from "./shapes.ts";
 import type { Explanation, FailureView, InstanceCounts, TaskState, TaskView } from "./views.ts";
 
@@ -10,6 +10,8 @@ const ATTEMPT_GROUPS = 64;
 const LAST_FAILURES = 5;
 /** An attempt that never ran is tried again this often: a kubelet that always refuses must not spin for ever. */
 const UNSTARTED_LIMIT = 20;
+
+type Attempt = Pick<Instance, "index" | "attempt" | "nodeName">;
 
 interface Attempts {
   readonly ended: number;
@@ -170,6 +172,15 @@ export class Task {
     return nowMs + this.#backOffMs(attempts);
   }
 
+  /** An attempt that was over before the one that lives now. */
+  endedBefore({ index, attempt, node }: PodFacts, ending: Ending, nowMs: number): void {
+    const before = this.#attempts.get(index) ?? { ended: 0, failed: 0 };
+    const failed = before.failed + (ending.counts ? 1 : 0);
+    this.#attempts.set(index, { ended: Math.max(before.ended, attempt + 1), failed });
+    this.#remember({ index, attempt, nodeName: node }, ending, nowMs);
+    this.changed();
+  }
+
   /** The attempt came to nothing before a pod existed: the same attempt may be made again at once. */
   unstart(instance: Instance): void {
     this.live.delete(instance.index);
@@ -274,7 +285,7 @@ export class Task {
     if (this.finished) this.finishedAtMs = nowMs;
   }
 
-  #remember({ index, attempt, nodeName }: Instance, { reason, message, exitCode }: Ending, atMs: number): void {
+  #remember({ index, attempt, nodeName }: Attempt, { reason, message, exitCode }: Ending, atMs: number): void {
     const code = exitCode === undefined ? {} : { exitCode };
     this.lastFailures.unshift({
       index,

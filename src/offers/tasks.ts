@@ -320,7 +320,14 @@ export class Tasks {
       return;
     }
     this.#strays.gone(pod);
-    if (pod.phase === "Succeeded" && task.succeededAfterAll(pod.uid, this.#state.nowMs)) {
+    const newer = (task.live.get(pod.index)?.attempt ?? 0) > pod.attempt;
+    const ending = newer && !task.knows(pod.index, pod.attempt) ? endingOf(pod, false) : undefined;
+    if (ending !== undefined) {
+      // A newer attempt was seen before this one, whose end nobody has recorded.
+      task.endedBefore(pod, ending, this.#state.nowMs);
+      if (pod.tracked) this.#release(task, pod);
+      this.#state.taskChanged(task);
+    } else if (pod.phase === "Succeeded" && task.succeededAfterAll(pod.uid, this.#state.nowMs)) {
       if (pod.tracked) this.#release(task, pod);
       this.#changed(task);
     } else if (pod.tracked && !task.unreleased.has(pod.uid)) {

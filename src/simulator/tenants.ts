@@ -14,6 +14,7 @@ export class Tenants {
   readonly #random: Random;
   /** What each template asks for. */
   readonly #asked = new Map<string, TaskFacts["requests"]>();
+  #calm = false;
   #nodes = 0;
   #tasks = 0;
 
@@ -83,6 +84,7 @@ export class Tenants {
 
   /** All is as it should be, so that every task can finish. */
   calm(): void {
+    this.#calm = true;
     const cluster = this.#cluster;
     for (const uid of [...cluster.foreign.keys()]) cluster.removeForeign(uid);
     for (const [key, made] of [...cluster.templates]) if (typeof made === "string") cluster.templates.delete(key);
@@ -306,7 +308,7 @@ export class Tenants {
     whims[whim]!();
     if (whim !== "remove") return;
     this.#schedule.in(random.between(1, 20_000), () => {
-      if (!this.#cluster.frameworks.has(framework.key)) put({ uid: this.#cluster.uid("framework") });
+      if (!this.#calm && !this.#cluster.frameworks.has(framework.key)) put({ uid: this.#cluster.uid("framework") });
     });
   }
 
@@ -331,7 +333,8 @@ export class Tenants {
     whims[whim]!();
     if (whim !== "remove") return;
     this.#schedule.in(random.between(1, 20_000), () => {
-      if (!this.#cluster.queues.has(known.name)) this.#cluster.putQueue({ ...rest, ...(parent && { parent }) });
+      if (!this.#calm && !this.#cluster.queues.has(known.name))
+        this.#cluster.putQueue({ ...rest, ...(parent && { parent }) });
     });
   }
 }
