@@ -224,6 +224,8 @@ export class Broker implements BrokerContract {
       return bidder === undefined ? [] : [bidder];
     });
     const grants = this.#round.run(bidders, (unmet) => this.#slack.giveWay(unmet));
+    // What was granted may have made room elsewhere, as when a guarantee is partly spent: again, until nothing is.
+    if (grants > 0) this.#state.dirty = true;
     this.#offers.publishDrafts();
     counters.rounds++;
     counters.grants += grants;
