@@ -17,8 +17,8 @@ export interface TaskWishes {
   /** Default `fw`. */
   readonly framework?: string;
   readonly instances?: number;
-  /** Default 1 CPU and 64 MiB. */
-  readonly requests?: Readonly<Record<string, string>>;
+  /** Default 1 CPU and 64 MiB; undefined takes one of them away. */
+  readonly requests?: Readonly<Record<string, string | undefined>>;
   /** How the fake kubelet treats its pods: its annotations, without their prefix. */
   readonly fake?: Readonly<Record<string, string>>;
   /** More of the template's pod spec. */
@@ -73,7 +73,7 @@ export class Tenant {
 
   taskObject(name: string, wishes: TaskWishes = {}): Json {
     const { framework = "fw", instances = 1, requests = {}, fake = {}, pod = {}, spec = {} } = wishes;
-    const asked: Record<string, string> = { cpu: "1", memory: "64Mi", ...requests };
+    const asked: Record<string, string | undefined> = { cpu: "1", memory: "64Mi", ...requests };
     const limits = Object.fromEntries(Object.entries(asked).filter(([resource]) => resource.includes("/")));
     const annotations = Object.fromEntries(Object.entries(fake).map(([key, value]) => [`fake-kubelet/${key}`, value]));
     const { constraints = {}, ...rest } = spec;
