@@ -21,6 +21,11 @@ export interface Instance {
   started: boolean;
 }
 
+/** An attempt whose claim stands and whose pod is on its way. */
+export function staged(place: Pick<Instance, "index" | "attempt" | "node" | "nodeName" | "vector">): Instance {
+  return { ...place, state: "staging", unreachable: false, killing: false, pod: undefined, started: false };
+}
+
 /** How an attempt ended. */
 export interface Ending {
   readonly outcome: "finished" | "failed" | "killed" | "lost";

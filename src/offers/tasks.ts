@@ -1,6 +1,6 @@
 import type { Assignment } from "./assignment.ts";
 import { parseIndexes } from "./indexes.ts";
-import { type Ending, endingOf, endingOfForced, endingOfVanished, type Instance } from "./instance.ts";
+import { type Ending, endingOf, endingOfForced, endingOfVanished, type Instance, staged } from "./instance.ts";
 import { Launched } from "./launched.ts";
 import type { Claim } from "./ledger.ts";
 import type { AttemptRef, PodFacts, TaskFacts } from "./messages.ts";
@@ -144,18 +144,7 @@ export class Tasks {
   start(task: Task, index: number, node: number, offer?: string): void {
     const nodeName = this.#state.nodes.at(node).name;
     const attempt = task.attempt(index);
-    task.start({
-      index,
-      attempt,
-      node,
-      nodeName,
-      vector: task.shape!.request,
-      state: "staging",
-      unreachable: false,
-      killing: false,
-      pod: undefined,
-      started: false,
-    });
+    task.start(staged({ index, attempt, node, nodeName, vector: task.shape!.request }));
     for (const group of task.shape!.spread) group.join(claimId(task.uid, index), node);
     this.#assignment.demand(task);
     this.#state.taskChanged(task);
@@ -207,18 +196,9 @@ export class Tasks {
   /** A pod that is not in our books: of an earlier term, or made between a crash and now. */
   #adoptPod(task: Task, pod: PodFacts): Instance {
     const node = this.#state.nodes.ensure(pod.node);
-    const instance: Instance = {
-      index: pod.index,
-      attempt: pod.attempt,
-      node: node.index,
-      nodeName: pod.node,
-      vector: this.#state.resources.taken(pod.requests),
-      state: "staging",
-      unreachable: false,
-      killing: false,
-      pod: undefined,
-      started: false,
-    };
+    const { index, attempt } = pod;
+    const vector = this.#state.resources.taken(pod.requests);
+    const instance = staged({ index, attempt, node: node.index, nodeName: pod.node, vector });
     task.start(instance);
     this.#assignment.demand(task);
     return instance;
