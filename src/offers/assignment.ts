@@ -243,8 +243,9 @@ export function queueRejection(state: State, name: string, frameworkKey: string)
       message: `queue ${name}: its parent ${queue.facts.parent ?? ""} is missing or below it`,
     };
   }
-  const namespace = frameworkKey.slice(0, frameworkKey.indexOf("/"));
   const { namespaces } = queue.facts;
-  if (namespaces.includes("*") || namespaces.includes(namespace)) return undefined;
+  if (namespaces.includes("*")) return undefined;
+  const namespace = frameworkKey.slice(0, frameworkKey.indexOf("/"));
+  if (namespaces.includes(namespace)) return undefined;
   return { reason: "queue-not-allowed", message: `queue ${name} does not admit namespace ${namespace}` };
 }

@@ -2,7 +2,9 @@ import { queueRejection } from "./assignment.ts";
 import type { Bitset } from "./bitset.ts";
 import type { Framework } from "./framework.ts";
 import type { Claim } from "./ledger.ts";
+import type { Levels } from "./levels.ts";
 import type { Line } from "./lines.ts";
+import type { FrameworkFacts } from "./messages.ts";
 import type { Offer, OfferSlice } from "./offer.ts";
 import { add, type Claimant } from "./queues.ts";
 import type { Vector } from "./resources.ts";
@@ -15,26 +17,49 @@ const MAX_SLICES = 64;
 const SLICE_NAMES = Array.from({ length: MAX_SLICES }, (_, i) => `s${i}`);
 
 /** A Builtin framework in the round: a grant is a launch. */
-function builtinBidder(state: State, tasks: Tasks, framework: Framework, claimant: Claimant): Bidder {
-  return {
-    claimant,
-    levels: state.levels.get(framework.facts?.placement ?? "") ?? [...state.levels.values()][0],
-    refused: undefined,
-    shown: undefined,
-    shownOn: () => undefined,
-    full: false,
-    wanted: (line, pass) => (pass === 1 ? line.ready : 0),
-    need: (line) => line.request,
-    first: (line) => line.request,
-    fits: (node, need) => state.nodes.fits(node, need),
-    grant(line, node) {
-      const task = line.head!;
-      const index = task.nextReady();
-      if (!state.ledger.claim(tasks.claim(task, index, node))) return false;
-      tasks.start(task, index, node);
-      return true;
-    },
-  };
+class BuiltinBidder implements Bidder {
+  readonly claimant: Claimant;
+  readonly levels: Levels | undefined;
+  readonly refused = undefined;
+  readonly shown = undefined;
+  readonly full = false;
+  readonly #state: State;
+  readonly #tasks: Tasks;
+
+  constructor(state: State, tasks: Tasks, { placement }: FrameworkFacts, claimant: Claimant) {
+    this.#state = state;
+    this.#tasks = tasks;
+    this.claimant = claimant;
+    this.levels = state.levels.get(placement) ?? [...state.levels.values()][0];
+  }
+
+  begin(): void {}
+
+  shownOn(_node: number): undefined {}
+
+  wanted(line: Line, pass: Pass): number {
+    return pass === 1 ? line.ready : 0;
+  }
+
+  need(line: Line): Vector {
+    return line.request;
+  }
+
+  first(line: Line): Vector {
+    return line.request;
+  }
+
+  fits(node: number, need: Vector): boolean {
+    return this.#state.nodes.fits(node, need);
+  }
+
+  grant(line: Line, node: number): boolean {
+    const task = line.head!;
+    const index = task.nextReady();
+    if (!this.#state.ledger.claim(this.#tasks.claim(task, index, node))) return false;
+    this.#tasks.start(task, index, node);
+    return true;
+  }
 }
 
 /** What an offers framework's bidder needs of the book of offers. */
@@ -47,30 +72,35 @@ export interface Drafting {
 class OffersBidder implements Bidder {
   readonly claimant: Claimant;
   readonly levels = undefined;
-  readonly refused: Bitset | undefined;
+  refused: Bitset | undefined;
+  shown: Vector | undefined;
   readonly #state: State;
   readonly #drafting: Drafting;
   readonly #framework: Framework;
-  readonly shown: Vector | undefined;
+  readonly #slack: number;
   /** The least of a slice, where the framework has such a wish. */
   readonly #minimum: Vector | undefined;
   /** Optimistic only: slices open or drafted, by node. A framework is not shown the same room twice. */
-  readonly #shown: Map<number, Vector> | undefined;
+  #shown: Map<number, Vector> | undefined;
   #draft: Offer | undefined;
   #slackDraft: Offer | undefined;
 
-  constructor(state: State, drafting: Drafting, framework: Framework, claimant: Claimant) {
+  constructor(state: State, drafting: Drafting, framework: Framework, facts: FrameworkFacts, claimant: Claimant) {
     this.#state = state;
     this.#drafting = drafting;
     this.#framework = framework;
     this.claimant = claimant;
-    this.refused = state.refusals.refused(framework);
-    const minimum = framework.facts?.minimum ?? {};
-    this.#minimum = Object.keys(minimum).length > 0 ? state.resources.vector(minimum) : undefined;
-    if (framework.optimistic) {
-      this.#shown = shownTo(framework);
-      this.shown = shownInAll(framework, claimant, state.resources.width);
-    }
+    this.#slack = facts.slack;
+    this.#minimum = Object.keys(facts.minimum).length > 0 ? state.resources.vector(facts.minimum) : undefined;
+  }
+
+  begin(): void {
+    const framework = this.#framework;
+    this.refused = this.#state.refusals.refused(framework);
+    this.#draft = undefined;
+    this.#slackDraft = undefined;
+    this.#shown = framework.optimistic ? shownTo(framework) : undefined;
+    this.shown = framework.optimistic ? shownInAll(framework, this.claimant, this.#state.resources.width) : undefined;
   }
 
   shownOn(node: number): Vector | undefined {
@@ -84,14 +114,15 @@ class OffersBidder implements Bidder {
   wanted(line: Line, pass: Pass): number {
     if (pass === 1) return line.pending - line.outstanding;
     // What is spread gets no slack: whether one more may go anywhere hangs on where the others go.
-    const slack = line.shape.spread.length > 0 ? 1 : (this.#framework.facts?.slack ?? 1);
+    const slack = line.shape.spread.length > 0 ? 1 : this.#slack;
     return slack > 1 ? Math.ceil(slack * line.pending) - line.outstanding : 0;
   }
 
   /** A slice starts with at least the framework's minimum. */
   need(line: Line, node: number): Vector {
-    if (this.#draft?.slices.has(node) || this.#slackDraft?.slices.has(node)) return line.request;
-    return this.first(line);
+    const started =
+      this.#minimum !== undefined && (this.#draft?.slices.has(node) || this.#slackDraft?.slices.has(node));
+    return started ? line.request : this.first(line);
   }
 
   first(line: Line): Vector {
@@ -215,23 +246,68 @@ function shownInAll(framework: Framework, claimant: Claimant, width: number): Ve
   return sum;
 }
 
-/** May an offer be drafted for it? Not without the admission policies, and not soon after one could not be created. */
-function mayPublish(state: State, { unpublished }: Framework): boolean {
-  return state.publishing && (unpublished === undefined || unpublished.untilMs <= state.nowMs);
+/** A claimant's bidder, and what it was made of: good for as long as neither has changed. */
+interface Made {
+  readonly framework: Framework;
+  readonly facts: FrameworkFacts;
+  readonly tree: number;
+  readonly resources: number;
+  /** None where the framework may not use the queue. */
+  readonly bidder: BuiltinBidder | OffersBidder | undefined;
 }
 
-/** The bidder of a claimant, or undefined when its framework may get nothing now. */
-export function bidderOf(state: State, tasks: Tasks, drafting: Drafting, claimant: Claimant): Bidder | undefined {
-  const framework = state.frameworks.get(claimant.framework);
-  if (framework?.facts === undefined || claimant.parent === undefined) return undefined;
-  const listed = framework.facts.queues.some(({ name }) => name === claimant.queueName);
-  if (!listed || queueRejection(state, claimant.queueName, framework.key) !== undefined) {
-    return undefined;
+/** The bidders of all claimants. */
+export class Bidders {
+  readonly #state: State;
+  readonly #tasks: Tasks;
+  readonly #drafting: Drafting;
+  readonly #made = new WeakMap<Claimant, Made>();
+
+  constructor(state: State, tasks: Tasks, drafting: Drafting) {
+    this.#state = state;
+    this.#tasks = tasks;
+    this.#drafting = drafting;
   }
-  if (framework.facts.suppressed) return undefined;
-  if (framework.facts.scheduler === "Offers" && !mayPublish(state, framework)) return undefined;
-  claimant.penalised = framework.penaltyUntilMs > state.nowMs;
-  return framework.facts.scheduler === "Builtin"
-    ? builtinBidder(state, tasks, framework, claimant)
-    : new OffersBidder(state, drafting, framework, claimant);
+
+  /** Those who take part in the round that begins: who wants something and may get it. */
+  begin(): Bidder[] {
+    const bidders: Bidder[] = [];
+    for (const claimant of this.#state.lines.claimants()) {
+      const made = this.#of(claimant);
+      if (made?.bidder === undefined) continue;
+      const { framework, facts, bidder } = made;
+      if (facts.suppressed || (facts.scheduler === "Offers" && !this.#mayPublish(framework))) continue;
+      claimant.penalised = framework.penaltyUntilMs > this.#state.nowMs;
+      bidder.begin();
+      bidders.push(bidder);
+    }
+    return bidders;
+  }
+
+  /** May an offer be drafted for it? Not without the admission policies, and not soon after one could not be created. */
+  #mayPublish({ unpublished }: Framework): boolean {
+    return this.#state.publishing && (unpublished === undefined || unpublished.untilMs <= this.#state.nowMs);
+  }
+
+  #of(claimant: Claimant): Made | undefined {
+    const { tree, resources } = this.#state;
+    const before = this.#made.get(claimant);
+    const stands = before !== undefined && before.framework.facts === before.facts;
+    if (stands && before.tree === tree.version && before.resources === resources.count) return before;
+    const framework = this.#state.frameworks.get(claimant.framework);
+    if (framework?.facts === undefined || claimant.parent === undefined) return undefined;
+    const { facts } = framework;
+    const bidder = this.#make(framework, facts, claimant);
+    const made = { framework, facts, tree: tree.version, resources: resources.count, bidder };
+    this.#made.set(claimant, made);
+    return made;
+  }
+
+  #make(framework: Framework, facts: FrameworkFacts, claimant: Claimant): BuiltinBidder | OffersBidder | undefined {
+    const listed = facts.queues.some(({ name }) => name === claimant.queueName);
+    if (!listed || queueRejection(this.#state, claimant.queueName, framework.key) !== undefined) return undefined;
+    return facts.scheduler === "Builtin"
+      ? new BuiltinBidder(this.#state, this.#tasks, facts, claimant)
+      : new OffersBidder(this.#state, this.#drafting, framework, facts, claimant);
+  }
 }

@@ -1,6 +1,6 @@
 import { unreachable } from "./assert.ts";
 import { Assignment } from "./assignment.ts";
-import { bidderOf } from "./bidders.ts";
+import { Bidders } from "./bidders.ts";
 import { Explain } from "./explain.ts";
 import type { Framework } from "./framework.ts";
 import { Frameworks } from "./frameworks.ts";
@@ -49,6 +49,7 @@ export class Broker implements BrokerContract {
   readonly #frameworks: Frameworks;
   readonly #explain: Explain;
   readonly #summary: Summary;
+  readonly #bidders: Bidders;
   readonly #round: Round;
   readonly #slack: Slack;
   readonly #nodeWatch: NodeWatch;
@@ -67,6 +68,7 @@ export class Broker implements BrokerContract {
     this.#slack = new Slack(this.#state, (offer) =>
       this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" }),
     );
+    this.#bidders = new Bidders(this.#state, this.#tasks, this.#offers);
     this.#round = new Round(
       this.#state.nodes,
       this.#state.shapes,
@@ -205,7 +207,7 @@ export class Broker implements BrokerContract {
   }
 
   #runRound(): void {
-    const { nodes, shapes, refusals, lines, counters } = this.#state;
+    const { nodes, shapes, refusals, counters } = this.#state;
     this.#state.dirty = false;
     const gained = nodes.drainGained();
     shapes.gained(gained);
@@ -219,11 +221,7 @@ export class Broker implements BrokerContract {
       return requests;
     };
     for (const node of gained) refusals.gained(node, demandedBy);
-    const bidders = [...lines.claimants()].flatMap((claimant) => {
-      const bidder = bidderOf(this.#state, this.#tasks, this.#offers, claimant);
-      return bidder === undefined ? [] : [bidder];
-    });
-    const grants = this.#round.run(bidders, (unmet) => this.#slack.giveWay(unmet));
+    const grants = this.#round.run(this.#bidders.begin(), (unmet) => this.#slack.giveWay(unmet));
     // What was granted may have made room elsewhere, as when a guarantee is partly spent: again, until nothing is.
     if (grants > 0) this.#state.dirty = true;
     this.#offers.publishDrafts();

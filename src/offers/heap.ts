@@ -5,11 +5,14 @@ export interface Heaped {
 
 /** A binary min-heap whose members may change their keys. One member is in at most one heap at a time. */
 export class IndexedHeap<T extends Heaped> {
-  readonly items: T[] = [];
+  items: T[];
   readonly #less: (a: T, b: T) => boolean;
 
-  constructor(less: (a: T, b: T) => boolean) {
+  constructor(less: (a: T, b: T) => boolean, items: T[] = []) {
     this.#less = less;
+    this.items = items;
+    this.#number();
+    this.rebuild();
   }
 
   get top(): T | undefined {
@@ -44,6 +47,14 @@ export class IndexedHeap<T extends Heaped> {
     this.#down(item);
   }
 
+  /** Only these stay, wherever they belong: `rebuild` before the heap is read. */
+  retain(stays: (item: T) => boolean): void {
+    const all = this.items;
+    this.items = all.filter(stays);
+    for (const item of all) item.place = -1;
+    this.#number();
+  }
+
   clear(): void {
     for (const item of this.items) item.place = -1;
     this.items.length = 0;
@@ -52,6 +63,10 @@ export class IndexedHeap<T extends Heaped> {
   /** All keys may have changed. */
   rebuild(): void {
     for (let i = (this.items.length >> 1) - 1; i >= 0; i--) this.#down(this.items[i]!);
+  }
+
+  #number(): void {
+    for (let place = 0; place < this.items.length; place++) this.items[place]!.place = place;
   }
 
   #up(item: T): void {

@@ -33,6 +33,8 @@ export class Claimant implements Child, Holder {
   instances = 0;
   share = 0;
   penalised = false;
+  /** Its place among those that take part in a pass. */
+  entrant = -1;
   /** Tasks that belong to it. */
   tasks = 0;
   readonly #resources: ResourceTable;
@@ -126,6 +128,8 @@ export class QueueTree {
   readonly claimants = new Map<string, Claimant>();
   /** Some queue has a guarantee or a limit: otherwise room is what is free. */
   bounded = false;
+  /** Rises with every change of the tree. */
+  version = 0;
   readonly #resources: ResourceTable;
 
   constructor(resources: ResourceTable) {
@@ -173,6 +177,7 @@ export class QueueTree {
 
   /** The whole tree anew: queues change seldom, and the last one observed may be the parent of many. */
   #rebuild(): void {
+    this.version++;
     const all = [this.root, ...this.queues.values()];
     for (const queue of all) {
       queue.children.clear();

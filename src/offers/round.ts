@@ -45,6 +45,7 @@ export interface Unmet {
 
 /** A claimant in a pass: its bidder, and its lines that may still get something, in the order of their heads. */
 interface Entrant {
+  readonly claimant: Claimant;
   readonly bidder: Bidder;
   readonly lines: IndexedHeap<Line>;
 }
@@ -59,16 +60,20 @@ export class Round {
   readonly #lines: Lines;
   readonly #room: Room;
   readonly #policy: DominantShare;
+  #entrants: Entrant[] = [];
   #grants = 0;
   #loosened = false;
+  /** The round begins: nothing is known of any line. */
+  #fresh = true;
   /** Counts passes over all rounds. */
   #pass = 0;
-  /** Shapes demanded in this pass for which a node was left when it began, and how many of them still have one. */
+  /** Shapes demanded in this pass, and how many of them have a node left. */
   #demanded: Shape[] = [];
   #alive = 0;
-  /** By resource: how many of the shapes that have a node left ask for it, and the most that any demanded shape asks. */
-  #asking: number[] = [];
-  #mostAsked: number[] = [];
+  /** How many have lost their last node since the policy was told who is left. */
+  #buried = 0;
+  /** By resource: the first of `#demanded` that asks for it and has a node left, as far as looked. */
+  #witness: number[] = [];
 
   constructor(nodes: NodeTable, shapes: ShapeTable, lines: Lines, room: Room, policy: DominantShare) {
     this.#nodes = nodes;
@@ -84,7 +89,7 @@ export class Round {
    */
   run(bidders: readonly Bidder[], waits: (unmet: () => readonly Unmet[]) => boolean): number {
     this.#grants = 0;
-    this.#unblock(bidders);
+    this.#fresh = true;
     let before = -1;
     // Again while a grant may have made room elsewhere: a guarantee partly spent, a spread domain no longer ahead.
     while (before !== this.#grants && (before === -1 || this.#loosened)) {
@@ -92,17 +97,9 @@ export class Round {
       this.#loosened = false;
       this.#run(bidders, 1);
     }
-    if (!waits(() => bidders.flatMap((bidder) => this.#unmet(bidder)))) this.#run(bidders, 2);
+    const wait = waits(() => bidders.flatMap((bidder) => this.#unmet(bidder)));
+    if (!wait && this.#shapes.anyLeft()) this.#run(bidders, 2);
     return this.#grants;
-  }
-
-  #unblock(bidders: readonly Bidder[]): void {
-    for (const { claimant } of bidders) {
-      for (const line of this.#lines.of(claimant)) {
-        line.blocked = undefined;
-        line.cursor = 0;
-      }
-    }
   }
 
   #unmet(bidder: Bidder): Unmet[] {
@@ -119,60 +116,62 @@ export class Round {
 
   #run(bidders: readonly Bidder[], pass: Pass): void {
     this.#room.refresh();
-    const entrants = this.#survey(bidders, pass);
-    if (entrants.size === 0) return;
-    this.#policy.begin(entrants.keys());
-    for (let r = 0; r < this.#mostAsked.length; r++) this.#saturate(r);
+    this.#survey(bidders, pass);
+    if (this.#entrants.length === 0) return;
+    this.#policy.begin(this.#entrants.map(({ claimant }) => claimant));
+    for (let r = 0; r < this.#nodes.width; r++) this.#saturate(r);
     while (this.#alive > 0) {
       const claimant = this.#policy.next();
       if (claimant === undefined) break;
-      const entrant = entrants.get(claimant)!;
+      const entrant = this.#entrants[claimant.entrant]!;
       const served = this.#serve(entrant, pass);
       if (served) this.#grants++;
       if (served && entrant.lines.top !== undefined) this.#policy.update(claimant);
       else this.#policy.block(claimant);
+      if (this.#buried > this.#alive && this.#alive > 0) this.#dismiss();
     }
     this.#policy.end();
   }
 
   /** Who wants what in this pass, and which of the shapes that are asked for have a node left. */
-  #survey(bidders: readonly Bidder[], pass: Pass): Map<Claimant, Entrant> {
+  #survey(bidders: readonly Bidder[], pass: Pass): void {
     this.#pass++;
     this.#demanded = [];
     this.#alive = 0;
-    this.#asking = new Array(this.#nodes.width).fill(0);
-    this.#mostAsked = new Array(this.#nodes.width).fill(0);
-    const entrants = new Map<Claimant, Entrant>();
+    this.#buried = 0;
+    this.#witness = [];
+    this.#entrants = [];
     for (const bidder of bidders) {
-      let lines: IndexedHeap<Line> | undefined;
-      for (const line of this.#lines.of(bidder.claimant)) {
-        if (line.blocked !== "no-node" || line.shape.spread.length > 0) line.blocked = undefined;
+      const { claimant } = bidder;
+      let lines: Line[] | undefined;
+      for (const line of this.#lines.of(claimant)) {
+        if (this.#fresh) line.cursor = 0;
+        if (this.#fresh || line.blocked !== "no-node" || line.shape.spread.length > 0) line.blocked = undefined;
         if (bidder.wanted(line, pass) <= 0) continue;
         this.#demand(line.shape);
         if (line.shape.exhausted) line.blocked = "no-node";
         if (line.blocked !== undefined) continue;
-        lines ??= new IndexedHeap(headBefore);
-        lines.push(line);
+        if (lines === undefined) lines = [line];
+        else lines.push(line);
       }
-      if (lines !== undefined) entrants.set(bidder.claimant, { bidder, lines });
+      if (lines === undefined) continue;
+      claimant.entrant = this.#entrants.length;
+      this.#entrants.push({ claimant, bidder, lines: new IndexedHeap(headBefore, lines) });
     }
-    return entrants;
+    this.#fresh = false;
+  }
+
+  /** Most shapes have died: who asks for nothing else is blocked at once, not in turn. */
+  #dismiss(): void {
+    this.#buried = 0;
+    this.#policy.retain(({ entrant }) => this.#entrants[entrant]!.lines.items.some(({ shape }) => !shape.exhausted));
   }
 
   #demand(shape: Shape): void {
     if (shape.pass === this.#pass) return;
     shape.pass = this.#pass;
-    const alive = this.#shapes.hasCandidate(shape);
-    if (alive) {
-      this.#demanded.push(shape);
-      this.#alive++;
-    }
-    for (let r = 0; r < shape.request.length; r++) {
-      const asked = shape.request[r]!;
-      if (asked <= 0) continue;
-      if (alive) this.#asking[r]!++;
-      if (asked > this.#mostAsked[r]!) this.#mostAsked[r] = asked;
-    }
+    this.#demanded.push(shape);
+    if (this.#shapes.hasCandidate(shape)) this.#alive++;
   }
 
   /** Grants the claimant one instance of the first line in its order that can have one. */
@@ -251,20 +250,20 @@ export class Round {
 
   /** No node is left for the shape, whoever asks, nor for any of its size once that has none. */
   #bury(dead: Shape): void {
+    this.#died();
     if (this.#shapes.isFull(dead.size)) {
       for (const shape of this.#demanded) {
-        if (shape === dead || shape.exhausted || shape.size !== dead.size) continue;
+        if (shape.exhausted || shape.size !== dead.size) continue;
         shape.exhausted = true;
-        this.#uncount(shape);
+        this.#died();
       }
     }
-    this.#uncount(dead);
     for (let r = 0; r < dead.request.length; r++) if (dead.request[r]! > 0) this.#saturate(r);
   }
 
-  #uncount({ request }: Shape): void {
+  #died(): void {
     this.#alive--;
-    for (let r = 0; r < request.length; r++) if (request[r]! > 0) this.#asking[r]!--;
+    this.#buried++;
   }
 
   /**
@@ -272,9 +271,21 @@ export class Round {
    * for one of them. Pods enter no share, and with no node left for any shape nobody asks.
    */
   #saturate(resource: number): void {
-    const most = this.#mostAsked[resource]!;
-    if (resource === PODS || this.#alive === 0 || most === 0 || this.#asking[resource]! > 0) return;
-    if (!this.#policy.isSaturated(resource) && this.#largestFree(resource) < most) this.#policy.saturate(resource);
+    if (resource === PODS || this.#alive === 0 || this.#policy.isSaturated(resource)) return;
+    if (!this.#shapes.isAsked(resource) || this.#isAsked(resource)) return;
+    const most = this.#demanded.reduce((sum, { request }) => Math.max(sum, request[resource] ?? 0), 0);
+    if (most > 0 && this.#largestFree(resource) < most) this.#policy.saturate(resource);
+  }
+
+  /** Does a shape that has a node left ask for it? */
+  #isAsked(resource: number): boolean {
+    let at = this.#witness[resource] ?? 0;
+    for (; at < this.#demanded.length; at++) {
+      const { exhausted, request } = this.#demanded[at]!;
+      if (!exhausted && (request[resource] ?? 0) > 0) break;
+    }
+    this.#witness[resource] = at;
+    return at < this.#demanded.length;
   }
 
   #largestFree(resource: number): number {

@@ -104,6 +104,18 @@ export class ShapeTable implements NodeListener {
     return false;
   }
 
+  /** Does any shape that is asked for ask for this resource? */
+  isAsked(resource: number): boolean {
+    for (const { askers, floor } of this.#sizes.values()) if (askers > 0 && (floor[resource] ?? 0) > 0) return true;
+    return false;
+  }
+
+  /** Is any node left, as far as known, for any shape that is asked for? */
+  anyLeft(): boolean {
+    for (const shape of this.#active) if (!shape.exhausted) return true;
+    return false;
+  }
+
   /** An instance did not fit on the node. */
   failed(shape: Shape, node: number): void {
     if (this.#nodes.fits(node, shape.size.floor)) shape.mayFit.delete(node);
@@ -150,8 +162,9 @@ export class ShapeTable implements NodeListener {
     for (const shape of this.#active) {
       if (shape.exhausted && !this.#fitsOneOf(shape, nodes, words)) continue;
       shape.exhausted = false;
-      shape.mayFit.reserve(nodes.words.length << 5);
-      for (const w of words) shape.mayFit.words[w]! |= nodes.words[w]!;
+      const { mayFit } = shape;
+      mayFit.reserve(nodes.words.length << 5);
+      for (const w of words) mayFit.words[w]! |= nodes.words[w]!;
     }
   }
 

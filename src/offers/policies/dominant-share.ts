@@ -73,6 +73,12 @@ export class DominantShare {
     this.#climb(claimant, true);
   }
 
+  /** Blocks all but those that stay. */
+  retain(stays: (claimant: Claimant) => boolean): void {
+    this.#retain(this.#root, stays);
+    this.#rekey(this.#root);
+  }
+
   /** A resource became saturated: every key may change. */
   saturate(resource: number): void {
     this.#saturated[resource] = true;
@@ -165,9 +171,17 @@ export class DominantShare {
     this.#rank(queue);
   }
 
+  #retain(queue: Queue, stays: (claimant: Claimant) => boolean): void {
+    queue.line.retain((child) => {
+      if (!(child instanceof Queue)) return stays(child as Claimant);
+      this.#retain(child, stays);
+      return child.line.top !== undefined;
+    });
+  }
+
   /** Every key below anew. */
   #rekey(queue: Queue): void {
-    for (const child of queue.children) if (child.place >= 0) this.#rekey(child);
+    for (const child of queue.children) if (this.#active.has(child)) this.#rekey(child);
     this.#rank(queue);
   }
 
