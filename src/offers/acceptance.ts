@@ -6,7 +6,7 @@ import type { Answer, LaunchOutcome } from "./messages.ts";
 import { formatQuantities } from "./quantity.ts";
 import type { Reason } from "./reasons.ts";
 import type { Vector } from "./resources.ts";
-import type { SpreadGroup } from "./spread.ts";
+import type { SpreadCounts } from "./spread.ts";
 import type { State } from "./state.ts";
 import type { Tasks } from "./tasks.ts";
 
@@ -98,19 +98,19 @@ export class Acceptance {
     });
   }
 
-  /** Do all instances together keep to their spread? Those that go to one group count together. */
+  /** Do all instances together keep to their spread? Those that are spread together count together. */
   spreadRefusal(wishes: readonly Wish[], answer: Answer): Refusal | undefined {
-    const nodes = new Map<SpreadGroup, number[]>();
-    for (const wish of wishes) {
-      for (const group of wish.task.shape?.spread ?? []) {
-        const there = nodes.get(group) ?? [];
-        nodes.set(group, there);
-        for (let n = 0; n < wish.launch.count; n++) there.push(wish.slice.node);
+    const nodes = new Map<SpreadCounts, number[]>();
+    for (const { task, launch, slice } of wishes) {
+      for (const counts of new Set(task.shape?.spread.map((group) => group.counts))) {
+        const there = nodes.get(counts) ?? [];
+        nodes.set(counts, there);
+        for (let n = 0; n < launch.count; n++) there.push(slice.node);
       }
     }
-    for (const wish of wishes) {
-      const group = wish.task.shape?.spread.find((spread) => !spread.admits(nodes.get(spread)!));
-      if (group !== undefined) return refuse("constraint", `spread: ${group.describe()}`, answer, wish.launch);
+    for (const { task, launch, slice } of wishes) {
+      const group = task.shape?.spread.find((spread) => !spread.admits(slice.node, nodes.get(spread.counts)!));
+      if (group !== undefined) return refuse("constraint", `spread: ${group.describe()}`, answer, launch);
     }
     return undefined;
   }

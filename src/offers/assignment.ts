@@ -1,7 +1,9 @@
 import { Admission } from "./admission.ts";
 import { both, type Constraints } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
+import { claimId } from "./instance.ts";
 import type { Claimant } from "./queues.ts";
+import type { Shape } from "./shapes.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
 import type { Explanation } from "./views.ts";
@@ -221,13 +223,23 @@ export class Assignment {
       this.constraintsOf(task, framework),
       owner,
     );
+    if (task.shape !== shape) this.#spreadAnew(task, shape);
     if (task.shape !== undefined) this.#state.shapes.release(task.shape);
     task.shape = shape;
   }
 
+  /** What lives counts where the new shape is spread, and no longer where only the old one was. */
+  #spreadAnew(task: Task, shape: Shape): void {
+    for (const { index, node } of task.live.values()) {
+      const id = claimId(task.uid, index);
+      for (const { counts } of task.shape?.spread ?? []) counts.leave(id);
+      for (const { counts } of shape.spread) counts.join(id, node);
+    }
+  }
+
   #moveClaims(task: Task, claimant: Claimant): void {
     for (const { index } of task.live.values()) {
-      const claim = this.#state.ledger.get(`task/${task.uid}/${index}`);
+      const claim = this.#state.ledger.get(claimId(task.uid, index));
       if (claim !== undefined) this.#state.ledger.observe({ ...claim, holder: claimant });
     }
   }

@@ -186,7 +186,7 @@ class OffersBidder implements Bidder {
       parts: [{ line, instances: 1 }],
     };
     offer.slices.set(node, slice);
-    for (const group of line.shape.spread) group.join(offeredId(offer, slice, line, 0), node, true);
+    for (const group of line.shape.spread) group.counts.join(offeredId(offer, slice, line, 0), node, true);
     return true;
   }
 
@@ -203,7 +203,8 @@ class OffersBidder implements Bidder {
       part = { line, instances: 0 };
       slice.parts.push(part);
     }
-    for (const group of line.shape.spread) group.join(offeredId(offer, slice, line, part.instances), slice.node, true);
+    for (const group of line.shape.spread)
+      group.counts.join(offeredId(offer, slice, line, part.instances), slice.node, true);
     part.instances++;
     return true;
   }
@@ -217,13 +218,14 @@ const offeredId = (offer: Offer, slice: OfferSlice, line: Line, n: number): stri
 export function withdrawParts(offer: Offer, slice: OfferSlice): void {
   for (const { line, instances } of slice.parts) {
     for (const group of line.shape.spread) {
-      for (let n = 0; n < instances; n++) group.leave(offeredId(offer, slice, line, n));
+      for (let n = 0; n < instances; n++) group.counts.leave(offeredId(offer, slice, line, n));
     }
   }
   slice.parts.length = 0;
 }
 
-function shownTo(framework: Framework): Map<number, Vector> {
+/** By node: what open optimistic offers show the framework. */
+export function shownTo(framework: Framework): Map<number, Vector> {
   const shown = new Map<number, Vector>();
   for (const offer of framework.offers) {
     if (offer.concurrency !== "Optimistic") continue;

@@ -90,7 +90,7 @@ export class Broker implements BrokerContract {
   nextTickMs(nowMs: number): number {
     const round =
       this.#state.dirty && this.#state.opened ? Math.max(nowMs, this.#lastRoundMs + this.#minIntervalMs) : Infinity;
-    return Math.min(round, this.#state.timers.nextMs);
+    return Math.min(round, this.#state.timers.nextMs, this.#state.refusals.nextMs);
   }
 
   taskView(uid: string): TaskView | undefined {
@@ -200,6 +200,7 @@ export class Broker implements BrokerContract {
       this.#ring(alarm);
       alarm = this.#state.timers.due(this.#state.nowMs);
     }
+    if (this.#state.refusals.expire(this.#state.nowMs)) this.#state.dirty = true;
     if (!this.#state.opened || !this.#state.dirty) return;
     if (this.#state.nowMs < this.#lastRoundMs + this.#minIntervalMs) return;
     this.#lastRoundMs = this.#state.nowMs;
@@ -242,10 +243,6 @@ export class Broker implements BrokerContract {
       case "offer-expires":
         this.#offers.expired(alarm.key);
         break;
-      case "filters-end":
-        this.#filtersEnd(alarm.framework, alarm.nodes);
-        this.#state.dirty = true;
-        break;
       case "penalty-ends":
         this.#state.dirty = true;
         break;
@@ -267,11 +264,6 @@ export class Broker implements BrokerContract {
       default:
         unreachable(alarm);
     }
-  }
-
-  #filtersEnd(key: string, nodes: readonly number[]): void {
-    const framework = this.#state.frameworks.get(key);
-    if (framework !== undefined) this.#state.refusals.expire(framework, nodes, this.#state.nowMs);
   }
 
   #nodeObserved(facts: NodeFacts): void {

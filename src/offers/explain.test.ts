@@ -24,7 +24,7 @@ describe("why a task waits", () => {
     made.settle();
     const before = why(made);
     expect(before?.message).toMatch(
-      /^2 nodes: 1 insufficient cpu \(needs 2, largest free 0.001\), 1 filtered by a refusal until \d\d:\d\d:\d\dZ$/,
+      /^2 nodes: 1 filtered by a refusal until \d\d:\d\d:\d\dZ, 1 insufficient cpu \(needs 2, largest free 0.001\)$/,
     );
     made.wait(40_000);
     expect(why(made)).toEqual(before);
@@ -40,8 +40,50 @@ describe("why a task waits", () => {
     made.apply({ type: "foreign-pod-observed", pod: { uid: "p", node: "full", requests: { cpu: 10 } } });
     made.asking("t", { cpu: 2, memory: 2_048 }, { constraints }).settle();
     expect(why(made)?.message).toBe(
-      "5 nodes: 1 cordoned, 1 not matching the constraints, 1 with taint gpu that is not tolerated, 1 over-full, 1 insufficient cpu (needs 0.002, largest free 0.001)",
+      "5 nodes: 1 cordoned, 1 insufficient cpu (needs 0.002, largest free 0.001), 1 not matching the constraints, 1 over-full, 1 with taint gpu that is not tolerated",
     );
+  });
+
+  test("a node that lacks two things is no better off with one of them: both are told, as the nearest has them", () => {
+    const made = Bench.open().framework("f");
+    made.node("far", { cpu: 3_000, memory: 1_024 }).node("near", { cpu: 2_000, memory: 3_072.5 * 1_024 });
+    made.node("half", { cpu: 9_000, memory: 1_024 });
+    made.asking("t", { cpu: 4_000, memory: 4_096 * 1_024 }).settle();
+    expect(why(made)?.message).toBe(
+      "3 nodes: 2 insufficient cpu and memory (needs 4 and 4096Mi, the nearest has 2 and 3072.5Mi), 1 insufficient memory (needs 4096Mi, largest free 1Mi)",
+    );
+    made.node("near", { cpu: 4_000, memory: 4_096 * 1_024 - 1 }).settle();
+    expect(why(made)?.message).toContain("insufficient memory (needs 4096Mi, largest free 4095.9Mi)");
+    made.node("near", { cpu: 4_000, memory: 4_096 * 1_024 }).settle();
+    expect(made.all("create-pod")).toHaveLength(1);
+  });
+
+  test("a node with less than its framework takes offers of says so", () => {
+    const made = Bench.open().framework("f", { scheduler: "Offers", minimum: { cpu: 8_000 } });
+    made.node("n", { cpu: 5_000 }).node("m", { cpu: 1_000 }).asking("t", { cpu: 2_000 }).settle();
+    expect(why(made)).toEqual({
+      reason: "no-node",
+      message:
+        "2 nodes: 1 below the framework's minimum of cpu (needs 8, largest free 5), 1 insufficient cpu (needs 8, largest free 1)",
+    });
+    made.node("n", { cpu: 8_000 }).settle();
+    expect(made.openOffers()).toHaveLength(1);
+  });
+
+  test("room that its framework is shown already is not shown to it twice", () => {
+    const made = Bench.open().framework("f", { scheduler: "Offers", concurrency: "Optimistic", maxOutstanding: 9 });
+    made.node("n", { cpu: 3 }).asking("t", { cpu: 2 }, { instances: 2 }).settle();
+    expect(made.openOffers()).toHaveLength(1);
+    expect(why(made)).toEqual({ reason: "no-node", message: "1 nodes: 1 offered to it already" });
+  });
+
+  test("a resource that no node has is called by its name", () => {
+    const made = Bench.open()
+      .framework("f")
+      .node("n", { cpu: 3 })
+      .asking("t", { cpu: 1, "example.com/fpga": 2 })
+      .settle();
+    expect(why(made)?.message).toBe("1 nodes: 1 insufficient example.com/fpga (needs 2, largest free 0)");
   });
 
   test.each<{ name: string; reason: string; message: RegExp; make: (made: Bench) => void }>([
@@ -165,6 +207,15 @@ describe("views", () => {
     });
     expect(made.broker.frameworks()).toEqual(["ns/f"]);
     expect(made.broker.frameworkView("ns/none")).toBeUndefined();
+  });
+
+  test("of a queue: what is offered does not run", () => {
+    const made = Bench.open().node("n", { cpu: 8 }).framework("f", { scheduler: "Offers" });
+    made.asking("t", { cpu: 2 }, { instances: 3 }).settle();
+    made.accept(made.openOffers()[0]!, [{ task: "t", slice: "s0", count: 1 }]);
+    made.settle();
+    expect(made.openOffers()).toHaveLength(1);
+    expect(made.broker.queueView("default")).toMatchObject({ counts: { pending: 2, running: 1 } });
   });
 
   test("of queues: sums of what is below, and how far each is from its fair part", () => {

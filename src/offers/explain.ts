@@ -1,11 +1,9 @@
 import type { Assignment } from "./assignment.ts";
-import { matchesLabels, untoleratedTaint } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
-import type { NodeEntry } from "./nodes.ts";
+import { amountText, clockTime, surveyNodes } from "./node-survey.ts";
 import type { Claimant } from "./queues.ts";
 import type { Vector } from "./resources.ts";
-import type { Shape } from "./shapes.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
 import type { Explanation } from "./views.ts";
@@ -70,7 +68,7 @@ export class Explain {
       };
     }
     const next = Math.min(...task.backOff.values());
-    return { reason: "back-off", message: `the next attempt starts at ${time(next)}` };
+    return { reason: "back-off", message: `the next attempt starts at ${clockTime(next)}` };
   }
 
   #line(framework: Framework, line: Line): Explanation {
@@ -84,7 +82,7 @@ export class Explain {
     if (line.outstanding >= line.pending && line.outstanding > 0) {
       return { reason: "waiting-for-answer", message: `${line.outstanding} instances are offered and not answered` };
     }
-    const nodes = this.#nodes(framework, shape);
+    const nodes = surveyNodes(this.#state, framework, line);
     if (nodes.fit === 0) return { reason: "no-node", message: nodes.message };
     this.#state.room.refresh();
     const refused = this.#state.room.refuses(claimant, shape.request);
@@ -113,88 +111,19 @@ export class Explain {
     for (const queue of this.#state.tree.path(claimant.parent)) {
       for (let r = 0; r < request.length; r++) {
         const left = queue.limit[r]! - queue.usage[r]!;
-        if (request[r]! > 0 && request[r]! > left) {
-          return `queue ${queue.name}: ${this.#amount(r, request[r]!)} asked, ${this.#amount(r, Math.max(0, left))} left of its limit ${this.#amount(r, queue.limit[r]!)}`;
-        }
+        if (request[r]! <= 0 || request[r]! <= left) continue;
+        const name = this.#state.resources.names[r]!;
+        const asked = amountText(name, request[r]!, "ceil");
+        const rest = amountText(name, Math.max(0, left), "floor");
+        return `queue ${queue.name}: ${asked} asked, ${rest} left of its limit ${amountText(name, queue.limit[r]!, "floor")}`;
       }
     }
     return reason === "kept-back"
       ? "what is free is kept back for guarantees of other queues with demand"
       : "a limit is reached";
   }
-
-  /** One check after the other over all nodes, counting where each node drops out. */
-  #nodes(framework: Framework, shape: Shape): { fit: number; message: string } {
-    const counts = new Map<string, number>();
-    const largest = new Map<number, number>();
-    let [all, fit, filteredUntil] = [0, 0, 0];
-    const count = (why: string) => counts.set(why, (counts.get(why) ?? 0) + 1);
-    for (const node of this.#state.nodes.entries) {
-      if (node?.facts === undefined) continue;
-      all++;
-      const refusedUntilMs = this.#state.refusals.untilMs(framework, node.index);
-      const [why, resource] = this.#lacks(node, shape);
-      if (why !== undefined) {
-        count(why);
-        if (resource >= 0) {
-          const free = this.#state.nodes.free[node.index * this.#state.nodes.width + resource]!;
-          largest.set(resource, Math.max(largest.get(resource) ?? 0, free));
-        }
-      } else if (refusedUntilMs !== undefined) {
-        count("filtered by a refusal");
-        filteredUntil = Math.max(filteredUntil, refusedUntilMs);
-      } else {
-        fit++;
-      }
-    }
-    const parts = [...counts].map(
-      ([why, n]) => `${n} ${this.#withNumbers(why, shape.request, largest, filteredUntil)}`,
-    );
-    const spread = shape.spread.map((group) => `spread over ${group.constraint.topologyKey}: ${group.describe()}`);
-    return { fit, message: [`${all} nodes: ${parts.join(", ") || "none"}`, ...spread].join("; ") };
-  }
-
-  /** The first check that a node fails, and the resource it lacks (−1 for none). */
-  #lacks(node: NodeEntry, shape: Shape): [why: string | undefined, resource: number] {
-    const { constraints } = shape.where;
-    if (node.closed !== undefined) return [node.closed, -1];
-    if (!matchesLabels(constraints, node.facts!.labels)) return ["not matching the constraints", -1];
-    const taint = untoleratedTaint(constraints.tolerations ?? [], node.facts!.taints);
-    if (taint !== undefined) return [`with taint ${taint.key} that is not tolerated`, -1];
-    if (this.#state.nodes.overfull(node.index)) return ["over-full", -1];
-    const base = node.index * this.#state.nodes.width;
-    for (let r = 0; r < shape.request.length; r++) {
-      if (shape.request[r]! > this.#state.nodes.free[base + r]!)
-        return [`insufficient ${this.#state.resources.names[r]}`, r];
-    }
-    if (shape.spread.some((group) => !group.allowed.has(node.index)))
-      return ["in a domain that is ahead of others", -1];
-    return [undefined, -1];
-  }
-
-  #withNumbers(why: string, request: Vector, largest: ReadonlyMap<number, number>, filteredUntil: number): string {
-    if (why === "filtered by a refusal") return `${why} until ${time(filteredUntil)}`;
-    if (!why.startsWith("insufficient ")) return why;
-    const r = this.#state.resources.index(why.slice("insufficient ".length));
-    return `${why} (needs ${this.#amount(r, request[r]!)}, largest free ${this.#amount(r, Math.max(0, largest.get(r) ?? 0))})`;
-  }
-
-  /** Canonical units as people write them: cores, Mi, counts. */
-  #amount(resource: number, amount: number): string {
-    const name = this.#state.resources.names[resource] ?? "";
-    if (name === "cpu") return `${amount / 1000}`;
-    const isBytes = name === "memory" || name === "ephemeral-storage" || name.startsWith("hugepages-");
-    return isBytes ? `${Math.round((amount / 1024) * 10) / 10}Mi` : `${amount}`;
-  }
 }
 
 function suppressed({ key }: Framework): Explanation {
   return { reason: "suppressed", message: `framework ${key} is suppressed` };
-}
-
-/** "12:00:42Z": absolute, whole seconds. The core has no calendar, so days are left out. */
-function time(ms: number): string {
-  const seconds = Math.ceil(ms / 1000);
-  const part = (n: number) => `${n}`.padStart(2, "0");
-  return `${part(Math.floor(seconds / 3600) % 24)}:${part(Math.floor(seconds / 60) % 60)}:${part(seconds % 60)}Z`;
 }

@@ -21,6 +21,9 @@ export interface Instance {
   started: boolean;
 }
 
+/** The name of an instance's room in the ledger, and in the counts of what it is spread over. */
+export const claimId = (taskUid: string, index: number): string => `task/${taskUid}/${index}`;
+
 /** An attempt whose claim stands and whose pod is on its way. */
 export function staged(place: Pick<Instance, "index" | "attempt" | "node" | "nodeName" | "vector">): Instance {
   return { ...place, state: "staging", unreachable: false, killing: false, pod: undefined, started: false };

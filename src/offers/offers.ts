@@ -342,13 +342,9 @@ export class Offers implements Drafting {
     if (refuseMs <= 0) return;
     const untilMs = this.#state.nowMs + refuseMs;
     const framework = this.#state.framework(offer.framework);
-    const nodes: number[] = [];
-    for (const slice of offer.slices.values()) {
-      if (!remains(slice) || !sameNode(this.#state, slice)) continue;
-      this.#state.refusals.add(framework, slice.node, untilMs);
-      nodes.push(slice.node);
-    }
-    this.#state.timers.set(untilMs, { type: "filters-end", framework: offer.framework, nodes });
+    const refused = [...offer.slices.values()].filter((slice) => remains(slice) && sameNode(this.#state, slice));
+    const nodes = refused.map(({ node }) => node);
+    this.#state.refusals.add(framework, nodes, untilMs);
   }
 
   #penalise(framework: string, untilMs: number | undefined): void {

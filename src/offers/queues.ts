@@ -31,6 +31,8 @@ export class Claimant implements Child, Holder {
   usage: Vector;
   allocated: Vector;
   instances = 0;
+  /** Those of them that are tasks' own. */
+  placed = 0;
   share = 0;
   penalised = false;
   /** Its place among those that take part in a pass. */
@@ -55,7 +57,10 @@ export class Claimant implements Child, Holder {
   held(kind: ClaimKind, vector: Vector, instances: number, sign: 1 | -1): void {
     this.#widen();
     this.instances += sign * instances;
-    if (kind === "task") add(this.allocated, vector, sign);
+    if (kind === "task") {
+      this.placed += sign * instances;
+      add(this.allocated, vector, sign);
+    }
     add(this.usage, vector, sign);
     for (let queue = this.parent; queue !== undefined; queue = queue.parent) {
       queue.held(kind, vector, instances, sign, this.#resources.width);

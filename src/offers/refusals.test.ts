@@ -72,6 +72,27 @@ describe("a filter", () => {
     expect(offered(made)).toBe(true);
   });
 
+  test("that is broken leaves no timer behind", () => {
+    const made = declined();
+    // Past the time that the offer had.
+    made.wait(40_000);
+    expect(made.broker.nextTickMs(made.nowMs)).toBe(made.nowMs + 20_000);
+    made.framework("f", { scheduler: "Offers", suppressed: true, revive: 1 }).settle();
+    expect(made.broker.nextTickMs(made.nowMs)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test("that is set again later ends later", () => {
+    const made = declined();
+    made.wait(50_000);
+    made.apply({ type: "foreign-pod-gone", uid: "p" });
+    made.settle();
+    made.decline(made.openOffers()[0]!, 60_000);
+    made.wait(59_999);
+    expect(made.openOffers()).toEqual([]);
+    made.wait(1);
+    expect(made.openOffers()).toHaveLength(1);
+  });
+
   test("a decline for no time refuses nothing", () => {
     const made = Bench.open().node("n", { cpu: 4 }).framework("f", { scheduler: "Offers" }).task("t").settle();
     made.decline(made.openOffers()[0]!, 0);

@@ -1,7 +1,18 @@
 import { Bitset } from "./bitset.ts";
 import type { Framework } from "./framework.ts";
+import { type Heaped, IndexedHeap } from "./heap.ts";
 import type { NodeTable } from "./nodes.ts";
 import type { Vector } from "./resources.ts";
+
+/** What one answer refused: its filters end together. */
+interface Refusal extends Heaped {
+  readonly untilMs: number;
+  readonly sequence: number;
+  readonly framework: Framework;
+  readonly nodes: readonly number[];
+  /** How many of the nodes it still keeps from the framework. */
+  filters: number;
+}
 
 /**
  * The refusals of one node, in parallel arrays: there may be as many as frameworks times nodes, and few of them are
@@ -9,7 +20,7 @@ import type { Vector } from "./resources.ts";
  */
 interface There {
   readonly frameworks: Framework[];
-  readonly untilMs: number[];
+  readonly refusals: Refusal[];
   /** The node's whole free vector when it was refused, not the slice: slices are cut to demand. */
   readonly free: Vector[];
   /** The node's free vector when it was last looked at: one object for those who refuse it in the same state. */
@@ -22,10 +33,18 @@ interface There {
 export class Refusals {
   readonly #byFramework = new Map<Framework, Bitset>();
   readonly #byNode = new Map<number, There>();
+  /** Earliest end first; those without filters are not kept. */
+  readonly #ends = new IndexedHeap<Refusal>(endsBefore);
   readonly #nodes: NodeTable;
+  #sequence = 0;
 
   constructor(nodes: NodeTable) {
     this.#nodes = nodes;
+  }
+
+  /** When the next filter ends; Infinity for never. */
+  get nextMs(): number {
+    return this.#ends.top?.untilMs ?? Number.POSITIVE_INFINITY;
   }
 
   /** The nodes that a framework refuses now; undefined for none. */
@@ -35,13 +54,26 @@ export class Refusals {
 
   /** Until when a framework refuses a node, if it does. */
   untilMs(framework: Framework, node: number): number | undefined {
-    if (this.#byFramework.get(framework)?.has(node) !== true) return undefined;
-    const there = this.#byNode.get(node)!;
-    return there.untilMs[there.frameworks.indexOf(framework)];
+    return this.#refusalOf(framework, node)?.untilMs;
   }
 
-  /** The framework wants nothing of the node for a while. */
-  add(framework: Framework, node: number, untilMs: number): void {
+  #refusalOf(framework: Framework, node: number): Refusal | undefined {
+    if (this.#byFramework.get(framework)?.has(node) !== true) return undefined;
+    const there = this.#byNode.get(node)!;
+    return there.refusals[there.frameworks.indexOf(framework)];
+  }
+
+  /** The framework wants nothing of these nodes, each named once, for a while. */
+  add(framework: Framework, nodes: readonly number[], untilMs: number): void {
+    if (nodes.length === 0) return;
+    const sequence = this.#sequence++;
+    const refusal: Refusal = { untilMs, sequence, framework, nodes, filters: 0, place: -1 };
+    this.#ends.push(refusal);
+    for (const node of nodes) this.#filter(refusal, node);
+  }
+
+  #filter(refusal: Refusal, node: number): void {
+    const { framework } = refusal;
     let own = this.#byFramework.get(framework);
     if (own === undefined) {
       own = new Bitset(this.#nodes.capacity);
@@ -50,48 +82,60 @@ export class Refusals {
     let there = this.#byNode.get(node);
     if (there === undefined) {
       const free = this.#nodes.freeVector(node);
-      there = { frameworks: [], untilMs: [], free: [], freeNow: free, settled: free };
+      there = { frameworks: [], refusals: [], free: [], freeNow: free, settled: free };
       this.#byNode.set(node, there);
     }
     const free = this.#look(there, node);
     if (there.settled !== free) there.settled = undefined;
     const at = own.add(node) ? there.frameworks.length : there.frameworks.indexOf(framework);
+    const before = there.refusals[at];
+    if (before !== undefined) this.#ended(before);
+    refusal.filters++;
     there.frameworks[at] = framework;
-    there.untilMs[at] = untilMs;
+    there.refusals[at] = refusal;
     there.free[at] = free;
   }
 
-  remove(framework: Framework, node: number): void {
+  #remove(framework: Framework, node: number): void {
     if (this.#byFramework.get(framework)?.delete(node) !== true) return;
     const there = this.#byNode.get(node)!;
     const at = there.frameworks.indexOf(framework);
-    const [lastFramework, lastUntilMs, lastFree] = [there.frameworks.pop()!, there.untilMs.pop()!, there.free.pop()!];
+    this.#ended(there.refusals[at]!);
+    const [lastFramework, lastRefusal, lastFree] = [there.frameworks.pop()!, there.refusals.pop()!, there.free.pop()!];
     if (at === there.frameworks.length) {
       if (at === 0) this.#byNode.delete(node);
       return;
     }
     there.frameworks[at] = lastFramework;
-    there.untilMs[at] = lastUntilMs;
+    there.refusals[at] = lastRefusal;
     there.free[at] = lastFree;
+  }
+
+  /** One filter of it has. */
+  #ended(refusal: Refusal): void {
+    refusal.filters--;
+    if (refusal.filters === 0) this.#ends.remove(refusal);
   }
 
   /** Revive: the framework refuses nothing any more. */
   clear(framework: Framework): void {
-    for (const node of this.#byFramework.get(framework) ?? []) this.remove(framework, node);
+    for (const node of this.#byFramework.get(framework) ?? []) this.#remove(framework, node);
     this.#byFramework.delete(framework);
   }
 
   /** The node is not what was refused. */
   clearNode(node: number): void {
-    for (const framework of [...(this.#byNode.get(node)?.frameworks ?? [])]) this.remove(framework, node);
+    for (const framework of [...(this.#byNode.get(node)?.frameworks ?? [])]) this.#remove(framework, node);
   }
 
-  /** Removes what has ended of what a framework refused in one answer. */
-  expire(framework: Framework, nodes: readonly number[], nowMs: number): void {
-    for (const node of nodes) {
-      const untilMs = this.untilMs(framework, node);
-      if (untilMs !== undefined && untilMs <= nowMs) this.remove(framework, node);
+  /** Removes what has ended by now. True if anything has. */
+  expire(nowMs: number): boolean {
+    const before = this.#ends.top;
+    for (let first = before; first !== undefined && first.untilMs <= nowMs; first = this.#ends.top) {
+      for (const node of first.nodes)
+        if (this.#refusalOf(first.framework, node) === first) this.#remove(first.framework, node);
     }
+    return before !== this.#ends.top;
   }
 
   /**
@@ -110,7 +154,7 @@ export class Refusals {
       if (then === free || !exceeds(free, then)) continue;
       const framework = there.frameworks[i]!;
       const more = (request: Vector) => instances(free, request) > instances(then, request);
-      if (requests(framework).some(more)) this.remove(framework, node);
+      if (requests(framework).some(more)) this.#remove(framework, node);
     }
   }
 
@@ -124,6 +168,10 @@ export class Refusals {
     if (!same) there.freeNow = this.#nodes.freeVector(node);
     return there.freeNow;
   }
+}
+
+function endsBefore(a: Refusal, b: Refusal): boolean {
+  return a.untilMs < b.untilMs || (a.untilMs === b.untilMs && a.sequence < b.sequence);
 }
 
 function exceeds(a: Vector, b: Vector): boolean {

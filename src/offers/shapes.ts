@@ -2,7 +2,7 @@ import { Bitset, lowestBit, SkippingBitset } from "./bitset.ts";
 import { type Constraints, labelKeys, matchesLabels, type Spread, untoleratedTaint } from "./constraints.ts";
 import type { NodeEntry, NodeListener, NodeTable } from "./nodes.ts";
 import type { Vector } from "./resources.ts";
-import { SpreadGroup } from "./spread.ts";
+import { SpreadCounts, SpreadGroup } from "./spread.ts";
 
 /** Equal constraints are one set, which keeps the nodes it admits: open, labels match, taints tolerated. */
 export interface ConstraintSet {
@@ -53,6 +53,7 @@ export class ShapeTable implements NodeListener {
   readonly #sizes = new Map<string, Size>();
   readonly #active = new Set<Shape>();
   readonly #groups = new Map<string, SpreadGroup>();
+  readonly #counts = new Map<string, SpreadCounts>();
   readonly #nodes: NodeTable;
   #nextId = 0;
 
@@ -201,7 +202,12 @@ export class ShapeTable implements NodeListener {
         for (const group of shape.spread) spread.add(group);
       }
     }
-    for (const [key, group] of this.#groups) if (!spread.has(group)) this.#groups.delete(key);
+    for (const [key, group] of this.#groups) {
+      if (spread.has(group)) continue;
+      this.#groups.delete(key);
+      group.counts.detach(group);
+    }
+    for (const [key, { idle }] of this.#counts) if (idle) this.#counts.delete(key);
     for (const [key, size] of this.#sizes) if (!sizes.has(size)) this.#sizes.delete(key);
     for (const [key, set] of this.#sets) if (!used.has(set)) this.#sets.delete(key);
   }
@@ -210,10 +216,20 @@ export class ShapeTable implements NodeListener {
     const key = `${scope}|${spread.topologyKey}|${spread.maxSkew}|${whereKey}`;
     let group = this.#groups.get(key);
     if (group === undefined) {
-      group = new SpreadGroup(spread, where.admits, this.#nodes);
+      group = new SpreadGroup(spread, this.#countsOf(scope, spread), where.admits);
       this.#groups.set(key, group);
     }
     return group;
+  }
+
+  #countsOf(scope: string, { topologyKey }: Spread): SpreadCounts {
+    const key = `${scope}|${topologyKey}`;
+    let counts = this.#counts.get(key);
+    if (counts === undefined) {
+      counts = new SpreadCounts(topologyKey, this.#nodes);
+      this.#counts.set(key, counts);
+    }
+    return counts;
   }
 
   #size(request: Vector): Size {

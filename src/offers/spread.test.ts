@@ -75,11 +75,52 @@ describe("spread", () => {
     expect(made.all("create-pod")).toEqual([]);
   });
 
-  test("over the framework, tasks of equal constraints count together", () => {
+  test.each([
+    { name: "of equal constraints", constraints: {} },
+    { name: "that are otherwise constrained", constraints: { nodeSelector: { disk: "ssd" } } },
+  ])("over the framework, tasks $name count together", ({ constraints }) => {
     const nodes = zones("a", "b");
-    const made = bench("Builtin", nodes).task("t", { instances: 3, ...spread(1, "Framework") });
-    made.task("u", { instances: 3, ...spread(1, "Framework") }).settle();
+    const made = Bench.open().framework("f");
+    for (const [name, zone] of nodes) made.node(name, { cpu: 100 }, { labels: { zone, disk: "ssd" } });
+    made.task("t", { instances: 3, ...spread(1, "Framework") }).settle();
+    const { spread: over } = spread(1, "Framework").constraints;
+    made.task("u", { instances: 3, constraints: { ...constraints, spread: over } }).settle();
     expect(placed(made, nodes)).toEqual({ a: 3, b: 3 });
+    expect(
+      made
+        .all("create-pod")
+        .slice(3)
+        .map(({ node }) => node),
+    ).toEqual(["n1", "n0", "n1"]);
+  });
+
+  test("each constraint keeps to its own skew and its own nodes, whoever else is counted with it", () => {
+    const made = Bench.open().framework("f", { scheduler: "Offers", maxOutstanding: 9 });
+    made
+      .node("n0", { cpu: 4 }, { labels: { zone: "a", disk: "ssd" } })
+      .node("n1", { cpu: 4 }, { labels: { zone: "b" } });
+    const over = spread(3, "Framework").constraints.spread;
+    made.task("t", { constraints: { nodeSelector: { disk: "ssd" }, spread: over }, instances: 4 });
+    made.task("u", { instances: 4, ...spread(1, "Framework") }).settle();
+    const sum = (name: string) =>
+      made
+        .openOffers()
+        .flatMap(({ slices }) => slices)
+        .filter(({ node }) => node === name)
+        .reduce((n, { resources }) => n + (resources.cpu ?? 0), 0);
+    // Of t, zone a is the only domain; u may be one ahead of what both have in the other.
+    expect([sum("n0"), sum("n1")]).toEqual([4, 4]);
+  });
+
+  test("what lives already counts when a constraint comes later", () => {
+    const nodes = zones("a", "b");
+    const made = bench("Builtin", nodes).task("t", { instances: 4, parallelism: 2 }).settle();
+    expect(placed(made, nodes)).toEqual({ a: 2 });
+    made
+      .framework("f", { constraints: spread(1).constraints })
+      .task("t", { instances: 4, parallelism: 4 })
+      .settle();
+    expect(placed(made, nodes)).toEqual({ a: 2, b: 2 });
   });
 
   test("an offer holds what may be launched on it all at once", () => {

@@ -140,7 +140,7 @@ export class Summary {
         counts.pending += line.pending;
       }
     }
-    counts.running += [...queue.claimants].reduce((sum, claimant) => sum + claimant.instances, 0);
+    counts.running += [...queue.claimants].reduce((sum, claimant) => sum + claimant.placed, 0);
     for (const child of queue.children) this.#below(child, demand, counts, frameworks);
   }
 

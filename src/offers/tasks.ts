@@ -1,6 +1,6 @@
 import type { Assignment } from "./assignment.ts";
 import { parseIndexes } from "./indexes.ts";
-import { type Ending, endingOf, endingOfForced, endingOfVanished, type Instance, staged } from "./instance.ts";
+import { claimId, type Ending, endingOf, endingOfForced, endingOfVanished, type Instance, staged } from "./instance.ts";
 import { Launched } from "./launched.ts";
 import type { Claim } from "./ledger.ts";
 import type { AttemptRef, PodFacts, TaskFacts } from "./messages.ts";
@@ -8,9 +8,6 @@ import { equalVectors } from "./resources.ts";
 import type { State } from "./state.ts";
 import { PodStrays } from "./strays.ts";
 import { Task } from "./task.ts";
-
-/** The ledger's name for the room of an instance. */
-const claimId = (uid: string, index: number): string => `task/${uid}/${index}`;
 
 /** Tasks from their objects to the ends of their pods. */
 export class Tasks {
@@ -145,7 +142,7 @@ export class Tasks {
     const nodeName = this.#state.nodes.at(node).name;
     const attempt = task.attempt(index);
     task.start(staged({ index, attempt, node, nodeName, vector: task.shape!.request }));
-    for (const group of task.shape!.spread) group.join(claimId(task.uid, index), node);
+    for (const group of task.shape!.spread) group.counts.join(claimId(task.uid, index), node);
     this.#assignment.demand(task);
     this.#state.taskChanged(task);
     this.#state.emit({
@@ -247,14 +244,14 @@ export class Tasks {
     this.#state.ledger.observe({ ...this.claim(task, instance.index, node.index), vector });
     // It may take less than was claimed, or be elsewhere.
     if (claim !== undefined) this.#state.dirty = true;
-    for (const group of task.shape?.spread ?? []) group.join(id, node.index);
+    for (const group of task.shape?.spread ?? []) group.counts.join(id, node.index);
   }
 
   /** The attempt has ended: its claim goes, its end is told. `tracked`: its pod, where that has the finalizer. */
   end(task: Task, instance: Instance, ending: Ending, tracked: { key: string; uid: string } | undefined): void {
     const id = claimId(task.uid, instance.index);
     this.#state.ledger.forget(id);
-    for (const group of task.shape?.spread ?? []) group.leave(id);
+    for (const group of task.shape?.spread ?? []) group.counts.leave(id);
     const again = task.end(instance, ending, this.#state.nowMs);
     if (typeof again === "number") this.#backOff(task, instance.index, again);
     if (tracked !== undefined) this.#release(task, tracked);

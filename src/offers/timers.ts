@@ -3,8 +3,6 @@ import { type Heaped, IndexedHeap } from "./heap.ts";
 /** What is to happen at a time: plain data, looked up again when due, so that a stale timer is harmless. */
 export type Alarm =
   | { readonly type: "offer-expires"; readonly key: string }
-  /** Of one answer: dense indices of the nodes it refused. */
-  | { readonly type: "filters-end"; readonly framework: string; readonly nodes: readonly number[] }
   | { readonly type: "penalty-ends"; readonly framework: string }
   | { readonly type: "back-off-ends"; readonly taskUid: string; readonly index: number }
   | { readonly type: "template-retried"; readonly templateKey: string }
