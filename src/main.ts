@@ -96,8 +96,10 @@ async function run(config: Config): Promise<void> {
     const recorder = createRecorder(connection, () => elector?.isLeader() ?? false);
     operator = createOperator(config, connection, log, metrics, world, recorder);
     elector = createElector(config, connection, log, operator);
-    const worldRuns = world.run();
     const elections = elector.start();
+    // What is listed after the lease was won is new enough to begin with: a second list of everything is saved.
+    await Promise.race([elector.looked, elections, untilAborted(stop)]);
+    const worldRuns = world.run();
     await Promise.race([untilAborted(stop), worldRuns, elections]);
     recorder.stop();
     await operator.close();

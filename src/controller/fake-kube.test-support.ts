@@ -69,7 +69,7 @@ export class FakeKube implements Transport {
   watch(path: string, options: WatchOptions): Promise<void> {
     const { plural } = locate(path);
     const send = (type: string, object: object): void => {
-      options.onData(Buffer.from(`${JSON.stringify({ type, object })}\n`));
+      options.onData(Buffer.from(`${JSON.stringify({ type, object })}\n`), "application/json");
     };
     return new Promise((_resolve, reject) => {
       const watcher = { plural, send, muted: false };

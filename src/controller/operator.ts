@@ -136,7 +136,7 @@ class Tenure {
   async #begin(): Promise<void> {
     const { world, clock, log, createBroker, settings } = this.#options;
     const startMs = clock.monotonicMs();
-    const upToDate = await world.catchUp();
+    const upToDate = await world.catchUp(startMs);
     if (!upToDate || this.#over.signal.aborted) return;
     const name = this.#failures === 0 ? this.#name : `${this.#name}x${this.#failures}`;
     this.term = new Term({

@@ -1,6 +1,8 @@
 import { FRAMEWORK, NODE, OFFER, POD, QUEUE, TASK } from "./effects/context.ts";
 import type { KubeClient, ResourceType } from "./kube/client.ts";
 import type { Clock } from "./kube/clock.ts";
+import { nodeMessage, podMessage } from "./kube/core-v1.ts";
+import type { Message } from "./kube/protobuf.ts";
 import { Reflector, type ReflectorEvent } from "./kube/reflector.ts";
 import type { Transport } from "./kube/transport.ts";
 import { type ObservedFramework, projectFramework } from "./observe/framework.ts";
@@ -36,6 +38,8 @@ export interface WorldOptions {
   readonly catchUpMs?: number;
 }
 
+type Intern = (text: string) => string;
+
 /** Lists of so many objects take one page or two. */
 const smallCache = 1_000;
 
@@ -58,8 +62,9 @@ export class World {
       NODE,
       (node) => projectNode(node, options.nodes),
       (change) => this.#listener?.node(change),
+      nodeMessage,
     );
-    this.pods = this.#reflector(POD, roomTaking, (change) => this.#listener?.pod(change));
+    this.pods = this.#reflector(POD, roomTaking, (change) => this.#listener?.pod(change), podMessage);
     this.queues = this.#reflector(QUEUE, projectQueue, (change) => this.#listener?.queue(change));
     this.frameworks = this.#reflector(FRAMEWORK, projectFramework, (change) => this.#listener?.framework(change));
     this.tasks = this.#reflector(
@@ -107,27 +112,30 @@ export class World {
   }
 
   /**
-   * Resolves when every cache is at least as new as the API server was when this was called; Tasks at least as new as
-   * the pods: a pod whose end was recorded and which then went is missing from the cache only if the record is in it.
+   * Resolves when every cache is at least as new as the API server was at `sinceMs` (of the monotonic clock); Tasks at
+   * least as new as the pods: a pod whose end was recorded and which then went is missing from the cache only if the
+   * record is in it. (Whoever led before `sinceMs` let no pod go after it: lists begun since may come in any order.)
    */
-  async catchUp(): Promise<boolean> {
-    if (!(await this.#catchUp(this.pods, POD))) return false;
+  async catchUp(sinceMs: number): Promise<boolean> {
+    if (!(await this.#catchUp(this.pods, POD, sinceMs))) return false;
     const rest = [
-      this.#catchUp(this.tasks, TASK),
-      this.#catchUp(this.nodes, NODE),
-      this.#catchUp(this.queues, QUEUE),
-      this.#catchUp(this.frameworks, FRAMEWORK),
-      this.#catchUp(this.offers, OFFER),
+      this.#catchUp(this.tasks, TASK, sinceMs),
+      this.#catchUp(this.nodes, NODE, sinceMs),
+      this.#catchUp(this.queues, QUEUE, sinceMs),
+      this.#catchUp(this.frameworks, FRAMEWORK, sinceMs),
+      this.#catchUp(this.offers, OFFER, sinceMs),
     ];
     return (await Promise.all(rest)).every(Boolean);
   }
 
   /**
-   * Listing a small cache again is the quickest way. Of a large one, a list of one object tells how new the API server
-   * is: a warm cache that hears of something newer soon after has all before it; only a quiet one is listed again.
+   * A process that leads from its start on has lists that are new enough. Else listing a small cache again is the quickest
+   * way. Of a large one, a list of one object tells how new the API server is: a warm cache that hears of something newer
+   * soon after has all before it; only a quiet one is listed again.
    */
-  async #catchUp<T>(reflector: Reflector<T>, resource: ResourceType): Promise<boolean> {
+  async #catchUp<T>(reflector: Reflector<T>, resource: ResourceType, sinceMs: number): Promise<boolean> {
     if (!(await reflector.synced)) return false;
+    if (reflector.listedSince(sinceMs)) return true;
     if (reflector.size <= smallCache) return reflector.resync();
     try {
       const list = await this.#options.client.list(resource, { query: { limit: 1 }, priority: "high" });
@@ -146,12 +154,14 @@ export class World {
 
   #reflector<T>(
     resource: ResourceType,
-    project: (object: unknown) => T | undefined,
+    project: (object: unknown, intern: Intern) => T | undefined,
     onChange: (change: Change<T>) => void,
+    as?: Message,
   ): Reflector<T> {
     const { transport, clock, random, log } = this.#options;
     return new Reflector<T>({
       resource,
+      ...(as && { as }),
       transport,
       clock,
       random,
@@ -166,7 +176,7 @@ export class World {
 }
 
 /** Ended pods of others and those without a node are as good as absent. */
-function roomTaking(object: unknown): ObservedPod | undefined {
-  const pod = projectPod(object);
+function roomTaking(object: unknown, intern: Intern): ObservedPod | undefined {
+  const pod = projectPod(object, intern);
   return pod.kind === "none" ? undefined : pod;
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { NODE_FLAGS } from "../build.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { freePorts } from "../cluster/ports.ts";
 import { cpuSeconds, rssBytes } from "../cluster/process-info.ts";
@@ -76,7 +77,7 @@ export async function operatorCommand(
   return {
     name,
     command: process.execPath,
-    args: [options.program ?? MAIN, "run", ...own, ...(options.args ?? [])],
+    args: [...NODE_FLAGS, options.program ?? MAIN, "run", ...own, ...(options.args ?? [])],
     url: `http://127.0.0.1:${port}`,
     logFile: join(cluster.dir, `${name}.log`),
   };

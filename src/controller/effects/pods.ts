@@ -1,6 +1,7 @@
 import type { AttemptRef, Effect, PodFacts } from "../../offers/messages.ts";
 import { type ApiError, isAlreadyExists, isConflict, isNotFound, isOutcomeUnknown } from "../kube/api-error.ts";
 import type { KubeObject } from "../kube/client.ts";
+import { podMessage } from "../kube/core-v1.ts";
 import { type PodBlueprint, podBody } from "../manifests/pod.ts";
 import { record, text } from "../observe/json.ts";
 import { ownFacts } from "../observe/pod.ts";
@@ -72,7 +73,11 @@ export class PodEffects {
       const metadata = { ...(body.metadata as object), name: `${blueprint.namePrefix}-size` };
       const ref = { ...POD, namespace: blueprint.namespace };
       try {
-        const sized = await client.createDryRun(ref, { ...body, metadata }, { priority: "high", fence });
+        const sized = await client.createDryRun(
+          ref,
+          { ...body, metadata },
+          { as: podMessage, priority: "high", fence },
+        );
         feed({ type: "template-sized", templateKey, requests: podRequests(sized) });
         return "done";
       } catch (error) {
@@ -110,7 +115,8 @@ class PendingCreate {
     const ref = { ...POD, namespace: this.#blueprint.namespace };
     try {
       // The name is deterministic, so it may be sent twice.
-      const created = await client.create(ref, this.#body, { idempotent: true, priority: "high", fence });
+      const options = { as: podMessage, idempotent: true, priority: "high", fence } as const;
+      const created = await client.create(ref, this.#body, options);
       return await this.#created(created);
     } catch (error) {
       return await this.#failed(error);

@@ -23,8 +23,8 @@ export interface ExchangeOptions {
 }
 
 export interface StreamOptions {
-  /** Gets the body of a 2xx answer as it comes. */
-  readonly onData: (chunk: Buffer) => void;
+  /** Gets the body of a 2xx answer as it comes, with its content type. */
+  readonly onData: (chunk: Buffer, contentType: string) => void;
   /** The longest time without one byte before the peer counts as dead. */
   readonly silenceLimitMs: number;
 }
@@ -32,8 +32,10 @@ export interface StreamOptions {
 export interface HttpAnswer {
   readonly status: number;
   readonly retryAfterHeader: string | undefined;
+  /** "" where the server named none. */
+  readonly contentType: string;
   /** Empty for a 2xx stream, whose body went to `onData`. */
-  readonly body: string;
+  readonly body: Buffer;
 }
 
 /** The veto "held": nothing was sent because the server asked for quiet meanwhile; ask for a slot again. */
@@ -86,6 +88,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   #ended = false;
   #status = 0;
   #retryAfterHeader: string | undefined;
+  #contentType = "";
   #chunks: Buffer[] = [];
   #lastByteMs = 0;
 
@@ -125,6 +128,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#status = status;
     const retryAfter = headers["retry-after"];
     this.#retryAfterHeader = typeof retryAfter === "string" ? retryAfter : undefined;
+    const contentType = headers["content-type"];
+    this.#contentType = typeof contentType === "string" ? contentType : "";
     if (this.#streams() && this.#options.stream) {
       this.#clock.clearTimeout(this.#timer!);
       this.#lastByteMs = this.#clock.monotonicMs();
@@ -139,13 +144,17 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       return;
     }
     this.#lastByteMs = this.#clock.monotonicMs();
-    this.#options.stream?.onData(chunk);
+    this.#options.stream?.onData(chunk, this.#contentType);
   }
 
   onResponseEnd(): void {
-    const chunks = this.#chunks;
-    const body = chunks.length === 1 ? chunks[0]!.toString("utf8") : Buffer.concat(chunks).toString("utf8");
-    const answer = { status: this.#status, retryAfterHeader: this.#retryAfterHeader, body };
+    const body = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+    const answer = {
+      status: this.#status,
+      retryAfterHeader: this.#retryAfterHeader,
+      contentType: this.#contentType,
+      body,
+    };
     this.#end(() => this.#resolve(answer));
   }
 

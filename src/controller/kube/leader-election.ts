@@ -88,6 +88,7 @@ export class LeaderElector {
   readonly #standbyMs: number;
   readonly #requestTimeoutMs: number;
   readonly #stop = new AbortController();
+  readonly #firstLook = Promise.withResolvers<void>();
   #run: Promise<void> | undefined;
   #term: Term | undefined;
   #expiry: TimerHandle | undefined;
@@ -115,6 +116,11 @@ export class LeaderElector {
   start(): Promise<void> {
     this.#run ??= this.#loop();
     return this.#run;
+  }
+
+  /** Resolves when the lease has been tried for once, with or without success. */
+  get looked(): Promise<void> {
+    return this.#firstLook.promise;
   }
 
   /**
@@ -160,6 +166,8 @@ export class LeaderElector {
         if (!isRequestFailure(error)) throw error;
         retryAfterMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
         this.#options.onError?.(error);
+      } finally {
+        this.#firstLook.resolve();
       }
       if (this.#stop.signal.aborted) return;
       const nextMs = Math.max(startMs + this.#pauseMs(), this.#clock.monotonicMs() + retryAfterMs);

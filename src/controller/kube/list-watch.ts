@@ -1,7 +1,8 @@
 import { type ApiError, apiErrorOf, isGone } from "./api-error.ts";
 import { type ObjectList, type ResourceType, resourcePath } from "./client.ts";
-import { JsonLines } from "./json-lines.ts";
+import { type Message, ProtobufError } from "./protobuf.ts";
 import type { Query, Transport } from "./transport.ts";
+import { eventCutter } from "./wire-format.ts";
 
 /** What is listed and watched; without a namespace, all of them. */
 export interface Selection {
@@ -9,6 +10,8 @@ export interface Selection {
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** Of built-in kinds: what of them is read, to have watches as protobuf. Other fields are then absent. */
+  readonly as?: Message;
 }
 
 export interface WatchEvent {
@@ -103,22 +106,26 @@ export async function watchOnce(
   const ended = new AbortController();
   let failure: unknown;
   const signal = AbortSignal.any([limits.signal, ended.signal]);
-  const lines = new JsonLines((value) => {
+  const { as } = selection;
+  const onValue = (value: unknown): void => {
     // The rest of a chunk still comes after the watch was given up.
     if (!signal.aborted) onEvent(parseEvent(value));
-  });
-  const onData = (chunk: Buffer): void => {
+  };
+  let cutter: ReturnType<typeof eventCutter> | undefined;
+  const onData = (chunk: Buffer, contentType: string): void => {
     try {
-      lines.push(chunk);
+      cutter ??= eventCutter(contentType, as, onValue);
+      cutter.push(chunk);
     } catch (error) {
-      failure = error instanceof SyntaxError ? new StreamError("a line of the watch is no JSON") : error;
+      const unreadable = error instanceof SyntaxError || error instanceof ProtobufError;
+      failure = unreadable ? new StreamError("an event of the watch cannot be read") : error;
       ended.abort();
     }
   };
   const { silenceLimitMs } = limits;
   const resource = selection.resource.plural;
   try {
-    await transport.watch(pathOf(selection), { query, signal, silenceLimitMs, onData, resource });
+    await transport.watch(pathOf(selection), { query, signal, silenceLimitMs, onData, resource, as });
   } catch (error) {
     throw failure ?? error;
   }

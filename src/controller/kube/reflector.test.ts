@@ -97,8 +97,10 @@ describe("the first list", () => {
     );
     // It is not asked for a streamed list again.
     bench().server.script.push((_, reply) => page(reply, [thing("a", 1, "3")], "20"));
+    const again = bench().nextWatch();
     stream.event("ERROR", { kind: "Status", code: 410, reason: "Expired" });
     await bench().hears("error", "-b1", "-c1", "synced@20");
+    await again;
   });
 
   test("a continue token that expires costs one list in one piece, without what was seen before", async () => {

@@ -70,6 +70,9 @@ export class Reflector<T> {
   /** Where a watch can go on; undefined: a list is due. */
   #resumeFrom: string | undefined;
   #lastSync: string | undefined;
+  /** When the attempt under way began, and the one that brought the last list; by the monotonic clock. */
+  #attemptMs = Number.NEGATIVE_INFINITY;
+  #listMs = Number.NEGATIVE_INFINITY;
   /** Attempts without progress, in a row. */
   #failures = 0;
   /** Of these, versions that were too old. */
@@ -131,6 +134,11 @@ export class Reflector<T> {
     for (const resync of this.#resyncs.splice(0)) resync.resolve(false);
   }
 
+  /** The last list was asked for at this time (of the monotonic clock) or later: the cache is no older. */
+  listedSince(monotonicMs: number): boolean {
+    return this.#listMs >= monotonicMs;
+  }
+
   hasPassed(resourceVersion: string): boolean {
     return this.#lastSync !== undefined && compareResourceVersions(this.#lastSync, resourceVersion) >= 0;
   }
@@ -164,6 +172,7 @@ export class Reflector<T> {
     this.#interrupt = interrupt;
     this.#progressed = false;
     const startMs = clock.monotonicMs();
+    this.#attemptMs = startMs;
     const from = this.#resumeFrom;
     const kind = from !== undefined ? "watch" : this.#streamedLists === "try" ? "streamed-list" : "paged-list";
     let error: unknown;
@@ -272,6 +281,7 @@ export class Reflector<T> {
   // Where to resume is set before the changes are told, so that a handler may ask for a resync.
   #apply(staged: Staged<T>, resourceVersion: string): void {
     const answered = this.#resyncs.splice(0);
+    this.#listMs = this.#attemptMs;
     this.#resumeFrom = resourceVersion;
     this.#cache.replaceAll(staged);
     this.#lastSync = resourceVersion;

@@ -4,7 +4,9 @@ import { type BackoffLimits, backoffMs } from "./backoff.ts";
 import { type Clock, sleep } from "./clock.ts";
 import type { ClusterConfig, Headers } from "./config.ts";
 import { exchange, HeldBack, type HttpAnswer, type HttpRequest, type StreamOptions } from "./http-exchange.ts";
+import type { Message } from "./protobuf.ts";
 import { type Priority, RequestGate } from "./request-gate.ts";
+import { acceptOf, parseBody } from "./wire-format.ts";
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -13,6 +15,8 @@ export interface RequestOptions {
   readonly query?: Query;
   /** Plain JSON. */
   readonly body?: unknown;
+  /** Asks for protobuf and reads this much of it; the answer is plain JSON all the same. */
+  readonly as?: Message | undefined;
   /** Default `application/json`; a PATCH must name its kind of patch. */
   readonly contentType?: string;
   /** Of one attempt, from the moment it has a connection slot. Default: the transport's. */
@@ -40,6 +44,8 @@ export interface RequestOptions {
 export interface WatchOptions extends StreamOptions {
   readonly query: Query;
   readonly signal: AbortSignal;
+  /** Asks for protobuf; `onData` is told which format came. */
+  readonly as?: Message | undefined;
   /** Until the answer's headers are there. Default 30 s. */
   readonly openTimeoutMs?: number;
   readonly resource?: string;
@@ -142,7 +148,8 @@ export class HttpTransport implements Transport {
   async watch(path: string, options: WatchOptions): Promise<void> {
     // A hold is for watches too; slots are not.
     while (this.#gate.isHeld && !options.signal.aborted) await sleep(this.#clock, this.#gate.holdMs, options.signal);
-    const request = { method: "GET", path: this.#target(path, options.query), body: undefined };
+    const accept = acceptOf(options.as, true);
+    const request = { method: "GET", path: this.#target(path, options.query), body: undefined, accept };
     const labels = { verb: "watch", resource: options.resource ?? resourceOf(path) };
     const answer = await this.#exchange(this.#streams, request, labels, {
       signal: options.signal,
@@ -173,7 +180,9 @@ export class HttpTransport implements Transport {
     body: string | undefined,
     options: RequestOptions,
   ): Promise<{ json: unknown } | ApiError | TransportError> {
-    const request = { method, path: this.#target(path, options.query), body, contentType: options.contentType };
+    const { contentType, as } = options;
+    const accept = acceptOf(as);
+    const request = { method, path: this.#target(path, options.query), body, contentType, accept };
     const labels = {
       verb: options.verb ?? method.toLowerCase(),
       resource: options.resource ?? resourceOf(path),
@@ -194,6 +203,7 @@ export class HttpTransport implements Transport {
         return this.#parse(
           method,
           await this.#exchange(pool, request, labels, { signal, timeoutMs, veto, stream: undefined }),
+          as,
         );
       } catch (error) {
         if (error instanceof TransportError) return error;
@@ -207,7 +217,7 @@ export class HttpTransport implements Transport {
   /** Sends with credentials; refused ones are replaced once. A 401 was never carried out, so any method may go again. */
   async #exchange(
     pool: Dispatcher,
-    request: Omit<HttpRequest, "headers"> & { contentType?: string | undefined },
+    request: Omit<HttpRequest, "headers"> & { contentType?: string | undefined; accept: string },
     labels: { verb: string; resource: string },
     options: Parameters<typeof exchange>[2],
   ): Promise<HttpAnswer> {
@@ -216,6 +226,7 @@ export class HttpTransport implements Transport {
       const credentials = await this.#credentials(rejected);
       const headers = this.#headers(
         credentials,
+        request.accept,
         request.body === undefined ? undefined : (request.contentType ?? "application/json"),
       );
       const startMs = this.#clock.monotonicMs();
@@ -249,10 +260,10 @@ export class HttpTransport implements Transport {
     }
   }
 
-  #headers(credentials: Headers, contentType: string | undefined): Record<string, string> {
+  #headers(credentials: Headers, accept: string, contentType: string | undefined): Record<string, string> {
     const headers: Record<string, string> = {
       ...credentials,
-      accept: "application/json",
+      accept,
       "user-agent": this.#options.userAgent,
     };
     if (contentType !== undefined) headers["content-type"] = contentType;
@@ -267,20 +278,20 @@ export class HttpTransport implements Transport {
     return `${this.#basePath}${path}${text && `?${text}`}`;
   }
 
-  #parse(method: Method, answer: HttpAnswer): { json: unknown } | ApiError | TransportError {
+  #parse(method: Method, answer: HttpAnswer, as: Message | undefined): { json: unknown } | ApiError | TransportError {
     if (answer.status >= 300) return this.#errorOf(answer);
-    if (answer.body === "") return { json: undefined };
+    if (answer.body.length === 0) return { json: undefined };
     try {
-      return { json: JSON.parse(answer.body) };
+      return { json: parseBody(answer.contentType, answer.body, as) };
     } catch {
-      return new TransportError("network", `the answer to ${method} is no JSON`, true, false);
+      return new TransportError("network", `the answer to ${method} cannot be read`, true, false);
     }
   }
 
   #errorOf(answer: HttpAnswer): ApiError {
     let body: unknown;
     try {
-      body = JSON.parse(answer.body);
+      body = parseBody(answer.contentType, answer.body);
     } catch {
       // A proxy's error page: the status must do.
     }

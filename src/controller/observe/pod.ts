@@ -29,11 +29,11 @@ export type ObservedPod =
 
 const maxMessageLength = 1024;
 
-/** A Pod as it comes → what the broker needs of it. */
-export function projectPod(pod: unknown): ObservedPod {
+/** A Pod as it comes → what the broker needs of it. `intern` makes equal strings one: thousands of pods share most of theirs. */
+export function projectPod(pod: unknown, intern = (text: string) => text): ObservedPod {
   const metadata = record(pod, "metadata");
   const uid = text(metadata, "uid") ?? "";
-  const own = ownFacts(pod, metadata);
+  const own = ownFacts(pod, metadata, intern);
   if (own !== undefined) {
     const resourceVersion = text(metadata, "resourceVersion") ?? "";
     return { kind: "own", uid, facts: own, resourceVersion, finalizers: finalizersOf(metadata) };
@@ -44,11 +44,16 @@ export function projectPod(pod: unknown): ObservedPod {
   const bound = text(spec, "nodeName");
   const node = bound || pinnedNode(metadata, spec);
   if (!node) return { kind: "none", uid };
-  return { kind: "foreign", uid, facts: { uid, node, requests: podRequests(pod), ...(!bound && { pinned: true }) } };
+  const facts = { uid, node: intern(node), requests: podRequests(pod), ...(!bound && { pinned: true }) };
+  return { kind: "foreign", uid, facts };
 }
 
 /** Facts of a pod of ours; undefined for any other, and for one whose marks make no sense. */
-export function ownFacts(pod: unknown, metadata = record(pod, "metadata")): PodFacts | undefined {
+export function ownFacts(
+  pod: unknown,
+  metadata = record(pod, "metadata"),
+  intern = (text: string) => text,
+): PodFacts | undefined {
   const labels = record(metadata, "labels");
   const taskUid = text(labels, TASK_UID_LABEL);
   if (taskUid === undefined || !isOwnedBy(metadata, taskUid)) return undefined;
@@ -64,12 +69,12 @@ export function ownFacts(pod: unknown, metadata = record(pod, "metadata")): PodF
   return {
     uid,
     key: `${namespace}/${name}`,
-    taskUid,
+    taskUid: intern(taskUid),
     index,
     attempt,
-    node,
-    queue: text(labels, QUEUE_LABEL) ?? "",
-    framework: `${namespace}/${text(labels, FRAMEWORK_LABEL) ?? ""}`,
+    node: intern(node),
+    queue: intern(text(labels, QUEUE_LABEL) ?? ""),
+    framework: intern(`${namespace}/${text(labels, FRAMEWORK_LABEL) ?? ""}`),
     ...(offer !== undefined && { offer }),
     phase,
     deleting: text(metadata, "deletionTimestamp") !== undefined,

@@ -1,0 +1,32 @@
+import { decodeObject, decodeWatchEvent } from "./core-v1.ts";
+import { JsonLines } from "./json-lines.ts";
+import { type Message, message } from "./protobuf.ts";
+import { ProtobufFrames } from "./protobuf-frames.ts";
+
+const protobuf = "application/vnd.kubernetes.protobuf";
+const nothing = message({});
+
+/** What to ask for: protobuf where we can read it, which costs the API server and us a fraction; always JSON besides. */
+export function acceptOf(as: Message | undefined, stream = false): string {
+  if (as === undefined) return "application/json";
+  return `${protobuf}${stream ? ";stream=watch" : ""},application/json`;
+}
+
+/**
+ * A body as plain JSON, whichever way it came.
+ *
+ * @throws SyntaxError, ProtobufError
+ */
+export function parseBody(contentType: string, body: Buffer, as: Message = nothing): unknown {
+  return contentType.startsWith(protobuf) ? decodeObject(as, body) : JSON.parse(body.toString("utf8"));
+}
+
+/** Cuts the body of a watch into events and hands each to `onEvent`, as plain JSON. `push` throws what cannot be read. */
+export function eventCutter(
+  contentType: string,
+  as: Message | undefined,
+  onEvent: (event: unknown) => void,
+): { push(chunk: Buffer): void } {
+  if (as === undefined || !contentType.startsWith(protobuf)) return new JsonLines(onEvent);
+  return new ProtobufFrames((frame) => onEvent(decodeWatchEvent(as, frame)));
+}

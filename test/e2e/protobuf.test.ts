@@ -1,0 +1,175 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { KubeClient } from "../../src/controller/kube/client.ts";
+import { systemClock } from "../../src/controller/kube/clock.ts";
+import { loadConfig } from "../../src/controller/kube/config.ts";
+import { nodeMessage, podMessage } from "../../src/controller/kube/core-v1.ts";
+import { Reflector, type ReflectorOptions } from "../../src/controller/kube/reflector.ts";
+import { HttpTransport } from "../../src/controller/kube/transport.ts";
+import { projectNode } from "../../src/controller/observe/node.ts";
+import { projectPod } from "../../src/controller/observe/pod.ts";
+import type { Json } from "../../tools/cluster/api-client.ts";
+import type { Cluster } from "../../tools/cluster/cluster.ts";
+import { parseShape } from "../../tools/cluster/node-shapes.ts";
+import { openCluster } from "../../tools/cluster/open-cluster.ts";
+import { eventually } from "./support/eventually.ts";
+import { needs } from "./support/site.ts";
+
+// The API server tells the same in both of its formats: whatever the operator reads of pods and nodes.
+
+const PODS = { group: "", version: "v1", plural: "pods" };
+const NODES = { group: "", version: "v1", plural: "nodes" };
+
+let cluster: Cluster;
+let transport: HttpTransport;
+let client: KubeClient;
+beforeAll(async () => {
+  cluster = await openCluster({ kwok: true });
+  const config = await loadConfig({ env: process.env, clock: systemClock, path: cluster.kubeconfigPath });
+  transport = new HttpTransport({ config, clock: systemClock, random: Math.random, userAgent: "proffer/test" });
+  client = new KubeClient(transport, "test");
+});
+afterAll(async () => {
+  await transport?.close();
+  await cluster?.stop();
+});
+needs(() => cluster, "fakeKubelets");
+
+const resources = {
+  requests: { cpu: "1500m", memory: "1Gi", "ephemeral-storage": "2G" },
+  limits: { "nvidia.com/gpu": "2" },
+};
+const main = { name: "main", image: "busybox", resources };
+const task = "3f1b7a52-0000-4000-8000-000000000001";
+
+const pods: Record<string, Json> = {
+  plain: { spec: { containers: [main] } },
+  ours: {
+    metadata: {
+      labels: {
+        "proffer.dev/task-uid": task,
+        "proffer.dev/framework": "fw",
+        "proffer.dev/queue": "default",
+        "proffer.dev/index": "3",
+        "proffer.dev/attempt": "0",
+        "proffer.dev/offer": "uid.1",
+        empty: "",
+      },
+      finalizers: ["proffer.dev/tracking"],
+      ownerReferences: [{ apiVersion: "proffer.dev/v1alpha1", kind: "Task", name: "t", uid: task, controller: true }],
+    },
+    spec: { containers: [main] },
+  },
+  initialised: {
+    spec: {
+      initContainers: [
+        { name: "first", image: "i", resources: { requests: { cpu: "3" } } },
+        { name: "sidecar", image: "i", restartPolicy: "Always", resources: { requests: { memory: "64Mi" } } },
+      ],
+      containers: [main, { name: "other", image: "i" }],
+    },
+  },
+  "pod-level": { spec: { resources: { requests: { cpu: "5" } }, containers: [main] } },
+  failed: { metadata: { annotations: { "fake-kubelet/exit-code": "7" } }, spec: { containers: [main] } },
+  killed: { metadata: { annotations: { "fake-kubelet/kill": "OOMKilled" } }, spec: { containers: [main] } },
+  refused: { metadata: { annotations: { "fake-kubelet/reject": "OutOfcpu" } }, spec: { containers: [main] } },
+  waiting: { metadata: { annotations: { "fake-kubelet/waiting": "ImagePullBackOff" } }, spec: { containers: [main] } },
+  succeeded: { metadata: { annotations: { "fake-kubelet/duration": "100ms" } }, spec: { containers: [main] } },
+  pinned: {
+    metadata: {
+      ownerReferences: [{ apiVersion: "apps/v1", kind: "DaemonSet", name: "d", uid: task, controller: true }],
+    },
+    spec: {
+      nodeName: undefined,
+      containers: [main],
+      affinity: {
+        nodeAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: {
+            nodeSelectorTerms: [{ matchFields: [{ key: "metadata.name", operator: "In", values: ["both-0000"] }] }],
+          },
+        },
+      },
+    },
+  },
+};
+const ends: Record<string, string> = { failed: "Failed", killed: "Failed", refused: "Failed", succeeded: "Succeeded" };
+
+/** All that a reflector sees, until its first list is there. */
+async function listed<T>(
+  options: Pick<ReflectorOptions<T>, "resource" | "project" | "as">,
+): Promise<Map<string, unknown>> {
+  const reflector = new Reflector<T>({
+    ...options,
+    transport,
+    clock: systemClock,
+    random: Math.random,
+    onEvent: () => {},
+  });
+  const running = reflector.start();
+  await reflector.synced;
+  reflector.stop();
+  await running;
+  return new Map([...reflector.entries()].map(([key, { object }]) => [key, object]));
+}
+
+test("pods and nodes are the same as protobuf and as JSON, one by one and as lists", async () => {
+  const shape = parseShape("cpu=32,memory=64Gi,gpu=8");
+  await cluster.addNodes([shape, shape], { prefix: "both", labels: { empty: "" } });
+  await cluster.api.patch("/api/v1/nodes/both-0001", {
+    spec: {
+      unschedulable: true,
+      taints: [
+        { key: "k", value: "v", effect: "NoSchedule" },
+        { key: "bare", effect: "NoExecute" },
+      ],
+    },
+  });
+  for (const [name, { metadata = {}, spec }] of Object.entries(pods)) {
+    const pod = { metadata: { name, ...metadata }, spec: { nodeName: "both-0000", ...spec } };
+    await cluster.api.create("/api/v1/namespaces/default/pods", JSON.parse(JSON.stringify(pod)));
+  }
+  for (const name of Object.keys(pods)) {
+    const read = () => cluster.api.get(`/api/v1/namespaces/default/pods/${name}`);
+    const settled = ({ status }: Json) =>
+      name === "pinned" ? true : status.phase === (ends[name] ?? (name === "waiting" ? "Pending" : "Running"));
+    await eventually(`${name} is where it stays`, read, settled);
+  }
+  await cluster.api.delete("/api/v1/namespaces/default/pods/ours");
+  await eventually(
+    "ours is being deleted",
+    () => cluster.api.get("/api/v1/namespaces/default/pods/ours"),
+    ({ metadata, status }) => metadata.deletionTimestamp !== undefined && status.phase === "Failed",
+  );
+  for (const name of Object.keys(pods)) {
+    const ref = { ...PODS, namespace: "default", name };
+    const [json, protobuf] = [await client.get(ref), await client.get(ref, { as: podMessage })];
+    expect(projectPod(protobuf), name).toEqual(projectPod(json));
+    expect(protobuf.metadata.resourceVersion).toBe(json.metadata.resourceVersion);
+  }
+  const project = (pod: unknown) => projectPod(pod);
+  const seen = await listed({ resource: PODS, project, as: podMessage });
+  expect(seen).toEqual(await listed({ resource: PODS, project }));
+  expect([...seen.keys()]).toEqual(expect.arrayContaining(Object.keys(pods).map((name) => `default/${name}`)));
+  const nodes = { resource: NODES, project: (node: unknown) => projectNode(node, { selector: {} }) };
+  const asProtobuf = await listed({ ...nodes, as: nodeMessage });
+  expect(asProtobuf).toEqual(await listed(nodes));
+  expect(asProtobuf.get("both-0001")).toMatchObject({
+    facts: { closed: "cordoned", taints: [{ key: "k" }, { key: "bare" }] },
+  });
+});
+
+test("a refusal says the same in both", async () => {
+  const missing = { ...PODS, namespace: "default", name: "missing" };
+  const said = async (as?: typeof podMessage) =>
+    client.get(missing, { as }).then(
+      () => "",
+      (error) => [error.status, error.reason, error.text],
+    );
+  expect(await said(podMessage)).toEqual(await said());
+  const empty = { apiVersion: "v1", kind: "Pod", metadata: { name: "empty" }, spec: {} };
+  const refused = (as?: typeof podMessage) =>
+    client.create({ ...PODS, namespace: "default" }, empty, { as }).then(
+      () => "",
+      ({ status, reason, text, causes }) => ({ status, reason, text, causes }),
+    );
+  expect(await refused(podMessage)).toEqual(await refused());
+});
