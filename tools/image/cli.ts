@@ -4,15 +4,28 @@ import { resolve } from "node:path";
 import { Argument, Command } from "commander";
 import { progressOn } from "../cluster/progress.ts";
 import { DEBIAN_LOCK, newestLock, readDebianLock } from "./debian.ts";
-import { buildImage, IMAGE_NAMES, type ImageName } from "./images.ts";
+import { buildImage, buildRootfs, IMAGE_NAMES, type ImageName } from "./images.ts";
 
-async function build(name: ImageName, options: { readonly output?: string }): Promise<void> {
-  const output = options.output === undefined ? {} : { output: resolve(options.output) };
-  const image = await buildImage(name, { ...output, progress: progressOn() });
+interface BuildOptions {
+  readonly output?: string;
+  readonly revision?: string;
+}
+
+async function build(name: ImageName, { output, ...options }: BuildOptions): Promise<void> {
+  const progress = progressOn();
+  const image = await buildImage(name, {
+    ...options,
+    ...(output !== undefined && { output: resolve(output) }),
+    progress,
+  });
   console.log(`image    ${image.name}`);
   console.log(`digest   ${image.digest}`);
   console.log(`size     ${(image.sizeBytes / 1e6).toFixed(1)} MB`);
   console.log(`file     ${image.path}`);
+}
+
+async function rootfs(name: ImageName, folder: string): Promise<void> {
+  await buildRootfs(name, resolve(folder), progressOn());
 }
 
 async function update(): Promise<void> {
@@ -27,12 +40,21 @@ async function update(): Promise<void> {
 
 const program = new Command("image").description("Container images, made without a daemon");
 
+const image = () => new Argument("<image>", "which").choices(IMAGE_NAMES);
+
 program
   .command("build")
   .description("write an image as a tar file that `docker load` and `ctr images import` read")
-  .addArgument(new Argument("<image>", "which").choices(IMAGE_NAMES))
+  .addArgument(image())
   .option("--output <file>", "where to (default: dist/images/IMAGE.tar)")
+  .option("--revision <commit>", "what the image says it is made from (default: the checkout's commit)")
   .action(build);
+program
+  .command("rootfs")
+  .description("write an image's files into a folder that is not there yet")
+  .addArgument(image())
+  .argument("<folder>")
+  .action(rootfs);
 program.command("update").description("pin the newest Debian packages that this machine's sources have").action(update);
 
 try {

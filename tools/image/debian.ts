@@ -33,17 +33,21 @@ export async function readDebianLock(): Promise<DebianLock> {
 export async function fetchDebianPackage(name: string, progress: Progress): Promise<string> {
   const wanted = (await readDebianLock()).packages.find((one) => one.name === name);
   if (wanted === undefined) throw new Error(`${DEBIAN_LOCK} pins no ${name}`);
-  const folder = join(IMAGE_CACHE, "debian");
+  return fetchPinned(wanted, join(IMAGE_CACHE, "debian"), progress);
+}
+
+/** The same for any pin and any folder to keep packages in. */
+export async function fetchPinned(wanted: DebianPin, folder: string, progress: Progress): Promise<string> {
   const path = join(folder, fileName(wanted));
   if (existsSync(path)) {
     await verify(path, wanted);
     return path;
   }
   await mkdir(folder, { recursive: true });
-  // Beside the cache, so that a package appears there only whole and verified.
+  // Beside the result, so that a package appears there only whole and verified.
   const scratch = await mkdtemp(join(folder, ".fetch-"));
   try {
-    progress.update(`${name} ${wanted.version}: fetching`);
+    progress.update(`${wanted.name} ${wanted.version}: fetching`);
     await download(wanted, scratch, path, progress);
     const fetched = join(scratch, fileName(wanted));
     await verify(fetched, wanted);
@@ -156,4 +160,9 @@ export async function readDebianPackage(path: string): Promise<Entry[]> {
     else throw new Error(`${path} holds ${place} of the kind ${type}, which images here never had`);
   }
   return entries;
+}
+
+/** What a package says of itself, as it stands in dpkg's own database. */
+export async function readDebianControl(path: string): Promise<string> {
+  return (await runProgram("dpkg-deb", ["--field", path], { ifMissing: ON_DEBIAN })).toString();
 }

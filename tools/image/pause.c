@@ -19,14 +19,14 @@ int main(void) {
     return 1;
   }
   for (;;) {
+    /* Many may have died with one signal, and some before there was anybody to hear it. */
+    while (waitpid(-1, NULL, WNOHANG) > 0) {
+    }
     int signal_number = sigwaitinfo(&awaited, NULL);
     if (signal_number == SIGINT || signal_number == SIGTERM) return 0;
     if (signal_number == -1 && errno != EINTR) {
       perror("pause: sigwaitinfo");
       return 1;
-    }
-    /* Many children may have died with one signal. */
-    while (waitpid(-1, NULL, WNOHANG) > 0) {
     }
   }
 }
