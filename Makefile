@@ -64,6 +64,11 @@ demo-down: need-npm ## End the demo that KEEP=1 left running
 bench: need-go setup ## Measure throughput and latency
 	@npm run --silent bench
 
+.PHONY: image
+image: setup ## Build the operator's image into dist/images, without a daemon; with one, load it too
+	@npm run --silent image -- build operator
+	@if docker info >/dev/null 2>&1; then docker load --input dist/images/operator.tar; fi
+
 .PHONY: cluster-binaries
 cluster-binaries: need-go setup ## Build the test cluster's control plane ahead of time
 	@npm run --silent cluster -- build

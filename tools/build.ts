@@ -1,5 +1,14 @@
 import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
+
+const ROOT = join(import.meta.dirname, "..");
+
+/** The programs and where each begins. To ship one more, put it here: images hold them all. */
+const PROGRAMS = { proffer: "src/main.ts" } as const;
+
+type ProgramName = keyof typeof PROGRAMS;
+export const PROGRAM_NAMES = Object.keys(PROGRAMS) as readonly ProgramName[];
 
 /**
  * How Node.js is to run the operator. Its young generation would grow to three times 16 MB and more while the caches are
@@ -7,11 +16,18 @@ import { build, type Plugin } from "esbuild";
  */
 export const NODE_FLAGS = ["--max-semi-space-size=8"] as const;
 
+export interface Bundle {
+  /** One file that runs with Node.js alone. */
+  readonly path: string;
+  /** Packages of which something is in it, as paths in package-lock.json: `node_modules/zod`. Sorted. */
+  readonly packages: readonly string[];
+}
+
 /** Of client-node only its reading of kubeconfigs is used; the generated client would be nine tenths of the file. */
 const kubeconfigOnly: Plugin = {
   name: "kubeconfig-only",
   setup(options) {
-    const path = new URL("../node_modules/@kubernetes/client-node/dist/config.js", import.meta.url).pathname;
+    const path = join(ROOT, "node_modules/@kubernetes/client-node/dist/config.js");
     options.onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path }));
     options.onResolve({ filter: /^\.\/gen\/index\.js$/ }, () => ({ path: "client", namespace: "left-out" }));
     options.onLoad({ filter: /.*/, namespace: "left-out" }, () => ({
@@ -20,13 +36,15 @@ const kubeconfigOnly: Plugin = {
   },
 };
 
-/** One file that runs with Node.js alone: what an image holds, and what is measured. */
-export async function buildOperator(): Promise<string> {
-  const outfile = new URL("../dist/proffer.mjs", import.meta.url).pathname;
-  await mkdir(new URL("../dist", import.meta.url), { recursive: true });
-  await build({
-    entryPoints: [new URL("../src/main.ts", import.meta.url).pathname],
-    outfile,
+/** Bundles a program into `folder`. The same sources give the same bytes, wherever the checkout is. */
+export async function bundle(name: ProgramName, folder: string): Promise<Bundle> {
+  const path = join(folder, `${name}.mjs`);
+  await mkdir(folder, { recursive: true });
+  const { metafile } = await build({
+    // Names of files that the bundle mentions are relative to it.
+    absWorkingDir: ROOT,
+    entryPoints: [PROGRAMS[name]],
+    outfile: path,
     bundle: true,
     platform: "node",
     format: "esm",
@@ -34,9 +52,23 @@ export async function buildOperator(): Promise<string> {
     // Some dependencies are CommonJS and call require for Node's own modules.
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
     plugins: [kubeconfigOnly],
+    // Less to read and to hold. Names stay, so that a stack trace tells something.
+    minifySyntax: true,
+    minifyWhitespace: true,
     logLevel: "warning",
+    metafile: true,
   });
-  return outfile;
+  const inputs = Object.values(metafile.outputs).flatMap((output) => Object.entries(output.inputs));
+  const packages = inputs.flatMap(([input, { bytesInOutput }]) => (bytesInOutput > 0 ? packageOf(input) : []));
+  return { path, packages: [...new Set(packages)].sort() };
+}
+
+/** The innermost package that a file belongs to. */
+const packageOf = (input: string) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? [];
+
+/** The operator as one file in dist/: what is measured. */
+export async function buildOperator(): Promise<string> {
+  return (await bundle("proffer", join(ROOT, "dist"))).path;
 }
 
 if (import.meta.main) console.log(await buildOperator());

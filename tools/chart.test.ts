@@ -8,6 +8,7 @@ import { configOf, withConfigOptions } from "../src/controller/config.ts";
 import { METRICS } from "../src/server/metric-catalogue.ts";
 import type { Json } from "./cluster/api-client.ts";
 import { ensureHelm } from "./cluster/helm-kubectl.ts";
+import { OPERATOR_IMAGE, operatorConfig } from "./image/operator-config.ts";
 
 const chart = join(import.meta.dirname, "../charts/proffer");
 const everything = {
@@ -139,6 +140,15 @@ describe("pods", () => {
     expect(operatorOf({ image: { repository: "r.example/p", digest } }).containers[0].image).toBe(
       `r.example/p:0.1.0@${digest}`,
     );
+  });
+
+  test("run the image that this checkout makes, as its user and by its entry point", () => {
+    for (const { spec } of templates()) {
+      const { image, command } = spec.containers[0];
+      const { runAsUser, runAsGroup } = spec.securityContext;
+      expect([image, `${runAsUser}:${runAsGroup}`]).toEqual([OPERATOR_IMAGE, operatorConfig("").User]);
+      expect(command).toBeUndefined();
+    }
   });
 
   test("get options that the operator knows, with the values' meaning", () => {

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Command } from "commander";
 import { chartCrdGenerator, crdGenerator } from "./generate/crd.ts";
+import { dockerfileGenerator } from "./generate/dockerfile.ts";
 import { metricReferenceGenerator } from "./generate/metrics.ts";
 import type { Generator, Output } from "./generate/output.ts";
 import { performanceGenerator } from "./generate/performance.ts";
@@ -16,6 +17,7 @@ const generators: Generator[] = [
   reasonReferenceGenerator,
   metricReferenceGenerator,
   performanceGenerator,
+  dockerfileGenerator,
 ];
 
 const root = join(import.meta.dirname, "..");
