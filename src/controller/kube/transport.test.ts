@@ -233,15 +233,30 @@ describe("the verbs of the client", () => {
       body,
     ]);
     expect(seen).toEqual([
-      ["PATCH", { fieldManager: "proffer" }, "application/merge-patch+json", { metadata: { finalizers: null } }],
-      ["PATCH", { fieldManager: "proffer", force: "true" }, "application/apply-patch+yaml", { kind: "Pod" }],
+      [
+        "PATCH",
+        { fieldManager: "proffer", fieldValidation: "Ignore" },
+        "application/merge-patch+json",
+        { metadata: { finalizers: null } },
+      ],
+      [
+        "PATCH",
+        { fieldManager: "proffer", fieldValidation: "Ignore", force: "true" },
+        "application/apply-patch+yaml",
+        { kind: "Pod" },
+      ],
       [
         "DELETE",
         {},
         "application/json",
         { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid: "u1" }, gracePeriodSeconds: 0 },
       ],
-      ["POST", { fieldManager: "proffer", dryRun: "All" }, "application/json", { kind: "Pod" }],
+      [
+        "POST",
+        { fieldManager: "proffer", fieldValidation: "Ignore", dryRun: "All" },
+        "application/json",
+        { kind: "Pod" },
+      ],
     ]);
   });
 

@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { formatQuantities } from "../../src/offers/quantity.ts";
+import { REASONS } from "../../src/offers/reasons.ts";
+import type { Json } from "../../tools/cluster/api-client.ts";
+import type { OperatorProcess } from "../../tools/operator/start-operator.ts";
+import { eventually } from "./support/eventually.ts";
+import { Person } from "./support/person.ts";
+import { needs, Site } from "./support/site.ts";
+import { Tenant } from "./support/tenant.ts";
+
+// What the operator tells of itself, to whom, and that it is true.
+
+let site: Site;
+let standby: OperatorProcess;
+let leader: OperatorProcess;
+beforeAll(async () => {
+  site = await Site.open();
+  leader = site.operator;
+  standby = await site.startOperator();
+});
+afterAll(() => site?.close());
+needs(() => site.cluster, "fakeKubelets");
+
+interface Heard {
+  readonly status: number;
+  readonly text: string;
+}
+
+async function ask(operator: OperatorProcess, path: string, token?: string): Promise<Heard> {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const answer = await fetch(`${operator.url}${path}`, { headers });
+  return { status: answer.status, text: await answer.text() };
+}
+
+/** The token of a new ServiceAccount with an editor's rights in a namespace of its own. */
+async function tokenIn(namespace: string): Promise<string> {
+  await site.namespace(namespace);
+  await Person.in(site.cluster, namespace, "app");
+  return site.cluster.requestToken(namespace, "app");
+}
+
+/** A token that may read the metrics, by the chart's role. */
+async function reader(): Promise<string> {
+  const token = await tokenIn("monitoring");
+  await site.cluster.api.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {
+    metadata: { name: "monitoring-reads-proffer" },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "proffer-metrics-reader" },
+    subjects: [{ kind: "ServiceAccount", name: "app", namespace: "monitoring" }],
+  });
+  await eventually(
+    "the reader may read",
+    () => ask(leader, "/metrics", token),
+    ({ status }) => status === 200,
+  );
+  return token;
+}
+
+/** Value of the sample with these labels; 0 where there is none. */
+function sample(text: string, name: string, labels: Readonly<Record<string, string>> = {}): number {
+  for (const [, own = "", value] of text.matchAll(new RegExp(`^${name}(?:\\{(.*)\\})? (\\S+)$`, "gm"))) {
+    if (Object.entries(labels).every(([key, wanted]) => own.includes(`${key}="${wanted}"`))) return Number(value);
+  }
+  return 0;
+}
+
+describe("the metrics", () => {
+  let token: string;
+  beforeAll(async () => {
+    token = await reader();
+  });
+
+  test("are for those who may read them", async () => {
+    expect((await ask(leader, "/metrics")).status).toBe(401);
+    expect((await ask(leader, "/metrics", "no-token-of-anybody")).status).toBe(401);
+    expect((await ask(leader, "/metrics", await tokenIn("curious"))).status).toBe(403);
+    expect((await ask(leader, `/metrics?token=${"x".repeat(40)}`)).status).toBe(400);
+    expect((await ask(leader, "/metrics", token)).text).toContain("# HELP proffer_queue_allocated");
+  });
+
+  test("tell of each queue what its pods request, what is offered, and what is wanted", async () => {
+    await site.queue("counted");
+    const tenant = await site.tenant("counted", "cpu=8,memory=16Gi", 2);
+    const queues = [{ name: "counted" }];
+    await tenant.framework({ queues });
+    await tenant.framework(
+      { queues, scheduler: { type: "Offers" }, answerers: ["nobody"], offers: { slack: 1 } },
+      "asks",
+    );
+    await tenant.task("runs", { instances: 5, requests: { memory: "256Mi" } });
+    await tenant.task("offered", { framework: "asks", instances: 3 });
+    await tenant.task("giant", { requests: { cpu: "100" } });
+    await tenant.podsUntil("five run", (pods) => pods.filter(({ status }) => status.phase === "Running").length === 5);
+    const read = async () => (await ask(leader, "/metrics", token)).text;
+    const of = (text: string, what: string, resource: string) =>
+      sample(text, `proffer_queue_${what}`, { queue: "counted", resource });
+    const text = await eventually("the offer is counted", read, (now) => of(now, "offered", "cpu") === 3);
+    const pods = await tenant.pods();
+    const cpus = pods.reduce((sum, { spec }) => sum + Number(spec.containers[0].resources.requests.cpu), 0);
+    expect([of(text, "allocated", "cpu"), cpus]).toEqual([5, 5]);
+    expect(of(text, "allocated", "memory")).toBe(5 * 256 * 2 ** 20);
+    expect(of(text, "demand", "cpu")).toBe(103);
+    expect(sample(text, "proffer_ledger_inconsistencies")).toBe(0);
+    const status = await eventually(
+      "the Queue says the same",
+      () => site.cluster.api.get("/apis/proffer.dev/v1alpha1/queues/counted"),
+      (queue) => queue.status?.offered?.cpu === "3",
+    );
+    expect(status.status).toMatchObject({
+      allocated: { cpu: "5", memory: "1280Mi" },
+      counts: { running: 5, pending: 4 },
+    });
+    expect(formatQuantities({ memory: 5 * 256 * 1024 })).toEqual({ memory: status.status.allocated.memory });
+  });
+
+  test("of a standby say so, and it says who leads", async () => {
+    expect(sample((await ask(leader, "/metrics", token)).text, "proffer_is_leader")).toBe(1);
+    expect(sample((await ask(standby, "/metrics", token)).text, "proffer_is_leader")).toBe(0);
+    for (const operator of [leader, standby]) {
+      expect((await ask(operator, "/healthz")).status).toBe(200);
+      expect((await ask(operator, "/readyz")).status).toBe(200);
+    }
+    expect(await ask(standby, "/explain/queue/default", token)).toMatchObject({ status: 503 });
+  });
+});
+
+describe("why something waits", () => {
+  let tenant: Tenant;
+  let token: string;
+  beforeAll(async () => {
+    token = await tokenIn("waits");
+    tenant = new Tenant(site.cluster, site.pods, "waits");
+    await tenant.nodes("cpu=4,memory=8Gi");
+    await tenant.framework();
+  });
+
+  test("is told in the same words by the Task, by /explain and by kubectl", async () => {
+    await tenant.task("giant", { requests: { cpu: "100" } });
+    const message = await tenant.waits("giant", "NoNode");
+    expect(message).toMatch(/insufficient cpu \(needs 100, largest free 4\)/);
+    const { status, text } = await ask(leader, "/explain/task/waits/giant", token);
+    expect(status).toBe(200);
+    expect(JSON.parse(text)).toMatchObject({ kind: "Task", why: { reason: "no-node", message } });
+    const asText = await ask(leader, "/explain/task/waits/giant?format=text", token);
+    expect(asText.text).toContain(message);
+    expect(await site.kubectl(["describe", "task.proffer.dev", "giant", "-n", "waits"])).toContain(message);
+    const framework = JSON.parse((await ask(leader, "/explain/framework/waits/fw", token)).text);
+    expect(framework.why).toMatchObject({ reason: "no-node", message });
+  });
+
+  test("is for those who may see the object; to all others it does not exist", async () => {
+    const stranger = await tokenIn("strangers");
+    const hidden = await ask(leader, "/explain/task/waits/giant", stranger);
+    const absent = await ask(leader, "/explain/task/waits/absent", stranger);
+    expect([hidden.status, absent.status]).toEqual([404, 404]);
+    expect(JSON.parse(hidden.text).code).toBe(JSON.parse(absent.text).code);
+    expect((await ask(leader, "/explain/task/waits/giant")).status).toBe(401);
+  });
+
+  test("has a reason of the closed list, in every condition", async () => {
+    const known = new Set(
+      Object.keys(REASONS).map((reason) => reason.replace(/(^|-)(.)/g, (_, __, c) => c.toUpperCase())),
+    );
+    const kinds = ["tasks", "frameworks", "queues"];
+    const lists = await Promise.all(kinds.map((kind) => site.cluster.api.get(`/apis/proffer.dev/v1alpha1/${kind}`)));
+    const waiting = lists
+      .flatMap(({ items }: Json) => items)
+      .flatMap(({ status }: Json) => status?.conditions ?? [])
+      .filter(({ type }: Json) => type === "Waiting");
+    expect(waiting.length).toBeGreaterThan(0);
+    for (const { reason } of waiting) expect(known).toContain(reason);
+  });
+
+  test("an instance that fails again and again is one event with a count", async () => {
+    await tenant.task("fails", {
+      instances: 4,
+      fake: { "exit-code": "3" },
+      spec: { retry: { limit: 0, backoffSeconds: 1 } },
+    });
+    expect((await tenant.ended("fails")).state).toBe("Failed");
+    const events = await eventually(
+      "its events",
+      async () => (await tenant.api.get("/apis/events.k8s.io/v1/namespaces/waits/events")).items,
+      (items) => items.some(({ regarding }: Json) => regarding.name === "fails"),
+    );
+    const own = events.filter(({ regarding }: Json) => regarding.name === "fails");
+    expect(own.length).toBeLessThanOrEqual(4);
+    expect(own[0]).toMatchObject({
+      regarding: { kind: "Task", namespace: "waits" },
+      type: "Warning",
+      reason: "ExitCode",
+      note: expect.stringContaining("failed"),
+      reportingController: "proffer.dev/operator",
+    });
+  });
+});

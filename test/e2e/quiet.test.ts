@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Json } from "../../tools/cluster/api-client.ts";
+import { Audit, countsOf } from "./support/audit.ts";
+import { noFinalizers } from "./support/burst.ts";
+import { eventually } from "./support/eventually.ts";
+import { needs, Site } from "./support/site.ts";
+import type { Tenant } from "./support/tenant.ts";
+
+// What the operator costs the API server: every write counted, by the API server itself. Lease and events aside.
+
+const SINGLES = 20;
+const TOGETHER = 200;
+const QUIET_MS = 20_000;
+
+let audit: Audit;
+let site: Site;
+beforeAll(async () => {
+  audit = new Audit();
+  site = await Site.open({ cluster: { apiserverArgs: audit.apiserverArgs } });
+});
+afterAll(async () => {
+  await site?.close();
+  audit?.close();
+});
+needs(() => site.cluster, "processes", "fakeKubelets");
+
+async function scene(namespace: string, spec: Json = {}): Promise<Tenant> {
+  const tenant = await site.tenant(namespace, "cpu=32,memory=64Gi", 4);
+  await tenant.framework(spec);
+  return tenant;
+}
+
+const writesIn = (namespace: string) => audit.requests().filter((write) => write.namespace === namespace);
+
+/** Waits until it has written nothing for a while: longer than any of its own delays. */
+function settled(): Promise<unknown> {
+  const lastMs = () => Math.max(...audit.requests().map(({ atMs }) => atMs));
+  return eventually(
+    "it settles",
+    () => Date.now() - lastMs(),
+    (ms) => ms > 6_000,
+  );
+}
+
+test("a Task of one instance costs one pod, one removal of the finalizer and two statuses at most", async () => {
+  const tenant = await scene("singles");
+  const names = Array.from({ length: SINGLES }, (_, i) => `task-${i}`);
+  // Some end before they are told to run, some run for a while.
+  await Promise.all(names.map((name, i) => tenant.task(name, { fake: { duration: i % 2 === 0 ? "100ms" : "3s" } })));
+  for (const name of names) expect((await tenant.ended(name)).state).toBe("Finished");
+  await noFinalizers(tenant);
+  await settled();
+  // What is not answered in time is sent again, and then there may be nothing left to do.
+  const writes = writesIn("singles").filter(({ code }) => code < 300);
+  // One dry run for each of the two templates.
+  expect(countsOf(writes)).toMatchObject({ "create pods": SINGLES, "dry-run create pods": 2 });
+  expect(new Set(writes.filter(({ verb }) => verb === "patch").map(({ name }) => name)).size).toBe(SINGLES);
+  for (const name of names) {
+    const statuses = writes.filter((write) => write.resource === "tasks/status" && write.name === name);
+    expect(statuses.length).toBeGreaterThanOrEqual(1);
+    expect(statuses.length).toBeLessThanOrEqual(2);
+  }
+});
+
+test("a Task of many instances costs a write of its status now and then, not one for each of them", async () => {
+  const tenant = await scene("together");
+  await tenant.task("many", { instances: TOGETHER, requests: { cpu: "500m" }, fake: { duration: "500ms" } });
+  const { startedAt, finishedAt } = await tenant.ended("many");
+  await noFinalizers(tenant);
+  await settled();
+  const writes = writesIn("together");
+  // What is not answered in time is sent again: of equal creates one succeeds, and equal patches change nothing.
+  const done = writes.filter(({ code, dryRun }) => code < 300 && !dryRun);
+  expect(countsOf(done)["create pods"]).toBe(TOGETHER);
+  const names = (verb: string) => done.filter((write) => write.verb === verb).map(({ name }) => name);
+  expect(new Set(names("patch")).size).toBe(TOGETHER);
+  expect(names("patch").length).toBeLessThan(TOGETHER * 1.25);
+  const seconds = (Date.parse(finishedAt) - Date.parse(startedAt)) / 1_000;
+  // At most one a second while it runs; one before, one after, one for the whole seconds of the times.
+  expect(writes.filter(({ resource }) => resource === "tasks/status").length).toBeLessThanOrEqual(seconds + 3);
+});
+
+test("an offer costs its creation and one status", async () => {
+  const tenant = await scene("offers", { scheduler: { type: "Offers" }, answerers: ["admin"], offers: { slack: 1 } });
+  await tenant.task("work", { fake: { duration: "100ms" } });
+  const open = async () => (await tenant.api.get(tenant.path("offers"))).items;
+  const [offer] = await eventually("an offer", open, (offers) => offers.length === 1);
+  const launches = [{ task: "work", slice: "s0", count: 1 }];
+  const answer = { by: "admin", decision: "Accept", launches };
+  await tenant.api.patch(tenant.path("offers", offer.metadata.name), { answer });
+  await tenant.ended("work");
+  await settled();
+  const counts = countsOf(writesIn("offers"));
+  expect(counts).toMatchObject({ "create pods": 1, "create offers": 1, "update offers/status": 1 });
+});
+
+test("when all is done, and while what is left waits, it asks for nothing at all", { timeout: 180_000 }, async () => {
+  const tenant = await scene("waits");
+  await tenant.task("too-large", { requests: { cpu: "1000" } });
+  await tenant.task("runs", { instances: 10 });
+  await tenant.framework({ suppressed: true }, "suppressed");
+  await tenant.task("suppressed", { framework: "suppressed" });
+  const timeoutSeconds = 600;
+  const offers = { scheduler: { type: "Offers" }, answerers: ["admin"], offers: { slack: 1, timeoutSeconds } };
+  await tenant.framework(offers, "idle");
+  await tenant.task("offered", { framework: "idle" });
+  await tenant.waits("too-large", "NoNode");
+  await tenant.waits("suppressed", "Suppressed");
+  await tenant.waits("offered", "WaitingForAnswer");
+  // Offers that ended before are deleted a minute later.
+  const ended = async () => (await tenant.api.get("/apis/proffer.dev/v1alpha1/namespaces/offers/offers")).items;
+  await eventually("ended offers are gone", ended, (items) => items.length === 0, { timeoutMs: 90_000 });
+  await settled();
+  const sinceMs = Date.now();
+  await eventually(
+    "20 s have passed",
+    () => Date.now() - sinceMs,
+    (ms) => ms > QUIET_MS,
+  );
+  expect(countsOf(audit.requests(sinceMs))).toEqual({});
+  expect(countsOf(audit.requests(sinceMs, { reads: true }))).toEqual({});
+});
