@@ -33,7 +33,7 @@ beforeAll(async () => {
   root = join(folder, "root");
   const progress = progressOn();
   first = await buildImage("operator", { output: join(folder, "first.tar"), progress });
-  second = await buildImage("operator", { output: join(folder, "second", "image.tar"), progress });
+  second = await buildImage("operator", { output: join(folder, "second.tar"), progress });
   await buildRootfs("operator", root, progress);
 });
 afterAll(() => {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Progress, silent } from "../cluster/progress.ts";
@@ -38,6 +38,7 @@ export function buildImage(
   { output = join(FOLDER, `${name}.tar`), ...options }: BuildOptions & { readonly output?: string } = {},
 ): Promise<WrittenImage> {
   return withDescription(name, options, async (description) => {
+    await mkdir(FOLDER, { recursive: true });
     options.progress?.update(`${description.name}: writing`);
     const written = await writeImage(description, output);
     if (description.sbom !== undefined) await writeFile(output.replace(/(\.tar)?$/, ".spdx.json"), description.sbom);

@@ -6,11 +6,14 @@ import type { Layer } from "./write-image.ts";
 
 /**
  * Unpacks layers over each other into a folder that is not there yet, as a container runtime would. Owners are set only for
- * root. Throws when the folder is there.
+ * root. Throws when the folder is there, or the one above it is not.
  */
 export async function unpackLayers(layers: readonly Layer[], folder: string): Promise<void> {
-  await mkdir(dirname(folder), { recursive: true });
-  await mkdir(folder);
+  await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "EEXIST") throw new Error(`${folder} is there already: name a folder that is not`);
+    if (error.code === "ENOENT") throw new Error(`no folder ${dirname(folder)} to make ${folder} in`);
+    throw error;
+  });
   const scratch = await mkdtemp(join(dirname(folder), ".rootfs-"));
   try {
     for (const [index, { entries }] of layers.entries()) {

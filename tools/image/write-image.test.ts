@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { readTar, scratchFolder, type TarMember } from "./image.test-support.ts";
 import { type ImageDescription, type WrittenImage, writeImage } from "./write-image.ts";
@@ -17,6 +17,7 @@ let written: WrittenImage;
 let members: TarMember[];
 
 beforeAll(async () => {
+  mkdirSync(at("images"));
   written = await writeImage(image, at("images/tool.tar"));
   members = await readTar(written.path);
 });
@@ -96,6 +97,14 @@ describe("an image", () => {
     };
     await expect(writeImage(broken, at("images/kept.tar"))).rejects.toThrow(/ENOENT.*nowhere/);
     expect(readdirSync(at("images")).sort()).toEqual(["kept.tar", "tool.tar"]);
+  });
+});
+
+describe("its place", () => {
+  test("is a file in a folder that is there", async () => {
+    await expect(writeImage(image, at("no/such/tool.tar"))).rejects.toThrow(`no folder ${at("no/such")} to write`);
+    await expect(writeImage(image, at("images/tool.tar/tool.tar"))).rejects.toThrow("no folder");
+    await expect(writeImage(image, at("images"))).rejects.toThrow(`${at("images")} is a folder: name the file`);
   });
 });
 

@@ -1,6 +1,6 @@
 /** Container images without a daemon: one tar file that is an OCI layout, and what `docker load` reads as well. */
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Entry, type RegularFile, type Written, writeTar } from "./tar.ts";
 
@@ -55,12 +55,12 @@ const EPOCH = "1970-01-01T00:00:00Z";
 const PLATFORM = { architecture: "amd64", os: "linux" };
 
 /**
- * Writes the image to `path`, which appears only when it is whole. The digest depends on the description and the files' contents
- * alone. Takes about a second for each 100 MB.
+ * Writes the image to `path`, in a folder that is there; the file appears only when it is whole. The digest depends on the
+ * description and the files' contents alone. Takes about a second for each 100 MB.
  */
 export async function writeImage(image: ImageDescription, path: string): Promise<WrittenImage> {
   const name = fullName(image.name);
-  await mkdir(dirname(path), { recursive: true });
+  await checkPlace(path);
   // Beside the result, so that it can be moved there.
   const scratch = await mkdtemp(join(dirname(path), ".image-"));
   try {
@@ -77,6 +77,17 @@ export async function writeImage(image: ImageDescription, path: string): Promise
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** Folders are not made for the caller: a mistyped one would be, and some cannot be made at all. */
+async function checkPlace(path: string): Promise<void> {
+  const kind = (place: string) =>
+    stat(place).then(
+      (found) => (found.isDirectory() ? "folder" : "file"),
+      () => "nothing",
+    );
+  if ((await kind(dirname(path))) !== "folder") throw new Error(`no folder ${dirname(path)} to write the image into`);
+  if ((await kind(path)) === "folder") throw new Error(`${path} is a folder: name the file to write the image to`);
 }
 
 function layout(
