@@ -7,7 +7,7 @@ import type { Line } from "./lines.ts";
 import type { FrameworkFacts } from "./messages.ts";
 import type { Offer, OfferSlice } from "./offer.ts";
 import { add, type Claimant } from "./queues.ts";
-import type { Vector } from "./resources.ts";
+import { atLeast, type Vector } from "./resources.ts";
 import type { Bidder, Pass } from "./round.ts";
 import type { State } from "./state.ts";
 import type { Tasks } from "./tasks.ts";
@@ -126,11 +126,7 @@ class OffersBidder implements Bidder {
   }
 
   first(line: Line): Vector {
-    const minimum = this.#minimum;
-    if (minimum === undefined) return line.request;
-    const need = new Float64Array(this.#state.resources.width);
-    for (let r = 0; r < need.length; r++) need[r] = Math.max(line.request[r] ?? 0, minimum[r] ?? 0);
-    return need;
+    return this.#minimum === undefined ? line.request : atLeast(line.request, this.#minimum);
   }
 
   fits(node: number, need: Vector): boolean {

@@ -1,12 +1,13 @@
 import type { Assignment } from "./assignment.ts";
 import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
-import { amountText, clockTime, surveyNodes } from "./node-survey.ts";
+import { surveyNodes } from "./node-survey.ts";
 import type { Claimant } from "./queues.ts";
 import type { Vector } from "./resources.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
 import type { Explanation } from "./views.ts";
+import { amountText, clockTime } from "./wording.ts";
 
 /**
  * Why something waits, in the order in which the broker checks. Worked out when asked, from the state as it is: the

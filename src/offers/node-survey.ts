@@ -3,10 +3,10 @@ import { matchesLabels, untoleratedTaint } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
 import type { NodeEntry } from "./nodes.ts";
-import { unitOf } from "./quantity.ts";
-import { UNKNOWN, type Vector } from "./resources.ts";
+import { atLeast, UNKNOWN, type Vector } from "./resources.ts";
 import type { Shape } from "./shapes.ts";
 import type { State } from "./state.ts";
+import { amountText, clockTime } from "./wording.ts";
 
 /** Nodes that fail the same check: how many, and the one that fails it by the least. */
 interface Tally {
@@ -48,8 +48,7 @@ export function surveyNodes(state: State, framework: Framework, line: Line): Sur
   const names = namesFor(state, line);
   const minimum = facts?.scheduler === "Offers" ? state.resources.vector(facts.minimum) : undefined;
   // A slice starts with no less.
-  const need =
-    minimum === undefined ? shape.request : minimum.map((least, r) => Math.max(least, shape.request[r] ?? 0));
+  const need = minimum === undefined ? shape.request : atLeast(shape.request, minimum);
   const shown = framework.optimistic ? shownTo(framework) : undefined;
   const tallies = new Map<string, Tally>();
   let [all, fit, filteredUntilMs] = [0, 0, 0];
@@ -149,18 +148,4 @@ function numbers(state: State, { resources, free, need }: Shortage): string {
   );
   const has = text(free, "floor");
   return resources.length === 1 ? `(needs ${needs}, largest free ${has})` : `(needs ${needs}, the nearest has ${has})`;
-}
-
-/** Canonical units as people write them: cores, Mi to one decimal, counts. Rounded so that too little never reads as enough. */
-export function amountText(resource: string, amount: number, rounding: "floor" | "ceil"): string {
-  const unit = unitOf(resource);
-  if (unit === "milli") return `${amount / 1000}`;
-  return unit === "kibi" ? `${Math[rounding]((amount / 1024) * 10) / 10}Mi` : `${amount}`;
-}
-
-/** "12:00:42Z": absolute, whole seconds. The core has no calendar, so days are left out. */
-export function clockTime(ms: number): string {
-  const seconds = Math.ceil(ms / 1000);
-  const part = (n: number) => `${n}`.padStart(2, "0");
-  return `${part(Math.floor(seconds / 3600) % 24)}:${part(Math.floor(seconds / 60) % 60)}:${part(seconds % 60)}Z`;
 }

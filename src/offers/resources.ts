@@ -115,6 +115,11 @@ export function widened(vector: Vector, width: number, fill = 0): Vector {
   return out;
 }
 
+/** The larger of the two in each resource, as wide as `least`. */
+export function atLeast(vector: Vector, least: Vector): Vector {
+  return least.map((amount, r) => Math.max(amount, vector[r] ?? 0));
+}
+
 /** Do two vectors say the same, whatever their widths? */
 export function equalVectors(a: Vector, b: Vector): boolean {
   const n = Math.max(a.length, b.length);

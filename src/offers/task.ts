@@ -36,6 +36,8 @@ export class Task {
   readonly lastFailures: FailureView[] = [];
   /** Pods that have ended and keep their finalizer until the version that tells their end is recorded. */
   readonly unreleased = new Map<string, { readonly key: string; readonly version: number }>();
+  /** Pods whose finalizer was asked off, until it is seen gone. */
+  readonly letGo = new Set<string>();
   /** Pods of lost nodes: their index runs again only when they are gone. */
   readonly awaitedGone = new Map<string, number>();
   /** Index -> when it may be tried again. */

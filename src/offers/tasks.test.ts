@@ -133,6 +133,35 @@ describe("an end", () => {
   });
 });
 
+describe("a pod whose end is on record", () => {
+  const recorded = (made: Bench) =>
+    made.apply({ type: "task-recorded", uid: "t-uid", version: made.broker.taskView("t-uid")!.version });
+
+  test("is let go once, whatever older news of it comes late", () => {
+    const made = running(1);
+    made.finish("t-0-0");
+    recorded(made);
+    expect(made.all("release-pod")).toMatchObject([{ key: "ns/t-0-0" }]);
+    // The cache lags behind our own write: the pod as it was before, with a detail more.
+    made.pod("t-0-0", { finishedAtMs: 5 });
+    made.apply({ type: "pod-created", pod: made.pods.get("t-0-0")! });
+    expect(made.all("release-pod")).toHaveLength(1);
+    made.pod("t-0-0", { tracked: false });
+    made.podGone("t-0-0");
+    expect(made.all("release-pod")).toHaveLength(1);
+  });
+
+  test("that carries the finalizer again after it was seen without is let go again", () => {
+    const made = running(1);
+    made.finish("t-0-0");
+    recorded(made);
+    made.pod("t-0-0", { tracked: false });
+    // Somebody's write put it back: a fact, and not old news.
+    made.pod("t-0-0", { tracked: true });
+    expect(made.all("release-pod")).toHaveLength(2);
+  });
+});
+
 describe("a Task that is deleted", () => {
   test("ends its pods; their finalizers go as they end, for there is nothing to record them in", () => {
     const made = running(2);

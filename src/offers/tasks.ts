@@ -41,7 +41,7 @@ export class Tasks {
     const task = this.#state.tasks.get(uid);
     if (task === undefined) return;
     task.gone = true;
-    for (const [podUid, { key }] of task.unreleased) this.#state.emit({ type: "release-pod", key, uid: podUid });
+    for (const [podUid, { key }] of task.unreleased) this.#letGo(task, key, podUid);
     task.unreleased.clear();
     this.#killAll(task);
     this.#assignment.demand(task);
@@ -80,6 +80,7 @@ export class Tasks {
     const task = this.#state.tasks.get(pod.taskUid);
     if (task === undefined) return;
     task.unreleased.delete(pod.uid);
+    task.letGo.delete(pod.uid);
     const instance = task.live.get(pod.index);
     if (instance?.pod?.uid === pod.uid) {
       const nodeGone = this.#state.nodes.get(instance.nodeName)?.facts === undefined;
@@ -116,7 +117,7 @@ export class Tasks {
     for (const [podUid, pod] of task.unreleased) {
       if (pod.version > version) continue;
       task.unreleased.delete(podUid);
-      this.#state.emit({ type: "release-pod", key: pod.key, uid: podUid });
+      this.#letGo(task, pod.key, podUid);
     }
   }
 
@@ -281,7 +282,7 @@ export class Tasks {
 
   /** The finalizer goes once the end is recorded; at once where there is no Task to record it in. */
   #release(task: Task, pod: { key: string; uid: string }): void {
-    if (task.gone) this.#state.emit({ type: "release-pod", key: pod.key, uid: pod.uid });
+    if (task.gone) this.#letGo(task, pod.key, pod.uid);
     else task.unreleased.set(pod.uid, { key: pod.key, version: task.version });
   }
 
@@ -307,9 +308,18 @@ export class Tasks {
     } else if (pod.phase === "Succeeded" && task.succeededAfterAll(pod.uid, this.#state.nowMs)) {
       if (pod.tracked) this.#release(task, pod);
       this.#changed(task);
-    } else if (pod.tracked && !task.unreleased.has(pod.uid)) {
-      this.#state.emit({ type: "release-pod", key: pod.key, uid: pod.uid });
+    } else if (!pod.tracked) {
+      task.letGo.delete(pod.uid);
+    } else if (!task.unreleased.has(pod.uid)) {
+      this.#letGo(task, pod.key, pod.uid);
     }
+  }
+
+  /** Once: what is seen of the pod before its finalizer is seen gone is old news, and each removal is a write. */
+  #letGo(task: Task, key: string, uid: string): void {
+    if (task.letGo.has(uid)) return;
+    task.letGo.add(uid);
+    this.#state.emit({ type: "release-pod", key, uid });
   }
 
   /**

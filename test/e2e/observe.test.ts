@@ -170,7 +170,7 @@ describe("why something waits", () => {
     for (const { reason } of waiting) expect(known).toContain(reason);
   });
 
-  test("an instance that fails again and again is one event with a count", async () => {
+  test("an instance that fails is an event of its Task, and no two events say the same", async () => {
     await tenant.task("fails", {
       instances: 4,
       fake: { "exit-code": "3" },
@@ -183,6 +183,7 @@ describe("why something waits", () => {
       (items) => items.some(({ regarding }: Json) => regarding.name === "fails"),
     );
     const own = events.filter(({ regarding }: Json) => regarding.name === "fails");
+    expect(new Set(own.map(({ note }: Json) => note)).size).toBe(own.length);
     expect(own.length).toBeLessThanOrEqual(4);
     expect(own[0]).toMatchObject({
       regarding: { kind: "Task", namespace: "waits" },

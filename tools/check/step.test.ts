@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { runCommand } from "./command.ts";
 import { runSteps } from "./step.ts";
 
@@ -40,16 +40,23 @@ test("a step that throws has failed", async () => {
 test("no more steps run at once than asked for", async () => {
   let now = 0;
   let most = 0;
+  const ends: (() => void)[] = [];
   const slow = {
     name: "slow",
     run: async () => {
       most = Math.max(most, ++now);
-      await new Promise((done) => setTimeout(done, 5));
+      await new Promise<void>((end) => ends.push(end));
       now--;
       return { ok: true, output: "" };
     },
   };
-  await runSteps([slow, slow, slow, slow, slow], 2, () => {});
+  const running = runSteps([slow, slow, slow, slow, slow], 2, () => {});
+  for (let ended = 0; ended < 5; ended++) {
+    // Each ends when as many wait as can: two, and one at the last.
+    await vi.waitFor(() => expect(ends.length).toBe(Math.min(5, ended + 2)));
+    ends[ended]!();
+  }
+  await running;
   expect(most).toBe(2);
 });
 

@@ -1,12 +1,11 @@
 /** Packages of Debian at pinned versions, held to pinned checksums: what images are built upon. */
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { extract } from "tar-stream";
 import { z } from "zod";
 import type { Progress } from "../cluster/progress.ts";
-import { IMAGE_CACHE } from "./cache.ts";
+import { cached, IMAGE_CACHE } from "./cache.ts";
 import { ProgramFailed, runProgram } from "./run-program.ts";
 import type { Entry } from "./tar.ts";
 
@@ -37,25 +36,16 @@ export async function fetchDebianPackage(name: string, progress: Progress): Prom
 }
 
 /** The same for any pin and any folder to keep packages in. */
-export async function fetchPinned(wanted: DebianPin, folder: string, progress: Progress): Promise<string> {
+export function fetchPinned(wanted: DebianPin, folder: string, progress: Progress): Promise<string> {
   const path = join(folder, fileName(wanted));
-  if (existsSync(path)) {
-    await verify(path, wanted);
-    return path;
-  }
-  await mkdir(folder, { recursive: true });
-  // Beside the result, so that a package appears there only whole and verified.
-  const scratch = await mkdtemp(join(folder, ".fetch-"));
-  try {
-    progress.update(`${wanted.name} ${wanted.version}: fetching`);
-    await download(wanted, scratch, path, progress);
-    const fetched = join(scratch, fileName(wanted));
-    await verify(fetched, wanted);
-    await rename(fetched, path);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
-  return path;
+  return cached(
+    path,
+    (file) => verify(file, wanted),
+    async (into) => {
+      progress.update(`${wanted.name} ${wanted.version}: fetching`);
+      await download(wanted, into, path, progress);
+    },
+  );
 }
 
 /** As apt calls it. */

@@ -1,14 +1,14 @@
 /** Packages of npm as package-lock.json has them: what is bundled, its licences, and Node.js itself. */
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
+import { createReadStream, createWriteStream } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { extract } from "tar-stream";
 import { z } from "zod";
 import type { Progress } from "../cluster/progress.ts";
-import { IMAGE_CACHE } from "./cache.ts";
+import { cached, IMAGE_CACHE } from "./cache.ts";
 import { ProgramFailed, runProgram } from "./run-program.ts";
 import type { Entry } from "./tar.ts";
 
@@ -86,37 +86,23 @@ export async function unpackNode(into: string, progress: Progress): Promise<{ pr
 }
 
 /** The package's own tar file, held to the lock file's checksum: what lies in node_modules may have been changed since. */
-async function fetchPackage(wanted: LockedPackage, progress: Progress): Promise<string> {
+function fetchPackage(wanted: LockedPackage, progress: Progress): Promise<string> {
   const { name, version } = wanted;
-  const folder = join(IMAGE_CACHE, "npm");
-  const file = `${name}-${version}.tgz`;
-  const path = join(folder, file);
-  if (existsSync(path)) {
-    await verify(path, wanted);
-    return path;
-  }
-  await mkdir(folder, { recursive: true });
-  const scratch = await mkdtemp(join(folder, ".fetch-"));
-  try {
-    progress.update(`${name} ${version}: fetching`);
-    await runProgram(
-      "npm",
-      ["pack", `${name}@${version}`, "--prefer-offline", "--silent", "--pack-destination", scratch],
-      {
-        ifMissing: "Install Node.js with npm.",
-      },
-    ).catch((error: unknown) => {
-      if (!(error instanceof ProgramFailed)) throw error;
-      throw new Error(
-        `${name} ${version} cannot be had: ${error.message}. To build without a registry, put it at ${path}.`,
-      );
-    });
-    await verify(join(scratch, file), wanted);
-    await rename(join(scratch, file), path);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
-  return path;
+  const path = join(IMAGE_CACHE, "npm", `${name}-${version}.tgz`);
+  return cached(
+    path,
+    (file) => verify(file, wanted),
+    async (into) => {
+      progress.update(`${name} ${version}: fetching`);
+      const args = ["pack", `${name}@${version}`, "--prefer-offline", "--silent", "--pack-destination", into];
+      await runProgram("npm", args, { ifMissing: "Install Node.js with npm." }).catch((error: unknown) => {
+        if (!(error instanceof ProgramFailed)) throw error;
+        throw new Error(
+          `${name} ${version} cannot be had: ${error.message}. To build without a registry, put it at ${path}.`,
+        );
+      });
+    },
+  );
 }
 
 async function verify(path: string, { name, version, sha512 }: LockedPackage): Promise<void> {

@@ -101,6 +101,7 @@ describe("a message", () => {
 
   test.each([
     ["a field that ends after its message", Buffer.from([0x0a, 5, 1])],
+    ["a field that would lead back to its own beginning", Buffer.from([0x0a, ...varint(-11)])],
     ["a number that never ends", Buffer.from([0x10, ...new Array(12).fill(0xff)])],
     ["a number that the bytes cut off", Buffer.from([0x10, 0x80])],
     ["a wire type that is none", Buffer.from([0x0f])],

@@ -62,7 +62,8 @@ class Reader {
         const length = this.#varint();
         const from = this.#at;
         const to = from + length;
-        if (to > end) throw new ProtobufError("a field ends after its message");
+        // A length of 64 bits may also read as less than nothing, and would lead backwards.
+        if (length < 0 || to > end) throw new ProtobufError("a field ends outside of its message");
         if (field !== undefined) this.#delimited(out, field, from, to, depth);
         this.#at = to;
       } else if (kind === wire.varint) {
