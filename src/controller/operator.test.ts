@@ -62,6 +62,20 @@ describe("a term", () => {
     expect(broker().types()).not.toContain("pod-observed");
   });
 
+  test("of a process that leads from its start on lists once", async () => {
+    const { kube, lead, broker } = setUp();
+    fill(kube);
+    const listedAgain: string[] = [];
+    const watch = kube.watch.bind(kube);
+    kube.watch = (path, options) => {
+      if (options.query.sendInitialEvents) listedAgain.push(path);
+      return watch(path, options);
+    };
+    await lead();
+    expect(broker().types()).toContain("opened");
+    expect(listedAgain).toEqual([]);
+  });
+
   test("goes on with what the watches show, leaving out what changes nothing", async () => {
     const { kube, clock, lead, broker } = setUp();
     fill(kube);

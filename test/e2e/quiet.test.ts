@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Json } from "../../tools/cluster/api-client.ts";
-import { Audit, countsOf } from "./support/audit.ts";
+import { Audit, countsOf, type Write } from "./support/audit.ts";
 import { noFinalizers } from "./support/burst.ts";
 import { eventually } from "./support/eventually.ts";
 import { needs, Site } from "./support/site.ts";
@@ -32,6 +32,22 @@ async function scene(namespace: string, spec: Json = {}): Promise<Tenant> {
 
 const writesIn = (namespace: string) => audit.requests().filter((write) => write.namespace === namespace);
 
+const refusals = (writes: readonly Write[]) => writes.filter(({ code }) => code >= 300);
+
+/**
+ * Without the tries to take a finalizer off that came too early: the kubelet wrote between what we knew of the pod and our
+ * patch, which names the version so as not to undo others' finalizers. After the one that succeeds there must be none.
+ */
+function withoutConflicts(writes: readonly Write[]): Write[] {
+  const released = new Set<string>();
+  const inOrder = [...writes].sort((a, b) => a.atMs - b.atMs);
+  return inOrder.filter(({ verb, resource, name, code }) => {
+    if (verb !== "patch" || resource !== "pods") return true;
+    if (code < 300) released.add(name);
+    return code !== 409 || released.has(name);
+  });
+}
+
 /** Waits until it has written nothing for a while: longer than any of its own delays. */
 function settled(): Promise<unknown> {
   const lastMs = () => Math.max(...audit.requests().map(({ atMs }) => atMs));
@@ -50,8 +66,8 @@ test("a Task of one instance costs one pod, one removal of the finalizer and two
   for (const name of names) expect((await tenant.ended(name)).state).toBe("Finished");
   await noFinalizers(tenant);
   await settled();
-  const writes = writesIn("singles");
-  expect(writes.filter(({ code }) => code >= 300)).toEqual([]);
+  const writes = withoutConflicts(writesIn("singles"));
+  expect(refusals(writes)).toEqual([]);
   // One dry run for each of the two templates.
   expect(countsOf(writes)).toMatchObject({ "create pods": SINGLES, "patch pods": SINGLES, "dry-run create pods": 2 });
   for (const name of names) {
@@ -67,8 +83,8 @@ test("a Task of many instances costs a write of its status now and then, not one
   const { startedAt, finishedAt } = await tenant.ended("many");
   await noFinalizers(tenant);
   await settled();
-  const writes = writesIn("together");
-  expect(writes.filter(({ code }) => code >= 300)).toEqual([]);
+  const writes = withoutConflicts(writesIn("together"));
+  expect(refusals(writes)).toEqual([]);
   expect(countsOf(writes)).toMatchObject({ "create pods": TOGETHER, "patch pods": TOGETHER });
   const seconds = (Date.parse(finishedAt) - Date.parse(startedAt)) / 1_000;
   // At most one a second while it runs; one before, one after, one for the whole seconds of the times.
