@@ -24,16 +24,10 @@ export const TRACKING_FINALIZER = "proffer.dev/tracking";
 /** Field managers of the operator's writes. */
 export const FIELD_MANAGER = "proffer";
 
-/** In every container of a task: the Task's name. */
-export const TASK_ENV = "PROFFER_TASK";
-/** In every container of a task: the Framework's name. */
-export const FRAMEWORK_ENV = "PROFFER_FRAMEWORK";
 /** In every container of a task: its index. */
 export const INDEX_ENV = "PROFFER_TASK_INDEX";
 /** In every container of a task: how many instances its Task has. */
 export const INSTANCES_ENV = "PROFFER_TASK_INSTANCES";
-/** In every container of a task: the attempt, from 0. */
-export const ATTEMPT_ENV = "PROFFER_TASK_ATTEMPT";
 /** Names of environment variables that a template must not set. */
 export const RESERVED_ENV_PREFIX = "PROFFER_";
 

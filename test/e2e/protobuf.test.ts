@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { parsePodTemplate } from "../../src/api/pod-template.ts";
 import { KubeClient } from "../../src/controller/kube/client.ts";
 import { systemClock } from "../../src/controller/kube/clock.ts";
 import { loadConfig } from "../../src/controller/kube/config.ts";
 import { nodeMessage, podMessage } from "../../src/controller/kube/core-v1.ts";
+import { podToWrite } from "../../src/controller/kube/pod-to-write.ts";
 import { Reflector, type ReflectorOptions } from "../../src/controller/kube/reflector.ts";
 import { HttpTransport } from "../../src/controller/kube/transport.ts";
+import { podBlueprint, podBody } from "../../src/controller/manifests/pod.ts";
 import { projectNode } from "../../src/controller/observe/node.ts";
 import { projectPod } from "../../src/controller/observe/pod.ts";
 import type { Json } from "../../tools/cluster/api-client.ts";
@@ -91,6 +94,87 @@ const pods: Record<string, Json> = {
     },
   },
 };
+const fullContainer = {
+  name: "main",
+  image: "registry.invalid/größer:1",
+  command: ["sh", "-c"],
+  args: ["echo $(PROFFER_TASK_INDEX)", "", "x".repeat(5_000)],
+  workingDir: "/w",
+  env: [
+    { name: "PLAIN", value: "größer" },
+    { name: "EMPTY", value: "" },
+    { name: "FIELD", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } } },
+    {
+      name: "RESOURCE",
+      valueFrom: { resourceFieldRef: { containerName: "main", resource: "limits.cpu", divisor: "1m" } },
+    },
+    { name: "KEY", valueFrom: { configMapKeyRef: { name: "c", key: "k", optional: true } } },
+  ],
+  envFrom: [{ prefix: "P_", configMapRef: { name: "c", optional: false } }],
+  resources: { requests: { cpu: 1, memory: "1.5Gi" }, limits: { memory: "2Gi", "example.com/widgets": "3" } },
+  ports: [
+    { containerPort: 80, name: "http" },
+    { containerPort: 53, protocol: "UDP" },
+  ],
+  volumeMounts: [
+    { name: "empty", mountPath: "/e", readOnly: true },
+    { name: "config", mountPath: "/c", subPath: "part" },
+  ],
+  imagePullPolicy: "IfNotPresent",
+  terminationMessagePath: "/dev/end",
+  terminationMessagePolicy: "FallbackToLogsOnError",
+  securityContext: {
+    runAsNonRoot: true,
+    runAsUser: 1_000,
+    runAsGroup: 2_147_483_647,
+    readOnlyRootFilesystem: false,
+    seccompProfile: { type: "Localhost", localhostProfile: "p.json" },
+  },
+};
+
+/** Whatever may be in a template. */
+const fullTemplate = {
+  metadata: { labels: { app: "x", empty: "" }, annotations: { note: "größer – 大", long: "y".repeat(10_000) } },
+  spec: {
+    containers: [fullContainer, { name: "bare", image: "i" }],
+    initContainers: [
+      { name: "side", image: "i", restartPolicy: "Always" },
+      { name: "once", image: "i" },
+    ],
+    volumes: [
+      { name: "empty", emptyDir: { medium: "Memory", sizeLimit: "1Gi" } },
+      { name: "bare", emptyDir: {} },
+      {
+        name: "config",
+        configMap: { name: "c", optional: true, defaultMode: 0o440, items: [{ key: "k", path: "p", mode: 0 }] },
+      },
+      {
+        name: "down",
+        downwardAPI: {
+          defaultMode: 0o400,
+          items: [
+            { path: "name", fieldRef: { fieldPath: "metadata.name" }, mode: 0o444 },
+            { path: "cpu", resourceFieldRef: { containerName: "main", resource: "requests.cpu", divisor: "1" } },
+          ],
+        },
+      },
+    ],
+    restartPolicy: "OnFailure",
+    terminationGracePeriodSeconds: 0,
+    activeDeadlineSeconds: 31_536_000,
+    imagePullSecrets: [{ name: "s" }],
+    securityContext: {
+      runAsUser: 1_000,
+      runAsGroup: 0,
+      fsGroup: 9,
+      fsGroupChangePolicy: "OnRootMismatch",
+      supplementalGroups: [1, 2_147_483_647],
+      supplementalGroupsPolicy: "Strict",
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+  },
+};
+
 const ends: Record<string, string> = { failed: "Failed", killed: "Failed", refused: "Failed", succeeded: "Succeeded" };
 
 /** All that a reflector sees, until its first list is there. */
@@ -154,6 +238,33 @@ test("pods and nodes are the same as protobuf and as JSON, one by one and as lis
   expect(asProtobuf).toEqual(await listed(nodes));
   expect(asProtobuf.get("both-0001")).toMatchObject({
     facts: { closed: "cordoned", taints: [{ key: "k" }, { key: "bare" }] },
+  });
+});
+
+test("what is sent as protobuf arrives as what is sent as JSON, whatever a template may hold", async () => {
+  const parsed = parsePodTemplate(fullTemplate);
+  if (!parsed.ok) throw new Error(parsed.problems.join());
+  const blueprint = podBlueprint({
+    namespace: "default",
+    task: "t",
+    taskUid: task,
+    framework: "fw",
+    instances: 10_000,
+    template: parsed.template,
+    tolerations: [{ key: "k", operator: "Equal", value: "v", effect: "NoSchedule" }],
+    unreachableSeconds: 300,
+  });
+  const body = podBody(blueprint, { index: 9_999, attempt: 1, node: "both-0000", queue: "default", offer: "uid.0" });
+  const made = async (send?: typeof podToWrite) => {
+    const sent = await client.createDryRun({ ...PODS, namespace: "default" }, body, { send });
+    const { uid, creationTimestamp, managedFields, ...metadata } = sent.metadata;
+    return { ...sent, metadata };
+  };
+  const asJson = await made();
+  expect(await made(podToWrite)).toEqual(asJson);
+  expect(asJson).toMatchObject({
+    metadata: { annotations: fullTemplate.metadata.annotations },
+    spec: { nodeName: "both-0000" },
   });
 });
 

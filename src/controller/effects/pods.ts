@@ -2,6 +2,7 @@ import type { AttemptRef, Effect, PodFacts } from "../../offers/messages.ts";
 import { type ApiError, isAlreadyExists, isConflict, isNotFound, isOutcomeUnknown } from "../kube/api-error.ts";
 import type { KubeObject } from "../kube/client.ts";
 import { podMessage } from "../kube/core-v1.ts";
+import { podToWrite } from "../kube/pod-to-write.ts";
 import { type PodBlueprint, podBody } from "../manifests/pod.ts";
 import { record, text } from "../observe/json.ts";
 import { ownFacts } from "../observe/pod.ts";
@@ -76,7 +77,7 @@ export class PodEffects {
         const sized = await client.createDryRun(
           ref,
           { ...body, metadata },
-          { as: podMessage, priority: "high", fence },
+          { send: podToWrite, as: podMessage, priority: "high", fence },
         );
         feed({ type: "template-sized", templateKey, requests: podRequests(sized) });
         return "done";
@@ -115,7 +116,7 @@ class PendingCreate {
     const ref = { ...POD, namespace: this.#blueprint.namespace };
     try {
       // The name is deterministic, so it may be sent twice.
-      const options = { as: podMessage, idempotent: true, priority: "high", fence } as const;
+      const options = { send: podToWrite, as: podMessage, idempotent: true, priority: "high", fence } as const;
       const created = await client.create(ref, this.#body, options);
       return await this.#created(created);
     } catch (error) {

@@ -3,6 +3,7 @@
  * k8s.io/apimachinery (generated.proto), which never change. A projection that looks at another field needs it here.
  */
 import { decodeMessage, list, type Message, map, message, one, ProtobufError } from "./protobuf.ts";
+import { encodeMessage } from "./protobuf-writer.ts";
 
 const ownerReference = message({
   1: one("kind"),
@@ -132,6 +133,17 @@ export function decodeObject(type: Message, bytes: Buffer): Record<string, unkno
   };
   const isStatus = typeMeta?.kind === "Status";
   return { ...typeMeta, ...decodeMessage(isStatus ? statusMessage : type, raw) };
+}
+
+/**
+ * An object of the API as it is sent, in its envelope.
+ *
+ * @throws ProtobufError
+ */
+export function encodeObject(type: Message, object: Readonly<Record<string, unknown>>): Buffer {
+  const { apiVersion, kind, ...rest } = object;
+  const raw = encodeMessage(type, rest);
+  return Buffer.concat([magic, encodeMessage(unknown, { typeMeta: { apiVersion, kind }, raw })]);
 }
 
 /**

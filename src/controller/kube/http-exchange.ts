@@ -7,7 +7,7 @@ export interface HttpRequest {
   /** With the query. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | undefined;
+  readonly body: string | Buffer | undefined;
 }
 
 export interface ExchangeOptions {
@@ -155,6 +155,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       contentType: this.#contentType,
       body,
     };
+    // Before anything else: a controller that is gone is not asked to close the connection.
+    this.#controller = undefined;
     this.#end(() => this.#resolve(answer));
   }
 
@@ -187,7 +189,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer);
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     settle();
-    // After a whole answer this does nothing; before it, it closes the connection.
+    // Before the whole answer: this closes the connection.
     this.#controller?.abort(new Error("given up"));
   }
 }

@@ -4,12 +4,12 @@
  */
 
 /** How the bytes of a value become JSON. */
-type Value = "string" | "int" | "bool" | "time" | "quantity" | "bytes" | Message;
+export type Value = "string" | "int" | "bool" | "time" | "quantity" | "bytes" | Message;
 
-interface Field {
+export interface Field {
   readonly name: string;
   readonly value: Value;
-  readonly shape: "one" | "list" | "map";
+  readonly shape: "one" | "list" | "map" | "inline";
 }
 
 /** Its fields by number. */
@@ -26,6 +26,8 @@ export const one = (name: string, value: Value = "string"): Field => ({ name, va
 export const list = (name: string, value: Value = "string"): Field => ({ name, value, shape: "list" });
 /** Keys are texts. */
 export const map = (name: string, value: Value = "string"): Field => ({ name, value, shape: "map" });
+/** A message whose fields stand in JSON beside those of the message it is in. Only for writing. */
+export const inline = (value: Message): Field => ({ name: "", value, shape: "inline" });
 
 /** The bytes are not what they should be. */
 export class ProtobufError extends Error {}
@@ -40,7 +42,7 @@ export function decodeMessage(type: Message, bytes: Buffer, start = 0, end = byt
   return new Reader(bytes).message(type, start, end, 0);
 }
 
-const wire = { varint: 0, fixed64: 1, delimited: 2, fixed32: 5 } as const;
+export const wire = { varint: 0, fixed64: 1, delimited: 2, fixed32: 5 } as const;
 
 class Reader {
   readonly #bytes: Buffer;

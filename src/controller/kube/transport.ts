@@ -6,7 +6,7 @@ import type { ClusterConfig, Headers } from "./config.ts";
 import { exchange, HeldBack, type HttpAnswer, type HttpRequest, type StreamOptions } from "./http-exchange.ts";
 import type { Message } from "./protobuf.ts";
 import { type Priority, RequestGate } from "./request-gate.ts";
-import { acceptOf, parseBody } from "./wire-format.ts";
+import { acceptOf, bodyOf, parseBody } from "./wire-format.ts";
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -15,9 +15,11 @@ export interface RequestOptions {
   readonly query?: Query;
   /** Plain JSON. */
   readonly body?: unknown;
+  /** Sends the body as protobuf, as a message of this type; it is plain JSON all the same. */
+  readonly send?: Message | undefined;
   /** Asks for protobuf and reads this much of it; the answer is plain JSON all the same. */
   readonly as?: Message | undefined;
-  /** Default `application/json`; a PATCH must name its kind of patch. */
+  /** Default: that of the format; a PATCH must name its kind of patch. */
   readonly contentType?: string;
   /** Of one attempt, from the moment it has a connection slot. Default: the transport's. */
   readonly timeoutMs?: number;
@@ -97,7 +99,7 @@ const tcpKeepAliveMs = 10_000;
 const holdWithoutRetryAfterMs = 1_000;
 
 /**
- * The operator's only way to the API server: HTTP/1.1 over pooled keep-alive connections, plain JSON both ways.
+ * The operator's only way to the API server: HTTP/1.1 over pooled keep-alive connections, plain JSON both ways for its callers.
  *
  * Retries 429, 5xx and network errors of what may be sent twice, and network errors of what was not sent at all. After a
  * 429, nothing (but the lease) is sent before Retry-After has passed.
@@ -133,7 +135,7 @@ export class HttpTransport implements Transport {
     const idempotent = options.idempotent ?? method !== "POST";
     const retries = options.retries ?? this.#options.retries ?? 4;
     // Serialised once: a repeated create is the identical body.
-    const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const body = options.body === undefined ? undefined : bodyOf(options.body as object, options.send);
     let unknown = false;
     for (let failures = 0; ; failures++) {
       const result = await this.#attempt(method, path, body, options);
@@ -177,12 +179,13 @@ export class HttpTransport implements Transport {
   async #attempt(
     method: Method,
     path: string,
-    body: string | undefined,
+    body: ReturnType<typeof bodyOf> | undefined,
     options: RequestOptions,
   ): Promise<{ json: unknown } | ApiError | TransportError> {
-    const { contentType, as } = options;
+    const { as } = options;
     const accept = acceptOf(as);
-    const request = { method, path: this.#target(path, options.query), body, contentType, accept };
+    const contentType = options.contentType ?? body?.contentType;
+    const request = { method, path: this.#target(path, options.query), body: body?.body, contentType, accept };
     const labels = {
       verb: options.verb ?? method.toLowerCase(),
       resource: options.resource ?? resourceOf(path),
@@ -224,11 +227,7 @@ export class HttpTransport implements Transport {
     let rejected: Headers | undefined;
     for (;;) {
       const credentials = await this.#credentials(rejected);
-      const headers = this.#headers(
-        credentials,
-        request.accept,
-        request.body === undefined ? undefined : (request.contentType ?? "application/json"),
-      );
+      const headers = this.#headers(credentials, request.accept, request.contentType);
       const startMs = this.#clock.monotonicMs();
       const record = (code: string): void =>
         this.#options.onRequest?.({ ...labels, code, seconds: (this.#clock.monotonicMs() - startMs) / 1_000 });

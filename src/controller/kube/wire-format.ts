@@ -1,4 +1,4 @@
-import { decodeObject, decodeWatchEvent } from "./core-v1.ts";
+import { decodeObject, decodeWatchEvent, encodeObject } from "./core-v1.ts";
 import { JsonLines } from "./json-lines.ts";
 import { type Message, message } from "./protobuf.ts";
 import { ProtobufFrames } from "./protobuf-frames.ts";
@@ -10,6 +10,12 @@ const nothing = message({});
 export function acceptOf(as: Message | undefined, stream = false): string {
   if (as === undefined) return "application/json";
   return `${protobuf}${stream ? ";stream=watch" : ""},application/json`;
+}
+
+/** A body as it is sent: as protobuf where its message type is given, else as JSON. */
+export function bodyOf(object: object, send: Message | undefined): { body: string | Buffer; contentType: string } {
+  if (send === undefined) return { body: JSON.stringify(object), contentType: "application/json" };
+  return { body: encodeObject(send, object as Readonly<Record<string, unknown>>), contentType: protobuf };
 }
 
 /**

@@ -73,11 +73,8 @@ describe("the pod of an attempt", () => {
             image: "busybox",
             securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
             env: [
-              { name: "PROFFER_TASK", value: "train" },
-              { name: "PROFFER_FRAMEWORK", value: "fw" },
-              { name: "PROFFER_TASK_INSTANCES", value: "8" },
               { name: "PROFFER_TASK_INDEX", value: "3" },
-              { name: "PROFFER_TASK_ATTEMPT", value: "1" },
+              { name: "PROFFER_TASK_INSTANCES", value: "8" },
             ],
           },
         ],
@@ -120,11 +117,8 @@ describe("the pod of an attempt", () => {
     const [main] = pod.spec.containers;
     expect(main).toMatchObject({ ...spec.containers[0], env: expect.arrayContaining(spec.containers[0]!.env) });
     expect(main.env.map(({ name }: { name: string }) => name)).toEqual([
-      "PROFFER_TASK",
-      "PROFFER_FRAMEWORK",
-      "PROFFER_TASK_INSTANCES",
       "PROFFER_TASK_INDEX",
-      "PROFFER_TASK_ATTEMPT",
+      "PROFFER_TASK_INSTANCES",
       "A",
       "B",
     ]);

@@ -1,21 +1,19 @@
 import { API_VERSION } from "../../api/common.ts";
 import type { Toleration } from "../../api/constraints.ts";
 import {
-  ATTEMPT_ENV,
   ATTEMPT_LABEL,
-  FRAMEWORK_ENV,
   FRAMEWORK_LABEL,
   INDEX_ENV,
   INDEX_LABEL,
   INSTANCES_ENV,
   OFFER_LABEL,
   QUEUE_LABEL,
-  TASK_ENV,
   TASK_LABEL,
   TASK_UID_LABEL,
   TRACKING_FINALIZER,
 } from "../../api/labels.ts";
 import type { PodTemplate, TemplateContainer } from "../../api/pod-template.ts";
+import { keepEncodings } from "../kube/protobuf-writer.ts";
 import { podName, podNamePrefix } from "./names.ts";
 
 /** Whose pods are to be made, and what of them its template leaves open. */
@@ -87,7 +85,7 @@ export function podBlueprint(source: PodSource): PodBlueprint {
       [FRAMEWORK_LABEL]: source.framework,
     },
     annotations: metadata?.annotations,
-    ownerReferences: [
+    ownerReferences: keepEncodings([
       {
         apiVersion: API_VERSION,
         kind: "Task",
@@ -96,15 +94,14 @@ export function podBlueprint(source: PodSource): PodBlueprint {
         controller: true,
         blockOwnerDeletion: true,
       },
-    ],
-    spec: { ...spec, tolerations: [...source.tolerations, ...evictionTolerations(source.unreachableSeconds)] },
+    ]),
+    spec: {
+      ...spec,
+      tolerations: keepEncodings([...source.tolerations, ...evictionTolerations(source.unreachableSeconds)]),
+    },
     containers,
     initContainers,
-    env: [
-      { name: TASK_ENV, value: source.task },
-      { name: FRAMEWORK_ENV, value: source.framework },
-      { name: INSTANCES_ENV, value: String(source.instances) },
-    ],
+    env: keepEncodings([{ name: INSTANCES_ENV, value: String(source.instances) }]),
   };
 }
 
@@ -112,7 +109,7 @@ export function podBlueprint(source: PodSource): PodBlueprint {
 export function podBody(blueprint: PodBlueprint, place: PodPlace): Body {
   const [index, attempt] = [String(place.index), String(place.attempt)];
   // Before the template's own variables, so that those can refer to them as $(PROFFER_TASK_INDEX).
-  const env = [...blueprint.env, { name: INDEX_ENV, value: index }, { name: ATTEMPT_ENV, value: attempt }];
+  const env = [{ name: INDEX_ENV, value: index }, ...blueprint.env];
   const withEnv = ({ container, env: own }: ContainerBlueprint): Body => ({ ...container, env: [...env, ...own] });
   const labels: Record<string, string> = {
     ...blueprint.labels,
@@ -150,11 +147,11 @@ function partsOf(template: PodTemplate): TemplateParts {
   let parts = partsByTemplate.get(template);
   if (parts === undefined) {
     const { containers, initContainers } = template.spec;
-    parts = {
+    parts = keepEncodings({
       spec: specOf(template),
       containers: containers.map(containerOf),
       initContainers: initContainers?.map(containerOf),
-    };
+    });
     partsByTemplate.set(template, parts);
   }
   return parts;
