@@ -1,14 +1,12 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { beforeAll, describe, expect, test } from "vitest";
-import { parseAllDocuments } from "yaml";
 import { configOf, withConfigOptions } from "../src/controller/config.ts";
-import { METRICS } from "../src/server/metric-catalogue.ts";
 import type { Json } from "./cluster/api-client.ts";
 import { ensureHelm } from "./cluster/helm-kubectl.ts";
 import { OPERATOR_IMAGE, operatorConfig } from "./image/operator-config.ts";
+import { helmOnChart, renderChart } from "./operator/render-chart.ts";
 
 const chart = join(import.meta.dirname, "../charts/proffer");
 const everything = {
@@ -25,12 +23,8 @@ beforeAll(async () => {
   helm = await ensureHelm();
 });
 
-/** Helm with values as JSON. Throws what Helm says. */
-function run(command: readonly string[], values: Json): string {
-  const arguments_ = [...command, "proffer", chart, "--namespace", "system", "--values", "-"];
-  const options = { encoding: "utf8", input: JSON.stringify(values), stdio: "pipe", maxBuffer: 64 << 20 } as const;
-  return execFileSync(helm, arguments_, options);
-}
+/** Throws what Helm says. */
+const run = (command: readonly string[], values: Json) => helmOnChart(helm, command, values, "system");
 
 const rendered = new Map<string, Json[]>();
 /** Every object that the chart makes of these values. */
@@ -38,7 +32,7 @@ function render(values: Json = {}): Json[] {
   const key = JSON.stringify(values);
   const known = rendered.get(key);
   if (known !== undefined) return known;
-  const objects = parseAllDocuments(run(["template"], values)).flatMap((document) => document.toJS() ?? []);
+  const objects = renderChart(helm, values, "system");
   rendered.set(key, objects);
   return objects;
 }
@@ -283,19 +277,6 @@ describe("optional parts", () => {
     expect(ofKind(off, "Job")).toEqual([]);
   });
 
-  test("alerts ask for metrics and labels that exist", () => {
-    const [{ rules }] = one(render(everything), "PrometheusRule", "proffer").spec.groups;
-    expect(rules.length).toBeGreaterThanOrEqual(7);
-    for (const { expr } of rules) {
-      for (const [, name, selector] of expr.matchAll(/(proffer_\w+?)(?:_bucket)?\{([^}]*)\}/g)) {
-        expect(Object.keys(METRICS)).toContain(name);
-        const labels = [...selector.matchAll(/(\w+)=/g)].map(([, label]) => label);
-        const known: readonly string[] = METRICS[name as keyof typeof METRICS].labels;
-        expect([...known, "namespace", "job"]).toEqual(expect.arrayContaining(labels));
-      }
-    }
-  });
-
   test("the scrape carries a token: Prometheus' own, or one from a Secret", () => {
     const endpoint = (values: Json) => one(render(values), "ServiceMonitor", "proffer").spec.endpoints[0];
     expect(endpoint(everything).bearerTokenFile).toContain("serviceaccount/token");
@@ -345,6 +326,9 @@ describe("values", () => {
     },
     { values: { metrics: { serviceMonitor: { interval: "often" } } }, says: "/metrics/serviceMonitor/interval" },
     { values: { metrics: { readers: [{ name: "x" }] } }, says: "missing property 'namespace'" },
+    { values: { metrics: { prometheusRule: { runbookUrl: "{{ x }}" } } }, says: "/metrics/prometheusRule/runbookUrl" },
+    { values: { metrics: { prometheusRule: { launch: { seconds: 3 } } } }, says: "/prometheusRule/launch/seconds" },
+    { values: { metrics: { prometheusRule: { launch: { objective: 1 } } } }, says: "/prometheusRule/launch/objective" },
   ])("$values are refused", ({ values, says }) => {
     let said = "";
     try {
