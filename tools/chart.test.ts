@@ -14,6 +14,7 @@ const everything = {
     readers: [{ namespace: "m", name: "p" }],
     serviceMonitor: { enabled: true },
     prometheusRule: { enabled: true },
+    dashboards: { enabled: true },
   },
   networkPolicy: { egress: { restrict: true } },
 };
@@ -286,6 +287,22 @@ describe("optional parts", () => {
     expect(own.bearerTokenFile).toBeUndefined();
   });
 
+  test("dashboards are a ConfigMap where Grafana's sidecar looks for its label, if asked for", () => {
+    expect(ofKind(render(), "ConfigMap")).toEqual([]);
+    const dashboards = { enabled: true, namespace: "monitoring", annotations: { grafana_folder: "Proffer" } };
+    const { metadata, data } = one(render({ metrics: { dashboards } }), "ConfigMap", "proffer-dashboards");
+    expect(metadata).toMatchObject({
+      namespace: "monitoring",
+      labels: { grafana_dashboard: "1", "app.kubernetes.io/name": "proffer" },
+      annotations: { grafana_folder: "Proffer" },
+    });
+    expect(Object.keys(data).sort()).toEqual(["operator", "overview", "queues"].map((name) => `proffer-${name}.json`));
+    for (const [name, text] of Object.entries(data)) {
+      const file = join(chart, "dashboards", name.replace("proffer-", ""));
+      expect(JSON.parse(text as string)).toEqual(JSON.parse(readFileSync(file, "utf8")));
+    }
+  });
+
   test("what is said after an installation holds commands to try, and how to install again", () => {
     const notes = run(["install", "--dry-run=client"], {});
     expect(notes.match(/^ {2}kubectl .+$/gm)).toHaveLength(3);
@@ -326,6 +343,7 @@ describe("values", () => {
     },
     { values: { metrics: { serviceMonitor: { interval: "often" } } }, says: "/metrics/serviceMonitor/interval" },
     { values: { metrics: { readers: [{ name: "x" }] } }, says: "missing property 'namespace'" },
+    { values: { metrics: { dashboards: { labels: { a: 1 } } } }, says: /dashboards\/labels\/a.*want string/ },
     { values: { metrics: { prometheusRule: { runbookUrl: "{{ x }}" } } }, says: "/metrics/prometheusRule/runbookUrl" },
     { values: { metrics: { prometheusRule: { launch: { seconds: 3 } } } }, says: "/prometheusRule/launch/seconds" },
     { values: { metrics: { prometheusRule: { launch: { objective: 1 } } } }, says: "/prometheusRule/launch/objective" },

@@ -1,10 +1,7 @@
-import { beforeAll, expect, test } from "vitest";
-import { type KnownSeries, knownSeries, unknownIn } from "./known-metrics.ts";
+import { expect, test } from "vitest";
+import { knownSeries, unknownIn } from "./known-metrics.ts";
 
-let known: KnownSeries;
-beforeAll(async () => {
-  known = await knownSeries();
-});
+const known = knownSeries();
 
 test.each([
   { query: 'sum by (queue) (proffer_queue_demand{namespace="n",resource="cpu"})', wrong: [] },

@@ -1,6 +1,6 @@
 /** Which metrics an alert or a dashboard may ask for: those of the catalogue, and those that every scrape of the operator has. */
+import { collectDefaultMetrics, Registry } from "prom-client";
 import { METRICS } from "../../src/server/metric-catalogue.ts";
-import { Metrics } from "../../src/server/metrics.ts";
 import { readQuery } from "./promql.ts";
 
 /** Labels that a scrape by the chart's ServiceMonitor adds. */
@@ -9,24 +9,28 @@ const TARGET_LABELS = ["namespace", "job", "service", "pod", "instance", "endpoi
 /** Names of series to their labels, without those of the target. */
 export type KnownSeries = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** Every series of a scrape, by the catalogue and by what Node.js exposes. */
-export async function knownSeries(): Promise<KnownSeries> {
-  const known = new Map<string, Set<string>>([["up", new Set()]]);
-  for (const [name, { type, labels }] of Object.entries(METRICS)) {
+/** As they are; the library's types leave the labels out. */
+interface ProcessMetric {
+  readonly name: string;
+  readonly type: string;
+  readonly labelNames: readonly string[];
+}
+
+/** Every series of a scrape, by the catalogue and by what prom-client tells of the process. */
+export function knownSeries(): KnownSeries {
+  const known = new Map<string, ReadonlySet<string>>([["up", new Set()]]);
+  const add = (name: string, { type, labels }: { readonly type: string; readonly labels: readonly string[] }) => {
     if (type !== "histogram") known.set(name, new Set(labels));
-    else
-      for (const [end, more] of [
-        ["bucket", ["le"]],
-        ["sum", []],
-        ["count", []],
-      ] as const)
-        known.set(`${name}_${end}`, new Set([...labels, ...more]));
-  }
-  const text = await new Metrics({ version: "", nodeVersion: "", views: () => undefined, nowMs: () => 0 }).scrape();
-  for (const [, name = "", labels = ""] of text.matchAll(/^((?:process|nodejs)_\w+)(?:\{(.*)\})? /gm)) {
-    const of = known.get(name) ?? new Set();
-    for (const [, label = ""] of labels.matchAll(/(\w+)="/g)) of.add(label);
-    known.set(name, of);
+    else {
+      known.set(`${name}_bucket`, new Set([...labels, "le"]));
+      for (const end of ["sum", "count"]) known.set(`${name}_${end}`, new Set(labels));
+    }
+  };
+  for (const [name, metric] of Object.entries(METRICS)) add(name, metric);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  for (const { name, type, labelNames } of registry.getMetricsAsArray() as unknown as ProcessMetric[]) {
+    add(name, { type, labels: labelNames });
   }
   return known;
 }
