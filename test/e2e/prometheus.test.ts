@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { QUEUE_LABEL } from "../../src/api/labels.ts";
 import type { Json } from "../../tools/cluster/api-client.ts";
@@ -6,8 +8,10 @@ import { findPrometheus } from "../../tools/prometheus/programs.ts";
 import type { PrometheusProcess, Sample } from "../../tools/prometheus/start-prometheus.ts";
 import { eventually } from "./support/eventually.ts";
 import { MONITORING_VALUES, OURS, STRANGERS, startMonitoring } from "./support/monitoring.ts";
+import { DASHBOARD_FILES, emptyPanels, valuesOf } from "./support/panels.ts";
 import { needs, Site } from "./support/site.ts";
 import { QUEUES } from "./support/tenant.ts";
+import { makeTraffic } from "./support/traffic.ts";
 
 // A real Prometheus scrapes the operator as the chart configures it, and is asked in PromQL.
 
@@ -34,15 +38,20 @@ describe.skipIf("missing" in programs)(`Prometheus${why}`, () => {
 
   test("scrapes leader and standby with the reader's token, and with no other", async () => {
     const up = (selector: string) => prometheus.query(`count_values("value", up{${selector}})`);
-    expect(await up(OURS)).toEqual([{ labels: { value: "1" }, value: 2 }]);
-    expect(await up(STRANGERS)).toEqual([{ labels: { value: "0" }, value: 2 }]);
+    const both = (value: string) => (samples: readonly Sample[]) =>
+      samples.length === 1 && samples[0]?.labels.value === value && samples[0].value === 2;
+    await eventually("both are up", () => up(OURS), both("1"));
+    expect(await up(STRANGERS)).toSatisfy(both("0"));
     const refused = (await prometheus.targets()).filter(({ labels }) => labels.job === "stranger");
     for (const { lastError } of refused) expect(lastError).toContain("403");
-    const leads = await prometheus.query(`proffer_is_leader{${OURS}}`);
-    expect(Object.fromEntries(leads.map(({ labels, value }) => [labels.pod, value]))).toEqual({
-      "proffer-0": 1,
-      "proffer-1": 0,
-    });
+    await eventually(
+      "one leads, and the other does not",
+      () => prometheus.query(`proffer_is_leader{${OURS}}`),
+      (leads) => {
+        const byPod = Object.fromEntries(leads.map(({ labels, value }) => [labels.pod, value]));
+        return byPod["proffer-0"] === 1 && byPod["proffer-1"] === 0;
+      },
+    );
   });
 
   test("knows what each queue holds: what its pods request, and its children's", async () => {
@@ -74,8 +83,12 @@ describe.skipIf("missing" in programs)(`Prometheus${why}`, () => {
     );
     expect(allocated).toEqual(requested);
     // Queues contain their children: those at the top are everything.
-    const total = await prometheus.query(`sum(proffer_cluster_allocated{${OURS},resource="cpu"})`);
-    expect(total).toEqual([{ labels: {}, value: requested.get("research cpu")! + requested.get("default cpu")! }]);
+    const total = requested.get("research cpu")! + requested.get("default cpu")!;
+    await eventually(
+      "the cluster's sum",
+      () => prometheus.query(`sum(proffer_cluster_allocated{${OURS},resource="cpu"})`),
+      (samples) => samples[0]?.value === total,
+    );
   });
 
   test("evaluates every rule of the chart, and at a quiet moment no alert is even pending", async () => {
@@ -88,6 +101,63 @@ describe.skipIf("missing" in programs)(`Prometheus${why}`, () => {
     );
     const names = rules.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(["ProfferDown", "proffer:launch_missed:ratio_rate5m"]));
+  });
+
+  describe("when everything happens that is counted", () => {
+    beforeAll(async () => {
+      if (site.cluster.capabilities.fakeKubelets) await makeTraffic(site);
+    });
+
+    test.each(Object.keys(DASHBOARD_FILES))("no panel of the dashboard %s is empty", async (name) => {
+      const empty = () => emptyPanels(DASHBOARD_FILES[name], prometheus);
+      await eventually("every query brings numbers", empty, (panels) => panels.length === 0, { everyMs: 1_000 });
+    });
+
+    test("a panel that is empty would be noticed", async () => {
+      const panel = {
+        title: "Nothing",
+        targets: [{ expr: `proffer_tasks{${OURS},state="nonsense"}`, legendFormat: "" }],
+      };
+      const broken = { ...DASHBOARD_FILES.overview, panels: [panel] };
+      expect(await emptyPanels(broken, prometheus)).toEqual([expect.stringContaining("Nothing: proffer_tasks{")]);
+    });
+
+    test("variables offer what there is", async () => {
+      expect(await valuesOf(DASHBOARD_FILES.queues, prometheus)).toMatchObject({
+        namespace: "proffer-system",
+        job: "proffer",
+        queue: expect.arrayContaining(["default", "traffic", "short", "long"]),
+        framework: expect.arrayContaining(["traffic/stream", "traffic/declines"]),
+        resource: expect.arrayContaining(["cpu", "memory", "nvidia.com/gpu", "pods"]),
+      });
+    });
+
+    test("what became of offers is counted by outcome", async () => {
+      const outcomes = await eventually(
+        "every outcome",
+        () => prometheus.query(`sum by (framework, outcome) (proffer_offers_total{${OURS}}) > 0`),
+        (samples) => new Set(samples.map(({ labels }) => labels.outcome)).size === 5,
+      );
+      expect(outcomes.map(({ labels }) => `${labels.framework} ${labels.outcome}`)).toEqual(
+        expect.arrayContaining([
+          "traffic/accepts accepted",
+          "traffic/declines declined",
+          "traffic/refused refused",
+          "traffic/rescinded rescinded",
+          "traffic/silent expired",
+        ]),
+      );
+    });
+
+    test("every query that the documents recommend can be evaluated", async () => {
+      const queries = documentedQueries();
+      const pages = new Set(queries.map(({ page }) => page));
+      expect(pages).toContain("guide/observe.md");
+      expect(pages.size).toBeGreaterThan(10);
+      for (const { page, query } of queries) {
+        await expect(prometheus.query(query), page).resolves.toBeInstanceOf(Array);
+      }
+    });
   });
 
   describe("when something is wrong", () => {
@@ -117,6 +187,18 @@ describe.skipIf("missing" in programs)(`Prometheus${why}`, () => {
     });
   });
 });
+
+/** The queries that the guide and the runbooks recommend. */
+function documentedQueries(): { page: string; query: string }[] {
+  const docs = new URL("../../docs/", import.meta.url).pathname;
+  const runbooks = readdirSync(join(docs, "runbooks")).map((name) => `runbooks/${name}`);
+  return ["guide/observe.md", ...runbooks].flatMap((page) => {
+    const text = readFileSync(join(docs, page), "utf8");
+    const blocks = [...text.matchAll(/```promql\n(.*?)```/gs)];
+    const cells = [...text.matchAll(/^\| [^|]*\? \| `([^`|]*proffer_[^`|]*)` \|$/gm)];
+    return [...blocks, ...cells].map(([, query = ""]) => ({ page, query: query.trim() }));
+  });
+}
 
 /** Sums of the pods' requests by `QUEUE RESOURCE`, in cores, bytes and counts; of a queue with its children. */
 function requestedByQueue(pods: readonly Json[], { items }: Json): Map<string, number> {

@@ -1,4 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
+import { ProgramFailed } from "../image/run-program.ts";
 import { findPrometheus, isNewEnough, versionIn } from "./programs.ts";
 
 afterEach(() => {
@@ -19,10 +20,12 @@ test("what tells no version has none", () => {
   expect([versionIn("command not found"), versionIn(undefined)]).toEqual([undefined, undefined]);
 });
 
-test("where it is neither installed nor to be had, one sentence says so", async () => {
+test.each([
+  { error: new ProgramFailed("no apt-get on the PATH. …", true), reason: "no apt on this machine" },
+  { error: new Error("the pinned version cannot be had"), reason: "the pinned version cannot be had" },
+])("where it is neither installed nor to be had, one sentence says so: $reason", async ({ error, reason }) => {
   vi.stubEnv("PATH", "");
-  const found = await findPrometheus(() => Promise.reject(new Error("no apt-get on the PATH")));
-  expect(found).toEqual({
-    missing: "no prometheus and promtool 2.42 or newer on the PATH, and not from Debian either: no apt-get on the PATH",
+  expect(await findPrometheus(() => Promise.reject(error))).toEqual({
+    missing: `no prometheus and promtool 2.42 or newer on the PATH, and none from Debian: ${reason}`,
   });
 });

@@ -5,6 +5,7 @@ import { withLock } from "../cluster/file-lock.ts";
 import { type Progress, progressOn } from "../cluster/progress.ts";
 import { tryVersion } from "../cluster/try-version.ts";
 import { fetchDebianPackage, readDebianPackage } from "../image/debian.ts";
+import { ProgramFailed } from "../image/run-program.ts";
 
 const PROGRAMS = ["prometheus", "promtool"] as const;
 
@@ -28,7 +29,10 @@ export async function findPrometheus(
     return installed() ?? (await unpacked(fetch));
   } catch (error) {
     const wanted = `${PROGRAMS.join(" and ")} ${OLDEST.join(".")} or newer`;
-    return { missing: `no ${wanted} on the PATH, and not from Debian either: ${(error as Error).message}` };
+    // What is said of a program that is missing is about images.
+    const reason =
+      error instanceof ProgramFailed && error.missing ? "no apt on this machine" : (error as Error).message;
+    return { missing: `no ${wanted} on the PATH, and none from Debian: ${reason}` };
   }
 }
 
