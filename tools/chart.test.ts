@@ -1,14 +1,12 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { beforeAll, describe, expect, test } from "vitest";
-import { parseAllDocuments } from "yaml";
 import { configOf, withConfigOptions } from "../src/controller/config.ts";
-import { METRICS } from "../src/server/metric-catalogue.ts";
 import type { Json } from "./cluster/api-client.ts";
 import { ensureHelm } from "./cluster/helm-kubectl.ts";
 import { OPERATOR_IMAGE, operatorConfig } from "./image/operator-config.ts";
+import { helmOnChart, renderChart } from "./operator/render-chart.ts";
 
 const chart = join(import.meta.dirname, "../charts/proffer");
 const everything = {
@@ -16,6 +14,7 @@ const everything = {
     readers: [{ namespace: "m", name: "p" }],
     serviceMonitor: { enabled: true },
     prometheusRule: { enabled: true },
+    dashboards: { enabled: true },
   },
   networkPolicy: { egress: { restrict: true } },
 };
@@ -25,12 +24,8 @@ beforeAll(async () => {
   helm = await ensureHelm();
 });
 
-/** Helm with values as JSON. Throws what Helm says. */
-function run(command: readonly string[], values: Json): string {
-  const arguments_ = [...command, "proffer", chart, "--namespace", "system", "--values", "-"];
-  const options = { encoding: "utf8", input: JSON.stringify(values), stdio: "pipe", maxBuffer: 64 << 20 } as const;
-  return execFileSync(helm, arguments_, options);
-}
+/** Throws what Helm says. */
+const run = (command: readonly string[], values: Json) => helmOnChart(helm, command, values, "system");
 
 const rendered = new Map<string, Json[]>();
 /** Every object that the chart makes of these values. */
@@ -38,7 +33,7 @@ function render(values: Json = {}): Json[] {
   const key = JSON.stringify(values);
   const known = rendered.get(key);
   if (known !== undefined) return known;
-  const objects = parseAllDocuments(run(["template"], values)).flatMap((document) => document.toJS() ?? []);
+  const objects = renderChart(helm, values, "system");
   rendered.set(key, objects);
   return objects;
 }
@@ -283,19 +278,6 @@ describe("optional parts", () => {
     expect(ofKind(off, "Job")).toEqual([]);
   });
 
-  test("alerts ask for metrics and labels that exist", () => {
-    const [{ rules }] = one(render(everything), "PrometheusRule", "proffer").spec.groups;
-    expect(rules.length).toBeGreaterThanOrEqual(7);
-    for (const { expr } of rules) {
-      for (const [, name, selector] of expr.matchAll(/(proffer_\w+?)(?:_bucket)?\{([^}]*)\}/g)) {
-        expect(Object.keys(METRICS)).toContain(name);
-        const labels = [...selector.matchAll(/(\w+)=/g)].map(([, label]) => label);
-        const known: readonly string[] = METRICS[name as keyof typeof METRICS].labels;
-        expect([...known, "namespace", "job"]).toEqual(expect.arrayContaining(labels));
-      }
-    }
-  });
-
   test("the scrape carries a token: Prometheus' own, or one from a Secret", () => {
     const endpoint = (values: Json) => one(render(values), "ServiceMonitor", "proffer").spec.endpoints[0];
     expect(endpoint(everything).bearerTokenFile).toContain("serviceaccount/token");
@@ -303,6 +285,22 @@ describe("optional parts", () => {
     const own = endpoint({ metrics: { serviceMonitor: { enabled: true, tokenSecret } } });
     expect(own.authorization.credentials).toEqual(tokenSecret);
     expect(own.bearerTokenFile).toBeUndefined();
+  });
+
+  test("dashboards are a ConfigMap where Grafana's sidecar looks for its label, if asked for", () => {
+    expect(ofKind(render(), "ConfigMap")).toEqual([]);
+    const dashboards = { enabled: true, namespace: "monitoring", annotations: { grafana_folder: "Proffer" } };
+    const { metadata, data } = one(render({ metrics: { dashboards } }), "ConfigMap", "proffer-dashboards");
+    expect(metadata).toMatchObject({
+      namespace: "monitoring",
+      labels: { grafana_dashboard: "1", "app.kubernetes.io/name": "proffer" },
+      annotations: { grafana_folder: "Proffer" },
+    });
+    expect(Object.keys(data).sort()).toEqual(["operator", "overview", "queues"].map((name) => `proffer-${name}.json`));
+    for (const [name, text] of Object.entries(data)) {
+      const file = join(chart, "dashboards", name.replace("proffer-", ""));
+      expect(JSON.parse(text as string)).toEqual(JSON.parse(readFileSync(file, "utf8")));
+    }
   });
 
   test("what is said after an installation holds commands to try, and how to install again", () => {
@@ -345,6 +343,10 @@ describe("values", () => {
     },
     { values: { metrics: { serviceMonitor: { interval: "often" } } }, says: "/metrics/serviceMonitor/interval" },
     { values: { metrics: { readers: [{ name: "x" }] } }, says: "missing property 'namespace'" },
+    { values: { metrics: { dashboards: { labels: { a: 1 } } } }, says: /dashboards\/labels\/a.*want string/ },
+    { values: { metrics: { prometheusRule: { runbookUrl: "{{ x }}" } } }, says: "/metrics/prometheusRule/runbookUrl" },
+    { values: { metrics: { prometheusRule: { launch: { seconds: 3 } } } }, says: "/prometheusRule/launch/seconds" },
+    { values: { metrics: { prometheusRule: { launch: { objective: 1 } } } }, says: "/prometheusRule/launch/objective" },
   ])("$values are refused", ({ values, says }) => {
     let said = "";
     try {

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Command } from "commander";
 import { chartCrdGenerator, crdGenerator } from "./generate/crd.ts";
+import { dashboardGenerator } from "./generate/dashboards.ts";
 import { dockerfileGenerator } from "./generate/dockerfile.ts";
 import { metricReferenceGenerator } from "./generate/metrics.ts";
 import type { Generator, Output } from "./generate/output.ts";
@@ -18,6 +19,7 @@ const generators: Generator[] = [
   metricReferenceGenerator,
   performanceGenerator,
   dockerfileGenerator,
+  dashboardGenerator,
 ];
 
 const root = join(import.meta.dirname, "..");

@@ -7,6 +7,8 @@ export interface Telemetry {
   roundFinished(seconds: number): void;
   /** An effect was carried out or given up. */
   effect(type: string, outcome: EffectOutcome): void;
+  /** From the decision to the end of the write, which was done or refused for good; all tries and waits in between count. */
+  effectEnded(lane: string, seconds: number): void;
   apiRequest(request: RequestRecord): void;
   queueDepth(lane: string, depth: number): void;
   leader(leading: boolean): void;
@@ -24,6 +26,7 @@ export type EffectOutcome = "done" | "refused" | "retried" | "dropped";
 export const noTelemetry: Telemetry = {
   roundFinished: () => {},
   effect: () => {},
+  effectEnded: () => {},
   apiRequest: () => {},
   queueDepth: () => {},
   leader: () => {},

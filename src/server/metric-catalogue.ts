@@ -167,6 +167,13 @@ export const METRICS = {
     labels: ["type", "outcome"],
     unit: "effects",
   },
+  proffer_effect_duration_seconds: {
+    type: "histogram",
+    help: "Time from a decision to its having been carried out or refused for good, with all waiting and repeating in between.",
+    labels: ["lane"],
+    unit: "seconds",
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  },
   proffer_effect_queue_depth: {
     type: "gauge",
     help: "Decisions that wait to be carried out.",

@@ -34,6 +34,7 @@ function everyEvent(metrics: Metrics): void {
   metrics.roundFinished(0.003);
   metrics.effect("create-pod", "done");
   metrics.apiRequest({ verb: "create", resource: "pods", code: "201", seconds: 0.01 });
+  metrics.effectEnded("launch", 0.02);
   metrics.queueDepth("pods", 3);
   metrics.leader(true);
   metrics.offerEnded({ framework: "team-a/etl", phase: "Accepted", openMs: 1_500 });
@@ -128,7 +129,11 @@ describe("units", () => {
   test("times are in seconds", async () => {
     const { metrics } = setUp();
     metrics.offerEnded({ framework: "a/b", phase: "Declined", openMs: 1_500 });
-    expect((await scrape(metrics)).get("proffer_offer_open_seconds_sum")).toBe(1.5);
+    metrics.effectEnded("launch", 0.75);
+    const series = await scrape(metrics);
+    expect(series.get("proffer_offer_open_seconds_sum")).toBe(1.5);
+    expect(series.get('proffer_effect_duration_seconds_bucket{le="0.5",lane="launch"}')).toBe(0);
+    expect(series.get('proffer_effect_duration_seconds_bucket{le="1",lane="launch"}')).toBe(1);
   });
 });
 

@@ -101,6 +101,10 @@ export class Metrics {
     });
   }
 
+  effectEnded(lane: string, seconds: number): void {
+    this.#made.proffer_effect_duration_seconds.observe({ lane: this.#ownName("lane", lane) }, seconds);
+  }
+
   /** One attempt of a request to the API server, as the transport reports it. */
   apiRequest(request: { verb: string; resource: string; code: string; seconds: number }): void {
     const verb = this.#ownName("verb", request.verb);

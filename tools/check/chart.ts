@@ -5,6 +5,7 @@ import type { StepResult } from "./step.ts";
 const EVERYTHING_ON = [
   "metrics.serviceMonitor.enabled=true",
   "metrics.prometheusRule.enabled=true",
+  "metrics.dashboards.enabled=true",
   "networkPolicy.egress.restrict=true",
 ];
 

@@ -4,7 +4,7 @@ import { countTests, summary } from "./vitest-report.ts";
 const file = (status: string, ...tests: string[]) => ({
   name: "a.test.ts",
   status,
-  assertionResults: tests.map((one) => ({ status: one })),
+  assertionResults: tests.map((one) => ({ status: one, ancestorTitles: [""] })),
 });
 
 test.each([
@@ -45,6 +45,23 @@ test.each([
   },
 ])("$name", ({ files, exitCode, expected }) => {
   expect(countTests({ testResults: files }, exitCode)).toEqual(expected);
+});
+
+test("why tests were skipped is told once, with how many they are", () => {
+  const why = "promtool (skipped: no apt-get (or none that works) on the PATH)";
+  const assertionResults = [
+    { status: "skipped", ancestorTitles: ["", why] },
+    { status: "skipped", ancestorTitles: ["", why, "in detail"] },
+    { status: "passed", ancestorTitles: ["", "of titles (skipped: so it says)"] },
+    { status: "skipped", ancestorTitles: [""] },
+  ];
+  const report = { testResults: [{ name: "a.test.ts", status: "passed", assertionResults }] };
+  expect(countTests(report, 0)).toEqual({
+    passed: 1,
+    failed: 0,
+    skipped: 3,
+    remarks: ["2 skipped: no apt-get (or none that works) on the PATH"],
+  });
 });
 
 test("a missing report is a failure", () => {

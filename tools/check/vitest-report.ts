@@ -5,15 +5,18 @@ export interface VitestReport {
   readonly testResults: readonly {
     readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly status: string }[];
+    readonly assertionResults: readonly { readonly status: string; readonly ancestorTitles: readonly string[] }[];
   }[];
 }
 
 export interface TestTally extends Tally {
   readonly skipped: number;
-  /** What went wrong apart from tests that failed, for people. */
+  /** For people: what went wrong apart from tests that failed, and why tests were skipped, where their titles say so. */
   readonly remarks: readonly string[];
 }
+
+/** How the title of a `describe` tells why its tests are skipped. */
+const SKIPPED = /\(skipped: (.*)\)$/;
 
 /**
  * Counts tests by what became of them. Whatever is wrong without a failed test counts as one failure: a file that could not be
@@ -25,12 +28,18 @@ export function countTests(report: VitestReport | undefined, exitCode: number): 
   let failed = 0;
   let skipped = 0;
   const remarks: string[] = [];
+  const reasons = new Map<string, number>();
   for (const { name, status, assertionResults } of report.testResults) {
     const count = (wanted: string) => assertionResults.filter((test) => test.status === wanted).length;
     const failedHere = count("failed");
     passed += count("passed");
     skipped += assertionResults.length - count("passed") - failedHere;
     failed += failedHere;
+    for (const { status, ancestorTitles } of assertionResults) {
+      const reason = ancestorTitles.flatMap((title) => SKIPPED.exec(title)?.[1] ?? [])[0];
+      if (reason !== undefined && status !== "passed" && status !== "failed")
+        reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    }
     if (status === "failed" && failedHere === 0) {
       failed++;
       remarks.push(`${name} failed outside its tests`);
@@ -41,6 +50,7 @@ export function countTests(report: VitestReport | undefined, exitCode: number): 
     failed++;
     remarks.push(`vitest ended with exit code ${exitCode} though no test failed`);
   }
+  for (const [reason, count] of reasons) remarks.push(`${count} skipped: ${reason}`);
   return { passed, failed, skipped, remarks };
 }
 

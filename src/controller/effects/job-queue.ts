@@ -31,6 +31,12 @@ export interface JobQueueOptions {
   readonly concurrency?: number;
 }
 
+interface WaitingJob {
+  readonly job: Job;
+  /** When it was decided on: monotonic. */
+  readonly sinceMs: number;
+}
+
 /** While pods are being launched statuses trickle: enough for Tasks of many instances, little for the API server. */
 const statusRate = { perSecond: 20, burst: 20, whileBusy: { quietMs: 300, patienceMs: 5_000 } };
 
@@ -42,7 +48,7 @@ const backoff = { baseMs: 250, maxMs: 30_000 };
  */
 export class JobQueue {
   readonly #options: JobQueueOptions;
-  readonly #jobs = new Map<string, Fifo<Job>>();
+  readonly #jobs = new Map<string, Fifo<WaitingJob>>();
   readonly #queue: Workqueue<Lane>;
 
   constructor(options: JobQueueOptions) {
@@ -65,13 +71,14 @@ export class JobQueue {
   }
 
   add(job: Job): void {
+    const added: WaitingJob = { job, sinceMs: this.#options.clock.monotonicMs() };
     const waiting = this.#jobs.get(job.key);
     if (waiting !== undefined) {
-      waiting.push(job);
+      waiting.push(added);
       return;
     }
-    const jobs = new Fifo<Job>();
-    jobs.push(job);
+    const jobs = new Fifo<WaitingJob>();
+    jobs.push(added);
     this.#jobs.set(job.key, jobs);
     this.#queue.add(job.key, job.lane);
   }
@@ -89,9 +96,10 @@ export class JobQueue {
 
   async #handle(key: string): Promise<Result> {
     const jobs = this.#jobs.get(key);
-    const job = jobs?.peek();
-    if (jobs === undefined || job === undefined) return undefined;
-    const { telemetry } = this.#options;
+    const first = jobs?.peek();
+    if (jobs === undefined || first === undefined) return undefined;
+    const { telemetry, clock } = this.#options;
+    const { job, sinceMs } = first;
     let end: JobEnd;
     try {
       end = await job.run();
@@ -107,8 +115,9 @@ export class JobQueue {
       return { requeueAfterMs: end.againAfterMs };
     }
     telemetry.effect(job.type, end);
+    telemetry.effectEnded(job.lane, (clock.monotonicMs() - sinceMs) / 1_000);
     jobs.shift();
-    const next = jobs.peek();
+    const next = jobs.peek()?.job;
     if (next === undefined) this.#jobs.delete(key);
     else this.#queue.add(key, next.lane);
     return undefined;
@@ -116,7 +125,7 @@ export class JobQueue {
 
   #failed(key: string, error: unknown, failures: number): void {
     const { log, telemetry } = this.#options;
-    const effect = this.#jobs.get(key)?.peek()?.type ?? "";
+    const effect = this.#jobs.get(key)?.peek()?.job.type ?? "";
     telemetry.effect(effect, "retried");
     const fields = { key, effect, failures, err: error };
     const known = error instanceof ApiError || error instanceof TransportError;

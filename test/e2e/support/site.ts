@@ -20,6 +20,8 @@ export interface SiteOptions {
   readonly cluster?: ClusterOptions;
   /** Of kube-controller-manager; by default it does not run. */
   readonly controllers?: readonly string[];
+  /** Of the chart, as `helm --set` takes them. */
+  readonly values?: Readonly<Record<string, string>>;
   /** Added to the operator's command line. */
   readonly args?: readonly string[];
   /** False: the tests start the operator themselves. */
@@ -46,7 +48,7 @@ export class Site {
   }
 
   static async open(options: SiteOptions = {}): Promise<Site> {
-    const { controllers, args = [], operator = true } = options;
+    const { controllers, values, args = [], operator = true } = options;
     const kubectl = await ensureKubectl();
     const cluster = await openCluster({
       kwok: true,
@@ -54,7 +56,7 @@ export class Site {
       ...options.cluster,
     });
     try {
-      await installChart(cluster);
+      await installChart(cluster, values);
       // Its garbage collector would take half a minute to notice the new kinds.
       if (cluster.capabilities.processes && controllers) await cluster.processes.restart("kube-controller-manager");
       const site = new Site(cluster, await PodWatch.start(cluster), kubectl, [...ARGS, ...args]);
