@@ -9,6 +9,7 @@ import type { Generator, Output } from "./generate/output.ts";
 import { performanceGenerator } from "./generate/performance.ts";
 import { reasonReferenceGenerator } from "./generate/reason-reference.ts";
 import { resourceReferenceGenerator } from "./generate/resource-reference.ts";
+import { valuesReferenceGenerator } from "./generate/values.ts";
 
 /** Everything that is generated. To add something, write a Generator and put it here. */
 const generators: Generator[] = [
@@ -17,6 +18,7 @@ const generators: Generator[] = [
   resourceReferenceGenerator,
   reasonReferenceGenerator,
   metricReferenceGenerator,
+  valuesReferenceGenerator,
   performanceGenerator,
   dockerfileGenerator,
   dashboardGenerator,
