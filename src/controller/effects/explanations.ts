@@ -25,7 +25,7 @@ export class Explanations {
   /** By UID, each in the order in which it is due. */
   readonly #first = new Map<string, number>();
   readonly #again = new Map<string, number>();
-  #timer: TimerHandle | undefined;
+  #timer: { readonly handle: TimerHandle; readonly atMs: number } | undefined;
 
   constructor(options: ExplanationOptions) {
     this.#options = options;
@@ -51,22 +51,28 @@ export class Explanations {
   }
 
   stop(): void {
-    if (this.#timer !== undefined) this.#options.clock.clearTimeout(this.#timer);
+    if (this.#timer !== undefined) this.#options.clock.clearTimeout(this.#timer.handle);
     this.#first.clear();
     this.#again.clear();
   }
 
+  /** One timer, for what is due first: it may be earlier than what the timer that runs was made for. */
   #schedule(): void {
-    if (this.#timer !== undefined) return;
     const next = this.#next();
     if (next === undefined) return;
     const { clock, perSecond = 20 } = this.#options;
     const delayMs = Math.max(next.dueMs - clock.monotonicMs(), 1_000 / perSecond);
-    this.#timer = clock.setTimeout(() => {
+    const atMs = clock.monotonicMs() + delayMs;
+    if (this.#timer !== undefined) {
+      if (this.#timer.atMs <= atMs) return;
+      clock.clearTimeout(this.#timer.handle);
+    }
+    const handle = clock.setTimeout(() => {
       this.#timer = undefined;
       this.#explainNext();
       this.#schedule();
     }, delayMs);
+    this.#timer = { handle, atMs };
   }
 
   #next(): { uid: string; dueMs: number } | undefined {

@@ -302,6 +302,24 @@ describe("why a Task waits", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  test("comes five seconds after a task begins to wait, also while others wait to be looked at again", async () => {
+    const clock = new FakeClock();
+    const explained: string[] = [];
+    const explanations = new Explanations({
+      broker: { pendingOf: () => 1, explainTask: () => noNode },
+      clock,
+      changed: (uid) => explained.push(`${uid} ${clock.monotonicMs()}`),
+    });
+    explanations.look("first");
+    await clock.advance(6_000);
+    explanations.look("second");
+    await clock.advance(29_000);
+    expect(explained).toEqual(["first 5000", "second 11000"]);
+    expect(clock.pendingTimers).toBe(1);
+    explanations.stop();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   test("costs nothing for tasks that start within seconds, and no timer when none waits", async () => {
     const clock = new FakeClock();
     const state = { pending: 1 };
