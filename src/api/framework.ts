@@ -54,7 +54,9 @@ const offers = z.object({
   slack: int(1, 10)
     .default(2)
     .describe("How many times the demand may be offered, so that there is something to choose from."),
-  constraints: nodeConstraints().optional().describe("Nodes that are worth offering."),
+  constraints: nodeConstraints()
+    .optional()
+    .describe("Nodes that are worth offering. Pods of the framework's Tasks get the tolerations as well."),
   minimum: quantities().optional().describe("What a slice must at least have to be worth offering."),
 });
 

@@ -2,7 +2,7 @@ import type { Input, PodFacts } from "../offers/messages.ts";
 import type { OfferEffects } from "./effects/offers.ts";
 import type { StatusWriter } from "./effects/statuses.ts";
 import { compareResourceVersions } from "./kube/resource-version.ts";
-import type { ObservedFramework } from "./observe/framework.ts";
+import { type ObservedFramework, offerTolerations } from "./observe/framework.ts";
 import { sameJson } from "./observe/json.ts";
 import { type ObservedNode, type Settling, sameNode } from "./observe/node.ts";
 import { type ObservedOffer, sameOffer } from "./observe/offer.ts";
@@ -202,7 +202,8 @@ export class Observer implements WorldListener {
     const { taskDefaults, unreachableSeconds } = framework;
     const sameDefaults = sameJson(taskDefaults, previous?.taskDefaults ?? {});
     const sameEviction = previous === undefined || unreachableSeconds === previous.unreachableSeconds;
-    if (this.#initial || (sameDefaults && sameEviction)) return;
+    const sameTolerations = sameJson(offerTolerations(framework), offerTolerations(previous));
+    if (this.#initial || (sameDefaults && sameEviction && sameTolerations)) return;
     for (const [, { object: task }] of world.tasks.entries()) {
       if (task?.framework !== framework.key) continue;
       forgetTask(task.uid);

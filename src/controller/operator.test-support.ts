@@ -16,7 +16,7 @@ import { noLogger, noTelemetry } from "./telemetry.ts";
 import { World } from "./world.ts";
 
 /** A launch of the first instance. */
-export const create: Effect = {
+export const create: Extract<Effect, { type: "create-pod" }> = {
   type: "create-pod",
   attempt: { taskUid, index: 0, attempt: 0 },
   node: "n1",

@@ -130,6 +130,40 @@ describe("a term", () => {
   });
 });
 
+describe("a pod", () => {
+  test("tolerates all by which the broker may have chosen its node, as its Framework has it now", async () => {
+    const { kube, clock, lead, broker } = setUp({
+      react: (scripted) => {
+        scripted.react = (input) =>
+          input.type === "opened" || input.type === "framework-observed" ? [{ ...create, attempt: next() }] : [];
+      },
+    });
+    let attempt = 0;
+    const next = () => ({ ...create.attempt, attempt: attempt++ });
+    const framework = (generation: number, ...keys: string[]) => {
+      const constraints = { tolerations: keys.map((key) => ({ key, operator: "Exists" })) };
+      const spec = { scheduler: { type: "Offers" }, answerers: ["alice"], offers: { constraints } };
+      kube.put("frameworks", frameworkObject(spec, { generation }));
+    };
+    fill(kube);
+    framework(1, "offered");
+    const constraints = { tolerations: [{ key: "own", operator: "Exists" }] };
+    kube.put("tasks", taskObject({ spec: { constraints } }));
+    kube.remove("pods", kube.all("pods")[0]);
+    await lead();
+    framework(2, "offered", "later");
+    await clock.advance(10);
+    expect(broker().of("pod-created").length).toBeGreaterThan(1);
+    const keys = kube
+      .all("pods")
+      .map(({ spec }) =>
+        (spec.tolerations as { key: string }[]).map(({ key }) => key).filter((key) => !key.startsWith("node.")),
+      );
+    expect(keys[0]).toEqual(["own", "offered"]);
+    expect(keys.at(-1)).toEqual(["own", "offered", "later"]);
+  });
+});
+
 describe("a pod that was created", () => {
   const creating = (broker: ScriptedBroker) => {
     broker.react = (input) => (input.type === "opened" ? [create] : []);

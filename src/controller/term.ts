@@ -18,6 +18,7 @@ import type { KubeClient } from "./kube/client.ts";
 import type { Clock } from "./kube/clock.ts";
 import { Loop, steadyNow } from "./loop.ts";
 import { type PodBlueprint, podBlueprint } from "./manifests/pod.ts";
+import { podTolerations } from "./observe/framework.ts";
 import { Settling } from "./observe/node.ts";
 import { Observer, type ObserverOptions } from "./observer.ts";
 import type { Logger, Telemetry } from "./telemetry.ts";
@@ -254,7 +255,6 @@ export class Term {
     const task = world.task(taskUid);
     if (task?.template.template === undefined || task.spec === undefined) return undefined;
     const framework = world.frameworks.get(task.framework)?.object;
-    const constraints = task.spec.constraints ?? framework?.taskDefaults.constraints;
     const blueprint = podBlueprint({
       namespace: task.namespace ?? "",
       task: task.name,
@@ -262,7 +262,7 @@ export class Term {
       framework: task.spec.framework,
       instances: task.spec.instances,
       template: task.template.template,
-      tolerations: constraints?.tolerations ?? [],
+      tolerations: podTolerations(task.spec, framework),
       unreachableSeconds: framework?.unreachableSeconds ?? 60,
     });
     const [oldest] = this.#blueprints.keys();

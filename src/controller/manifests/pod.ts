@@ -1,5 +1,4 @@
 import { API_VERSION } from "../../api/common.ts";
-import type { Toleration } from "../../api/constraints.ts";
 import {
   ATTEMPT_LABEL,
   FRAMEWORK_LABEL,
@@ -13,6 +12,7 @@ import {
   TRACKING_FINALIZER,
 } from "../../api/labels.ts";
 import type { PodTemplate, TemplateContainer } from "../../api/pod-template.ts";
+import type { Toleration } from "../../offers/constraints.ts";
 import { keepEncodings } from "../kube/protobuf-writer.ts";
 import { podName, podNamePrefix } from "./names.ts";
 

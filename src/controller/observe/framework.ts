@@ -1,5 +1,7 @@
 import { type Condition, describeIssues } from "../../api/common.ts";
+import type { Constraints as ApiConstraints } from "../../api/constraints.ts";
 import { frameworkSpec, type TaskDefaults } from "../../api/framework.ts";
+import type { Toleration } from "../../offers/constraints.ts";
 import type { FrameworkFacts } from "../../offers/messages.ts";
 import { parseQuantities } from "../../offers/quantity.ts";
 import { constraintsOf } from "./constraints.ts";
@@ -32,7 +34,7 @@ export function projectFramework(object: unknown): ObservedFramework {
     return { ...common, facts: undefined, invalid, taskDefaults: {}, unreachableSeconds: defaultUnreachableSeconds };
   }
   const spec = parsed.data;
-  const offerConstraints = constraintsOf(spec.offers.constraints);
+  const offerConstraints = spec.scheduler.type === "Offers" ? constraintsOf(spec.offers.constraints) : undefined;
   const facts: FrameworkFacts = {
     key: meta.key,
     uid: meta.uid,
@@ -56,4 +58,21 @@ export function projectFramework(object: unknown): ObservedFramework {
   };
   const { taskDefaults = {}, unreachableSeconds } = spec;
   return { ...common, facts, invalid: undefined, taskDefaults, unreachableSeconds };
+}
+
+/**
+ * All by which the broker may hold a node's taints tolerated for a Task: its own tolerations or its framework's defaults,
+ * and those of its framework's offers. Its pods need every one: a NoExecute taint evicts whoever lacks it.
+ */
+export function podTolerations(
+  task: { readonly constraints?: ApiConstraints | undefined },
+  framework: ObservedFramework | undefined,
+): readonly Toleration[] {
+  const own = constraintsOf(task.constraints ?? framework?.taskDefaults.constraints);
+  return [...(own?.tolerations ?? []), ...offerTolerations(framework)];
+}
+
+/** Tolerations by which nodes are offered to the framework. */
+export function offerTolerations(framework: ObservedFramework | undefined): readonly Toleration[] {
+  return framework?.facts?.constraints?.tolerations ?? [];
 }

@@ -78,6 +78,11 @@ describe("a Framework", () => {
     });
   });
 
+  test("of the type Builtin has no offers, so what it says about them constrains no task of its", () => {
+    const spec = { offers: { constraints: { nodeSelector: { zone: "a" }, tolerations: [{ operator: "Exists" }] } } };
+    expect(projectFramework(frameworkObject(spec)).facts).not.toHaveProperty("constraints");
+  });
+
   test("that breaks a rule is told as invalid", () => {
     expect(projectFramework(frameworkObject({ concurrency: "Optimistic" }))).toMatchObject({
       facts: undefined,
