@@ -93,9 +93,80 @@ describe("retries", () => {
     bench.held.add("create-pod");
     bench.task("t", { retry: { ...RETRY, limit: 0 } }).settle();
     const { attempt } = bench.last("create-pod")!;
-    bench.apply({ type: "pod-refused", attempt, message: "exceeded quota" });
+    bench.apply({ type: "pod-refused", attempt, message: "a webhook" });
     expect(view(bench)).toMatchObject({ state: "Failed", lastFailures: [{ reason: "pod-refused" }] });
     expect(bench.claims("task")).toEqual([]);
+  });
+
+  test("a create that a quota refuses counts as no attempt and is made again, each time later", () => {
+    const bench = Bench.open().framework("f").node("n", { cpu: 9 });
+    bench.held.add("create-pod");
+    bench.task("t", { retry: { ...RETRY, limit: 0, maxBackoffMs: 8_000 } }).settle();
+    const waits: number[] = [];
+    for (let times = 1; times <= 30; times++) {
+      const { attempt } = bench.last("create-pod")!;
+      expect(attempt).toMatchObject({ index: 0, attempt: 0 });
+      bench.apply({ type: "pod-refused", attempt, message: "exceeded quota: few", byQuota: true });
+      bench.settle();
+      expect(bench.claims("task")).toEqual([]);
+      expect(bench.broker.explainTask("t-uid")).toMatchObject({
+        reason: "quota-exceeded",
+        message: expect.stringContaining("exceeded quota: few; tried again at "),
+      });
+      const waited = bench.broker.nextTickMs(bench.nowMs) - bench.nowMs;
+      waits.push(waited);
+      expect(bench.all("create-pod")).toHaveLength(times);
+      bench.wait(waited);
+      expect(bench.all("create-pod")).toHaveLength(times + 1);
+    }
+    expect(waits.slice(0, 6)).toEqual([1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+    expect(view(bench)).toMatchObject({ state: "Staging", attempts: [], lastFailures: [], counts: { failed: 0 } });
+    expect(bench.all("event")).toMatchObject([{ reason: "quota-exceeded", note: "exceeded quota: few" }]);
+    bench.create(bench.last("create-pod")!);
+    expect(view(bench).state).toBe("Starting");
+  });
+
+  test("after a quota's refusal one instance tries, and each that gets through lets twice as many try", () => {
+    const bench = Bench.open().framework("f").node("n", { cpu: 99 });
+    bench.held.add("create-pod");
+    bench.task("t", { instances: 9, retry: RETRY }).settle();
+    const refuse = (index: number) => {
+      const attempt = { taskUid: "t-uid", index, attempt: 0 };
+      bench.apply({ type: "pod-refused", attempt, message: "exceeded quota", byQuota: true });
+    };
+    const asked = () => bench.all("create-pod").map(({ attempt }) => attempt.index);
+    for (let index = 0; index < 9; index++) refuse(index);
+    expect(view(bench).counts).toMatchObject({ pending: 9, staging: 0 });
+    bench.wait(1_000);
+    expect(asked().slice(9)).toEqual([0]);
+    bench.create(bench.last("create-pod")!);
+    bench.settle();
+    expect(asked().slice(10)).toEqual([1, 2]);
+    bench.create(bench.last("create-pod")!);
+    refuse(1);
+    bench.settle();
+    // Some got through in between, so the wait is the first again.
+    expect(bench.broker.nextTickMs(bench.nowMs) - bench.nowMs).toBe(1_000);
+    bench.wait(1_000);
+    expect(asked().slice(12)).toEqual([1]);
+  });
+
+  test("what a quota keeps waiting can be killed, also while its pod is asked for", () => {
+    const bench = Bench.open().framework("f").node("n", { cpu: 9 });
+    bench.held.add("create-pod");
+    bench.task("t", { instances: 2, retry: RETRY }).settle();
+    const refuse = (index: number) =>
+      bench.apply({
+        type: "pod-refused",
+        attempt: { taskUid: "t-uid", index, attempt: 0 },
+        message: "exceeded quota",
+        byQuota: true,
+      });
+    refuse(0);
+    bench.task("t", { instances: 2, retry: RETRY, kill: {} });
+    refuse(1);
+    expect(view(bench)).toMatchObject({ state: "Killed", counts: { killed: 2 } });
+    expect(bench.wait(10_000).all("create-pod")).toHaveLength(2);
   });
 
   test("an outcome that comes for an attempt of the past changes nothing", () => {

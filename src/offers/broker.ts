@@ -167,7 +167,7 @@ export class Broker implements BrokerContract {
     "pod-observed": ({ pod }) => this.#podObserved(pod),
     "pod-created": ({ pod }) => this.#podObserved(pod),
     "pod-gone": ({ pod }) => this.#tasks.podGone(pod),
-    "pod-refused": ({ attempt, message }) => this.#tasks.podRefused(attempt, message),
+    "pod-refused": ({ attempt, message, byQuota }) => this.#tasks.podRefused(attempt, message, byQuota),
     "template-sized": ({ templateKey, requests }) => this.#assignment.sized(templateKey, requests),
     "template-refused": ({ templateKey, message, gone }) => this.#assignment.refused(templateKey, message, gone),
     "offer-observed": ({ offer }) => this.#offers.observed(offer),
@@ -248,6 +248,9 @@ export class Broker implements BrokerContract {
         break;
       case "back-off-ends":
         this.#tasks.backOffEnded(alarm.taskUid, alarm.index);
+        break;
+      case "quota-tried":
+        this.#tasks.quotas.tryAgain(alarm.taskUid);
         break;
       case "template-retried":
         this.#assignment.retryTemplate(alarm.templateKey);

@@ -3,6 +3,7 @@ import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
 import { surveyNodes } from "./node-survey.ts";
 import type { Claimant } from "./queues.ts";
+import type { QuotaHold } from "./quota-holds.ts";
 import type { Vector } from "./resources.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
@@ -62,6 +63,7 @@ export class Explain {
     if (parallelism !== undefined && task.live.size >= parallelism) {
       return { reason: "parallelism", message: `${task.live.size} instances run, parallelism is ${parallelism}` };
     }
+    if (task.hold !== undefined) return this.#held(task.hold);
     if (task.awaitedGone.size > 0 && task.backOff.size === 0) {
       return {
         reason: "node-lost",
@@ -70,6 +72,11 @@ export class Explain {
     }
     const next = Math.min(...task.backOff.values());
     return { reason: "back-off", message: `the next attempt starts at ${clockTime(next)}` };
+  }
+
+  #held({ message, untilMs }: QuotaHold): Explanation {
+    const again = untilMs > this.#state.nowMs ? `; tried again at ${clockTime(untilMs)}` : "";
+    return { reason: "quota-exceeded", message: `${message}${again}` };
   }
 
   #line(framework: Framework, line: Line): Explanation {

@@ -239,8 +239,14 @@ export type Input =
     }
   /** The pod exists: created now, or found with our owner UID. `requests` and `node` as the API server has them. */
   | { readonly type: "pod-created"; readonly pod: PodFacts }
-  /** The API server refused the create for good: no such pod exists nor will. */
-  | { readonly type: "pod-refused"; readonly attempt: AttemptRef; readonly message: string }
+  /** The API server refused the create: no such pod exists nor will. */
+  | {
+      readonly type: "pod-refused";
+      readonly attempt: AttemptRef;
+      readonly message: string;
+      /** A ResourceQuota is spent: the same pod may be let in later. */
+      readonly byQuota?: boolean;
+    }
   | { readonly type: "offer-published"; readonly key: Key; readonly uid: string }
   /** The Offer could not be created and never will be. */
   | { readonly type: "offer-unpublished"; readonly key: Key; readonly message: string }

@@ -1,4 +1,5 @@
-import { endingOfVanished, type Instance } from "./instance.ts";
+import { endingOfVanished } from "./endings.ts";
+import type { Instance } from "./instance.ts";
 import type { NodeEntry } from "./nodes.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";

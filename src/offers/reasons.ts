@@ -41,6 +41,10 @@ export const REASONS = {
   "no-demand": ["Nothing is waiting.", "Create a Task or state `Framework.spec.demand`."],
   sizing: ["A dry run is asking the API server what pods of this template will really request.", "Wait a moment."],
   "back-off": ["An earlier attempt failed; the next one waits.", "Wait, or look at `status.lastFailures`."],
+  "quota-exceeded": [
+    "A ResourceQuota of the namespace is spent: the API server refused a pod, which counts as no attempt.",
+    "Wait until something in the namespace ends, or raise the quota that the message names; it is tried again by itself.",
+  ],
   parallelism: ["As many instances run as `spec.parallelism` allows.", "Wait for one to end or raise it."],
   "not-published": [
     "The operator may not publish offers, or the API server refused the last one.",
@@ -105,7 +109,7 @@ export const REASONS = {
   ],
   "pod-refused": [
     "The API server refused to create the pod.",
-    "Read the message: quota, a webhook or a missing reference.",
+    "Read the message: a webhook, a missing reference, or something that a quota wants stated.",
   ],
   killed: ["It was killed on request.", "Nothing to do."],
   "exit-code": ["A container ended with a code other than zero.", "Read the logs of the pod."],

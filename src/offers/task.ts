@@ -1,7 +1,9 @@
 import { Bitset } from "./bitset.ts";
+import type { Ending } from "./endings.ts";
 import { formatIndexes, parseIndexes } from "./indexes.ts";
-import type { Ending, Instance } from "./instance.ts";
+import type { Instance } from "./instance.ts";
 import type { PodFacts, TaskFacts } from "./messages.ts";
+import type { QuotaHold } from "./quota-holds.ts";
 import type { Shape } from "./shapes.ts";
 import type { Explanation, FailureView, InstanceCounts, TaskState, TaskView } from "./views.ts";
 
@@ -30,6 +32,8 @@ export class Task {
   counted = 0;
   version = 1;
   recordedVersion = 0;
+  /** Present while a ResourceQuota keeps pods of it out. */
+  hold: QuotaHold | undefined;
   startedAtMs: number | undefined;
   finishedAtMs: number | undefined;
   readonly live = new Map<number, Instance>();
@@ -44,6 +48,8 @@ export class Task {
   readonly backOff = new Map<number, number>();
   readonly #pending: Bitset;
   #pendingCount: number;
+  /** Live instances whose pod is not known yet. */
+  #creating = 0;
   readonly #succeeded: Bitset;
   /** Ended for good otherwise. */
   readonly #failed: Bitset;
@@ -77,8 +83,9 @@ export class Task {
   get ready(): number {
     if (this.rejected !== undefined || this.gone || this.facts.deleting || this.shape === undefined) return 0;
     const waiting = this.#pendingCount - this.backOff.size;
-    const { parallelism } = this.facts;
-    return parallelism === undefined ? waiting : Math.max(0, Math.min(waiting, parallelism - this.live.size));
+    const { parallelism = Number.POSITIVE_INFINITY } = this.facts;
+    const allowed = this.hold === undefined ? Number.POSITIVE_INFINITY : this.hold.window - this.#creating;
+    return Math.max(0, Math.min(waiting, parallelism - this.live.size, allowed));
   }
 
   get pending(): number {
@@ -104,9 +111,15 @@ export class Task {
     for (const { index, attempt, atMs } of this.facts.recorded?.lastFailures ?? []) {
       const attempts = this.#attempts.get(index);
       if (attempts?.ended !== attempt + 1 || !this.#pending.has(index)) continue;
-      const untilMs = atMs + this.#backOffMs(attempts);
+      const untilMs = atMs + this.backOffMs(attempts.ended);
       if (untilMs > nowMs) yield [index, untilMs];
     }
+  }
+
+  /** The wait after so many ends, at least one. */
+  backOffMs(ended: number): number {
+    const { backoffMs, maxBackoffMs } = this.facts.retry;
+    return Math.min(backoffMs * 2 ** Math.min(ended - 1, 20), maxBackoffMs);
   }
 
   /** The lowest index that may start. Only while `ready` > 0. */
@@ -139,7 +152,14 @@ export class Task {
     if (this.#pending.delete(instance.index)) this.#pendingCount--;
     this.backOff.delete(instance.index);
     this.live.set(instance.index, instance);
+    this.#creating++;
     this.changed();
+  }
+
+  /** The pod of a live instance is known now. */
+  created(instance: Instance, pod: NonNullable<Instance["pod"]>): void {
+    instance.pod = pod;
+    this.#creating--;
   }
 
   /**
@@ -147,7 +167,7 @@ export class Task {
    * undefined for never.
    */
   end(instance: Instance, ending: Ending, nowMs: number): number | "gone" | undefined {
-    this.live.delete(instance.index);
+    this.#leave(instance);
     this.changed();
     if (ending.outcome === "finished") {
       this.#succeeded.add(instance.index);
@@ -171,7 +191,7 @@ export class Task {
       return "gone";
     }
     this.#pend(instance.index);
-    return nowMs + this.#backOffMs(attempts);
+    return nowMs + this.backOffMs(attempts.ended);
   }
 
   /** An attempt that was over before the one that lives now. */
@@ -185,7 +205,7 @@ export class Task {
 
   /** The attempt came to nothing before a pod existed: the same attempt may be made again at once. */
   unstart(instance: Instance): void {
-    this.live.delete(instance.index);
+    this.#leave(instance);
     this.#pend(instance.index);
     this.changed();
   }
@@ -262,9 +282,9 @@ export class Task {
     return onNodeLost === "Retry";
   }
 
-  #backOffMs({ ended }: Attempts): number {
-    const { backoffMs, maxBackoffMs } = this.facts.retry;
-    return Math.min(backoffMs * 2 ** Math.min(ended - 1, 20), maxBackoffMs);
+  #leave(instance: Instance): void {
+    this.live.delete(instance.index);
+    if (instance.pod === undefined) this.#creating--;
   }
 
   #pend(index: number): void {

@@ -1,9 +1,11 @@
 import type { Assignment } from "./assignment.ts";
+import { type Ending, endingOf, endingOfForced, endingOfRefused, endingOfVanished } from "./endings.ts";
 import { parseIndexes } from "./indexes.ts";
-import { claimId, type Ending, endingOf, endingOfForced, endingOfVanished, type Instance, staged } from "./instance.ts";
+import { claimId, type Instance, staged } from "./instance.ts";
 import { Launched } from "./launched.ts";
 import type { Claim } from "./ledger.ts";
 import type { AttemptRef, PodFacts, TaskFacts } from "./messages.ts";
+import { QuotaHolds } from "./quota-holds.ts";
 import { equalVectors } from "./resources.ts";
 import type { State } from "./state.ts";
 import { PodStrays } from "./strays.ts";
@@ -17,11 +19,13 @@ export class Tasks {
   /** Pods that were seen before their Task: a term lists pods first. */
   readonly #early = new Map<string, PodFacts[]>();
   readonly #launched = new Launched();
+  readonly quotas: QuotaHolds;
 
   constructor(state: State, assignment: Assignment) {
     this.#state = state;
     this.#assignment = assignment;
     this.#strays = new PodStrays(state);
+    this.quotas = new QuotaHolds(state, assignment);
   }
 
   observe(facts: TaskFacts): void {
@@ -99,14 +103,12 @@ export class Tasks {
     this.#strays.lose(node);
   }
 
-  podRefused({ taskUid, index, attempt }: AttemptRef, message: string): void {
+  podRefused({ taskUid, index, attempt }: AttemptRef, message: string, byQuota = false): void {
     const task = this.#state.tasks.get(taskUid);
     const instance = task?.live.get(index);
     if (task === undefined || instance?.attempt !== attempt || instance.pod !== undefined) return;
-    const ending: Ending = instance.killing
-      ? { outcome: "killed", reason: "killed", message: "", counts: false }
-      : { outcome: "failed", reason: "pod-refused", message, counts: true };
-    this.end(task, instance, ending, undefined);
+    if (byQuota && !instance.killing) this.quotas.refused(task, instance, message);
+    else this.end(task, instance, endingOfRefused(instance.killing, message), undefined);
   }
 
   /** The status that tells these ends stands: their pods may go. */
@@ -204,7 +206,9 @@ export class Tasks {
 
   #follow(task: Task, instance: Instance, pod: PodFacts): void {
     const isNew = instance.pod === undefined;
-    instance.pod ??= { key: pod.key, uid: pod.uid };
+    const { key, uid } = pod;
+    if (isNew) task.created(instance, { key, uid });
+    if (isNew) this.quotas.passed(task);
     instance.started ||= pod.started || pod.phase === "Running";
     // Its deletion was ours, in an earlier term.
     if (isNew && pod.deleting && this.#doomed(task, instance.index)) instance.killing = true;
@@ -224,7 +228,7 @@ export class Tasks {
     }
     if (isNew && (instance.killing || this.#doomed(task, instance.index))) {
       instance.killing = true;
-      if (!pod.deleting) this.#deletePod(task, instance.pod);
+      if (!pod.deleting) this.#deletePod(task, { key, uid });
     }
   }
 

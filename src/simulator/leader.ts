@@ -230,6 +230,7 @@ export class Leader {
   #create(effect: CreatePod, unknownSinceMs: number | undefined): void {
     const { cluster, schedule, random, faults } = this.#options;
     const refused = random.chance(faults.refusal);
+    const byQuota = refused && random.chance(0.5);
     const write = () =>
       refused ? { refused: "exceeded quota" } : snapshot(cluster.createPod(effect), cluster.version);
     this.network.send("create-pod", write, (result) => {
@@ -238,7 +239,7 @@ export class Leader {
       } else if ("facts" in result) {
         this.#created(result.facts, result.version);
       } else if (unknownSinceMs === undefined || schedule.nowMs - unknownSinceMs >= SETTLE_MS) {
-        this.feed({ type: "pod-refused", attempt: effect.attempt, message: result.refused });
+        this.feed({ type: "pod-refused", attempt: effect.attempt, message: result.refused, byQuota });
       } else {
         this.#later(5_000, () => this.#create(effect, unknownSinceMs));
       }

@@ -144,7 +144,8 @@ export class Simulation {
       this.#trace(leader.term, JSON.stringify(input));
       for (const effect of effects) this.#trace(leader.term, `  -> ${JSON.stringify(effect)}`);
     }
-    if (input.type === "pod-refused") this.checks.refused.add(`${input.attempt.taskUid}/${input.attempt.index}`);
+    if (input.type === "pod-refused" && input.byQuota !== true)
+      this.checks.refused.add(`${input.attempt.taskUid}/${input.attempt.index}`);
     this.checks.step(leader, input, effects, this.schedule.nowMs);
   }
 

@@ -214,12 +214,8 @@ describe.concurrent("a namespace", () => {
       () => tenant.api.get("/api/v1/namespaces/quota/resourcequotas/few"),
       ({ status }) => status?.hard?.pods === "2",
     );
-    await tenant.task("many", { instances: 3 });
-    const status = await tenant.until("many", "one is refused", (now) => reasons(now).length > 0);
-    expect(status.lastFailures[0]).toMatchObject({
-      reason: "pod-refused",
-      message: expect.stringContaining("exceeded quota"),
-    });
+    await tenant.task("many", { instances: 3, spec: { retry: { backoffSeconds: 1, maxBackoffSeconds: 2 } } });
+    expect(await tenant.waits("many", "QuotaExceeded")).toContain("exceeded quota: few");
     await tenant.podsUntil("two run", running(2));
     // Of another template: the dry run is refused already.
     await tenant.task("more", { requests: { cpu: "500m" } });
@@ -227,6 +223,10 @@ describe.concurrent("a namespace", () => {
       conditions.some(({ reason }: Json) => reason === "TemplateRefused"),
     );
     expect(refused.why).toContain("exceeded quota");
+    await tenant.api.patch("/api/v1/namespaces/quota/resourcequotas/few", { spec: { hard: { pods: "3" } } });
+    await tenant.podsUntil("three run", running(3), "many");
+    const { counts, lastFailures } = await tenant.until("many", "it does not wait", (now) => now.counts?.pending === 0);
+    expect({ failed: counts.failed, lastFailures }).toEqual({ failed: 0, lastFailures: undefined });
   });
 
   test("that is deleted ends all that runs there, and its room is free", async () => {

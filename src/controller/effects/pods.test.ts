@@ -117,7 +117,7 @@ describe("creating a pod", () => {
   });
 
   test.each([
-    ["exceeded quota", status(403, "Forbidden", "exceeded quota: q, requested: pods=1")],
+    ["a quota that wants more said", status(403, "Forbidden", "failed quota: q: must specify limits.cpu")],
     [
       "a namespace that ends",
       status(403, "Forbidden", "unable to create new content in namespace ns because it is being terminated"),
@@ -131,6 +131,18 @@ describe("creating a pod", () => {
     await clock.advance(60_000);
     expect(creates()).toHaveLength(1);
     expect(inputs).toEqual([{ type: "pod-refused", attempt: effect.attempt, message: error.text }]);
+  });
+
+  test("is told as refused by a quota where one is spent, or not known yet", async () => {
+    for (const text of ["exceeded quota: q, requested: pods=1", "status unknown for quota: q, resources: pods"]) {
+      const { kube, clock, inputs, jobs, pods, creates } = setUp();
+      const message = `pods "t-0" is forbidden: ${text}`;
+      kube.fault = () => ({ error: status(403, "Forbidden", message) });
+      jobs.add(pods.create(effect));
+      await clock.advance(60_000);
+      expect(creates()).toHaveLength(1);
+      expect(inputs).toEqual([{ type: "pod-refused", attempt: effect.attempt, message, byQuota: true }]);
+    }
   });
 
   test.each([
@@ -163,7 +175,7 @@ describe("creating a pod", () => {
     let first = true;
     kube.fault = ({ method }) => {
       if (method !== "POST") return undefined;
-      const error = first ? lost() : status(403, "Forbidden", "exceeded quota");
+      const error = first ? lost() : status(403, "Forbidden", "exceeded quota: q, requested: pods=1");
       first = false;
       return { error };
     };
@@ -171,7 +183,7 @@ describe("creating a pod", () => {
     await clock.advance(70_000);
     expect(inputs).toEqual([]);
     await clock.advance(20_000);
-    expect(inputs).toMatchObject([{ type: "pod-refused", message: "exceeded quota" }]);
+    expect(inputs).toMatchObject([{ type: "pod-refused", byQuota: true }]);
   });
 
   test("does not send a byte once the lease is lost (guards: the fence of every attempt)", async () => {

@@ -135,12 +135,13 @@ class PendingCreate {
     if (isOutcomeUnknown(error)) this.#unknownSinceMs = this.#options.clock.monotonicMs();
     if (isAlreadyExists(error)) return (await this.#adopt()) ?? { againAfterMs: lockGoneRetryMs };
     if (!isRefusal(error)) throw error;
-    if (this.#unknownSinceMs === undefined) return this.#refuse(messageOf(error));
+    if (this.#unknownSinceMs === undefined) return this.#refuse(messageOf(error), isQuotaSpent(error));
     // An earlier try may have succeeded, or may yet: the name must be settled before anyone gives up on it.
     const adopted = await this.#adopt();
     if (adopted !== undefined) return adopted;
     const waitedMs = this.#options.clock.monotonicMs() - this.#unknownSinceMs;
-    return waitedMs >= settleMs ? this.#refuse(messageOf(error)) : { againAfterMs: settlePollMs };
+    if (waitedMs < settleMs) return { againAfterMs: settlePollMs };
+    return this.#refuse(messageOf(error), isQuotaSpent(error));
   }
 
   /** Looks who has the name; undefined: nobody (any more). */
@@ -168,14 +169,20 @@ class PendingCreate {
     return this.#refuse("an admission webhook removes Proffer's labels or owner from pods");
   }
 
-  #refuse(message: string): JobEnd {
-    this.#options.feed({ type: "pod-refused", attempt: this.#effect.attempt, message });
+  #refuse(message: string, byQuota = false): JobEnd {
+    const { attempt } = this.#effect;
+    this.#options.feed({ type: "pod-refused", attempt, message, ...(byQuota && { byQuota }) });
     return "refused";
   }
 }
 
 function isSameAttempt(facts: AttemptRef, attempt: AttemptRef): boolean {
   return facts.taskUid === attempt.taskUid && facts.index === attempt.index && facts.attempt === attempt.attempt;
+}
+
+/** A quota that lacks something in the pod, such as a limit, says "failed quota", and will say so again. */
+function isQuotaSpent(error: ApiError): boolean {
+  return error.status === 403 && /\b(exceeded quota|status unknown for quota): /.test(error.text);
 }
 
 function messageOf(error: ApiError): string {

@@ -1,0 +1,66 @@
+import type { PodFacts } from "./messages.ts";
+import type { Reason } from "./reasons.ts";
+
+/** How an attempt ended. */
+export interface Ending {
+  readonly outcome: "finished" | "failed" | "killed" | "lost";
+  readonly reason: Reason;
+  readonly message: string;
+  readonly exitCode?: number;
+  /** Its pod object is still there, and may still run: the index runs again only when that is gone. */
+  readonly lingers?: boolean;
+  /** Only what ran and failed by its own doing counts against the limit of retries. */
+  readonly counts: boolean;
+}
+
+/** Reasons with which a kubelet refuses a pod at its door. */
+const REFUSALS =
+  /^(OutOf.+|NodeAffinity|NodeName|NodePorts|TaintToleration|UnexpectedAdmissionError|TopologyAffinityError|PodOSNotSupported|PodFeatureUnsupported|InvalidNodeInfo|AdmissionFailed)$/;
+/** Reasons with which a node ends a pod that it ran. */
+const EVICTIONS =
+  /^(Evicted|Preempting|Shutdown|NodeShutdown|Terminated|NodeLost|TerminationByKubelet|DeletionByPodGC)$/;
+
+/** What a pod's phase says of its end; undefined while it lives. */
+export function endingOf(pod: PodFacts, killing: boolean): Ending | undefined {
+  const message = pod.message ?? "";
+  if (pod.phase === "Succeeded") return { outcome: "finished", reason: "placed", message: "", counts: false };
+  if (pod.phase !== "Failed") return undefined;
+  const code = pod.exitCode === undefined ? {} : { exitCode: pod.exitCode };
+  if (killing) return { outcome: "killed", reason: "killed", message, counts: false, ...code };
+  if (!pod.started && REFUSALS.test(pod.reason ?? "")) {
+    return { outcome: "lost", reason: "kubelet-refused", message: withReason(pod), counts: false };
+  }
+  if (EVICTIONS.test(pod.reason ?? "")) {
+    return { outcome: "lost", reason: "evicted", message: withReason(pod), counts: false, ...code };
+  }
+  if (pod.deleting) {
+    return { outcome: "lost", reason: "pod-deleted", message: withReason(pod), counts: false, ...code };
+  }
+  if (pod.exitCode !== undefined && pod.exitCode !== 0) {
+    return { outcome: "failed", reason: "exit-code", message: withReason(pod), counts: true, ...code };
+  }
+  return { outcome: "failed", reason: "pod-failed", message: withReason(pod), counts: true, ...code };
+}
+
+/** Deleted with no grace, and kept by our finalizer alone: no kubelet tells of its end any more. */
+export function endingOfForced(pod: PodFacts, killing: boolean, nodeIsUp: boolean): Ending | undefined {
+  return pod.forced === true ? { ...endingOfVanished(killing, !nodeIsUp), lingers: true } : undefined;
+}
+
+/** The pod object is gone (or its node is, and it is being deleted) before a phase told its end. */
+export function endingOfVanished(killing: boolean, nodeGone: boolean): Ending {
+  if (killing) return { outcome: "killed", reason: "killed", message: "", counts: false };
+  return nodeGone
+    ? { outcome: "lost", reason: "node-lost", message: "the node is gone", counts: false }
+    : { outcome: "lost", reason: "pod-deleted", message: "the pod was deleted", counts: false };
+}
+
+/** The API server does not make the pod. */
+export function endingOfRefused(killing: boolean, message: string): Ending {
+  if (killing) return { outcome: "killed", reason: "killed", message: "", counts: false };
+  return { outcome: "failed", reason: "pod-refused", message, counts: true };
+}
+
+function withReason(pod: PodFacts): string {
+  return [pod.reason, pod.message].filter((part) => part !== undefined && part !== "").join(": ");
+}
