@@ -28,9 +28,9 @@ export class LeaseServer {
       | undefined;
     const { lease } = this;
     if (method === "POST" ? lease !== undefined : lease === undefined) {
-      throw new ApiError(
-        method === "POST" ? { status: 409, reason: "AlreadyExists" } : { status: 404, reason: "NotFound" },
-      );
+      // A PUT would make a Lease anew, but not under the UID of one that is gone.
+      const reason = { POST: "AlreadyExists", PUT: "Conflict" }[method as string] ?? "NotFound";
+      throw new ApiError({ status: reason === "NotFound" ? 404 : 409, reason });
     }
     if (method === "GET") return lease;
     if (lease !== undefined && given?.metadata.resourceVersion !== lease.metadata.resourceVersion) {

@@ -249,6 +249,14 @@ describe("losing it (R5: deleting the fence must fail these)", () => {
     expect(a.log).toEqual(["acquired 101", "taken"]);
   });
 
+  test("a leader whose Lease is deleted sees it at its next renewal, and begins a new term", async () => {
+    await start(a);
+    server.lease = undefined;
+    await pass([a], 2_500);
+    expect(a.log).toEqual(["acquired 101", "deleted", expect.stringMatching(/^acquired \d+$/)]);
+    expect(a.elector.isLeader()).toBe(true);
+  });
+
   test("a Lease that is deleted ends the term, but a standby that saw it waits until it would have run out", async () => {
     await start(a, b);
     await pass([a, b], 2_000);

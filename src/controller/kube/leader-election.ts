@@ -245,18 +245,21 @@ export class LeaderElector {
         if (this.#term !== term) return;
         if (isNotFound(error)) return this.#lose("deleted");
         if (!isConflict(error) || attempt > 0) throw error;
-        // Somebody else's write, or our own last one that was never answered.
+        // Somebody else's write, or our own last one that was never answered; or the Lease is gone, and its UID with it.
         lease = await this.#stillOurs(term);
       }
     }
   }
 
   async #stillOurs(term: Term): Promise<Lease | undefined> {
-    const lease = (await this.#options.client.get(this.#ref, this.#requestOptions())) as unknown as Lease;
-    this.#observe(lease);
-    const { holderIdentity, acquireTime } = lease.spec;
-    if (holderIdentity === this.#options.identity && acquireTime === term.acquireTime) return lease;
-    if (this.#term === term) this.#lose("taken");
+    const found = await this.#options.client.find(this.#ref, this.#requestOptions());
+    const lease = found as unknown as Lease | undefined;
+    if (lease !== undefined) {
+      this.#observe(lease);
+      const { holderIdentity, acquireTime } = lease.spec;
+      if (holderIdentity === this.#options.identity && acquireTime === term.acquireTime) return lease;
+    }
+    if (this.#term === term) this.#lose(lease === undefined ? "deleted" : "taken");
     return undefined;
   }
 
