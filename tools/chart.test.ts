@@ -61,6 +61,14 @@ describe("rights", () => {
     }
   });
 
+  test("of the operator reach what it works with, and no other API group", () => {
+    const groups = new Set(
+      one(render(everything), "ClusterRole", "proffer").rules.flatMap(({ apiGroups }: Json) => apiGroups),
+    );
+    const asked = ["authentication.k8s.io", "authorization.k8s.io"];
+    expect([...groups].sort()).toEqual(["", ...asked, "events.k8s.io", "proffer.dev"]);
+  });
+
   test("to write pods go to the operator and the releaser alone", () => {
     const writers = roles().filter(({ rules }) =>
       rules.some(({ resources = [], verbs }: Json) => resources.includes("pods") && verbs.includes("patch")),
