@@ -1,5 +1,5 @@
 import { API_VERSION } from "../api/common.ts";
-import { OFFER, POD } from "./effects/context.ts";
+import { OFFER, POD, QUEUE } from "./effects/context.ts";
 import { ApiError, isStatus, TransportError } from "./kube/api-error.ts";
 import type { KubeClient } from "./kube/client.ts";
 import { type Clock, sleep } from "./kube/clock.ts";
@@ -21,11 +21,11 @@ export interface AdmissionProbeOptions {
   readonly repeatMs?: number;
 }
 
-const policyOf = { offers: "offers.proffer.dev", pods: "pods.proffer.dev" } as const;
+const policyOf = { offers: "offers.proffer.dev", pods: "pods.proffer.dev", status: "status.proffer.dev" } as const;
 
 /**
- * RBAC has no field level: that only answerers answer offers, and that nobody else marks pods as ours, is up to admission
- * policies. Their objects say nothing about being in force, so dry runs try what they must refuse.
+ * RBAC has no field level: that only answerers answer offers, that nobody else marks pods as ours, and that a role with a
+ * wildcard writes no status of which a later term reads what has ended, is up to admission policies. Their objects say nothing about being in force, so dry runs try what they must refuse.
  */
 export class AdmissionProbe {
   readonly #options: AdmissionProbeOptions;
@@ -88,7 +88,9 @@ export class AdmissionProbe {
       const pods = await this.#refused(policyOf.pods, () =>
         client.createDryRun({ ...POD, namespace }, markedPod(namespace)),
       );
-      return pods === undefined ? "in-force" : { missing: pods };
+      if (pods !== undefined) return { missing: pods };
+      const status = await this.#refused(policyOf.status, () => client.createDryRun(QUEUE, markedQueue));
+      return status === undefined ? "in-force" : { missing: status };
     } catch (error) {
       if (!(error instanceof ApiError || error instanceof TransportError)) throw error;
       this.#options.log.debug({ err: error }, "the admission policies could not be tried");
@@ -133,12 +135,22 @@ function offerThatIsAnswered(namespace: string): object {
   };
 }
 
-/** Carries the one label that not even the operator may set. */
+/** Not even the operator may set it. */
+const probeLabels = { "proffer.dev/probe": "true" };
+
+/** A status cannot be tried without an object: the policy refuses this beside statuses. */
+const markedQueue = {
+  apiVersion: API_VERSION,
+  kind: "Queue",
+  metadata: { name: "admission-probe", labels: probeLabels },
+  spec: {},
+};
+
 function markedPod(namespace: string): object {
   return {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name: "admission-probe", namespace, labels: { "proffer.dev/probe": "true" } },
+    metadata: { name: "admission-probe", namespace, labels: probeLabels },
     spec: {
       automountServiceAccountToken: false,
       securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: "RuntimeDefault" } },

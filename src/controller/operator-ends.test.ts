@@ -81,7 +81,7 @@ describe("the admission policies", () => {
   };
   const refusing = ({ query, path }: FakeRequest): Fault | undefined => {
     if (!query.dryRun) return undefined;
-    const policy = path.endsWith("/offers") ? "offers" : "pods";
+    const policy = path.endsWith("/queues") ? "status" : path.endsWith("/offers") ? "offers" : "pods";
     return { error: status(403, "Forbidden", `ValidatingAdmissionPolicy '${policy}.proffer.dev' denied the request`) };
   };
   const offers = (kube: FakeKube) => kube.all("offers").map(({ metadata }) => metadata.name);
@@ -105,17 +105,17 @@ describe("the admission policies", () => {
     );
   });
 
-  test.each([
+  test.each<[string, (request: FakeRequest) => Fault | undefined]>([
     [
       "a 403 that is not the policy's",
       (_: FakeRequest) => ({ error: status(403, "Forbidden", "cannot create offers") }),
     ],
     ["an object that the schema refuses", (_: FakeRequest) => ({ error: status(422, "Invalid", "spec: Required") })],
     ["no answer", (_: FakeRequest) => ({ error: lost() })],
-    [
-      "one policy of the two",
-      (request: FakeRequest) => (request.path.endsWith("/offers") ? refusing(request) : undefined),
-    ],
+    ...["offers", "pods", "queues"].map((missing): [string, (request: FakeRequest) => Fault | undefined] => [
+      `all policies but the one that is tried on ${missing}`,
+      (request) => (request.path.endsWith(`/${missing}`) ? undefined : refusing(request)),
+    ]),
   ])("are not taken to be in force by %s", async (_, fault) => {
     const { kube, clock, lead } = setUp({ requireAdmissionPolicy: true, react: publishing });
     fill(kube);

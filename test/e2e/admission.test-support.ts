@@ -80,3 +80,6 @@ export const marks: Json = {
   annotations: { "proffer.dev/note": "n", other: "y" },
   finalizers: ["proffer.dev/tracking"],
 };
+
+/** Of an object that nobody may make: for the probes of policies. */
+export const probed: Json = { name: "probe", labels: { "proffer.dev/probe": "" } };

@@ -5,7 +5,7 @@ import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { openCluster } from "../../tools/cluster/open-cluster.ts";
 import { waitFor } from "../../tools/cluster/wait.ts";
 import { installChart, RELEASE } from "../../tools/operator/install-chart.ts";
-import { ADMINISTRATORS, marks, owner, People, refusal } from "./admission.test-support.ts";
+import { ADMINISTRATORS, marks, owner, People, probed, refusal } from "./admission.test-support.ts";
 
 // Guards the chart's ValidatingAdmissionPolicies and roles (threats T1, T9): each rule is shown to refuse, on a real API server,
 // what it is there for. Where a role refuses already, the administrator tries it, whom only the policy can hold.
@@ -59,9 +59,10 @@ beforeAll(async () => {
   colleague = await people.serviceAccount(namespace, "colleague");
   stranger = await people.serviceAccount(namespace, "stranger");
   await until("default account", async () => (await admin.find(`${core}/serviceaccounts/default`)) !== undefined);
-  // The two probes of the operator, as the templates describe them.
+  // The probes of the operator, as the templates describe them.
   await until("policy for offers", async () => (await refusal(probeOffer())).includes(byPolicy("offers")));
   await until("policy for pods", async () => (await refusal(probePod())).includes(byPolicy("pods")));
+  await until("policy for statuses", async () => (await refusal(probeQueue())).includes(byPolicy("status")));
   await until("aggregated roles", async () => (await refusal(scheduler.get(offers))) === "");
 });
 
@@ -82,6 +83,8 @@ const decline = (by = user("scheduler"), fields: Json = {}) => ({ answer: { by, 
 const probeOffer = () => operator.create(`${offers}?dryRun=All`, offer({}, decline("nobody").answer, "probe"));
 const probePod = (marks: Json = { "proffer.dev/task-uid": "probe" }) =>
   operator.create(`${pods}?dryRun=All`, pod({ labels: { ...marks, "proffer.dev/probe": "" } }));
+
+const probeQueue = () => operator.create(`${objects}/queues?dryRun=All`, { ...queue({}), metadata: probed });
 
 /** An open offer to the scheduler, made by the operator; its path. */
 async function anOffer(metadata: Json = {}): Promise<string> {
