@@ -112,6 +112,28 @@ describe("the status of a Task", () => {
     expect(failed.why).toBe("instance 1 on n1: exit code 3 boom");
   });
 
+  test.each([
+    { reason: "exit-code", exitCode: 3, why: "on n1: exit code 3" },
+    { reason: "killed", exitCode: 143, why: "on n1: It was killed on request." },
+    { reason: "killed", exitCode: undefined, why: "on n1: It was killed on request." },
+  ] as const)(
+    "says of one that ended by $reason why it did, with code $exitCode: $why",
+    ({ reason, exitCode, why }) => {
+      const code = exitCode === undefined ? {} : { exitCode };
+      const failure = { index: 0, attempt: 0, node: "n1", reason, message: "", atMs: nowMs, ...code };
+      expect(statusOf({ state: "Killed", instances: 1, lastFailures: [failure] }).why).toBe(why);
+    },
+  );
+
+  test("gives a reason for what waits, and none while all runs: a queue that is closed meanwhile stops nothing", () => {
+    const rejected = { reason: "queue-not-allowed", message: "queue q does not admit namespace ns" } as const;
+    const some = statusOf({ state: "Running", counts: { ...noCounts, pending: 1, running: 9 }, rejected });
+    expect(some.why).toBe(rejected.message);
+    const all = statusOf({ state: "Running", counts: { ...noCounts, running: 10 }, rejected });
+    expect(all).not.toHaveProperty("why");
+    expect(all.conditions).toContainEqual(expect.objectContaining({ type: "Accepted", status: "False" }));
+  });
+
   test("is the same for the same view, whatever the time (else an idle operator would write)", () => {
     const first = statusOf({ state: "Running" });
     const later = statusOf({ state: "Running" }, { standing: first.conditions, nowMs: nowMs + 60_000 });

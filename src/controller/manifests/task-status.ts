@@ -34,7 +34,7 @@ function isFinal(state: TaskState): boolean {
 /** The body of a Task's status: the same view gives the same body. */
 export function taskStatus(source: TaskStatusSource): TaskStatus {
   const { view } = source;
-  const why = isFinal(view.state) ? whyItEnded(view) : (view.rejected?.message ?? source.waiting?.message);
+  const why = isFinal(view.state) ? whyItEnded(view) : whyItWaits(source);
   return {
     observedGeneration: source.generation,
     state: view.state,
@@ -80,13 +80,19 @@ function conditionsOf({ view, waiting }: TaskStatusSource): ConditionDraft[] {
   return drafts;
 }
 
+/** Whatever keeps a Task from starting more is nothing to it while all it has is running. */
+function whyItWaits({ view, waiting }: TaskStatusSource): string | undefined {
+  return view.counts.pending > 0 ? (view.rejected?.message ?? waiting?.message) : undefined;
+}
+
 function whyItEnded({ state, counts, instances, lastFailures }: TaskView): string | undefined {
   if (!isFinal(state)) return undefined;
   if (state === "Finished") return instances === 1 ? undefined : `${counts.finished} of ${instances} succeeded`;
   const last = lastFailures[0];
   if (last === undefined) return undefined;
   const where = [instances === 1 ? "" : `instance ${last.index}`, last.node && `on ${last.node}`].filter(Boolean);
-  const what = last.exitCode === undefined ? REASONS[last.reason][0] : `exit code ${last.exitCode}`;
+  // Programs that are told to end do so with codes of their own, which say nothing of why.
+  const what = last.reason === "exit-code" ? `exit code ${last.exitCode}` : REASONS[last.reason][0];
   return `${where.join(" ")}${where.length > 0 ? ": " : ""}${[what, last.message].filter(Boolean).join(" ")}`;
 }
 
