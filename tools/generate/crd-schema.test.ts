@@ -134,6 +134,12 @@ describe.each(definitions.map((definition) => ({ kind: definition.kind, definiti
     }
   });
 
+  test("is shown by `kubectl get all` of a namespace if it belongs to one", () => {
+    const { scope, names } = crdOf(definition).spec;
+    expect(names.categories).toEqual(scope === "Namespaced" ? ["all", "proffer"] : ["proffer"]);
+    expect(scope).toBe(definition.kind === "Queue" ? "Cluster" : "Namespaced");
+  });
+
   test("has no mark of the generator's own", () => {
     expect(JSON.stringify(root)).not.toContain("x-proffer");
   });

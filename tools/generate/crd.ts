@@ -28,6 +28,8 @@ function fileOf(folder: string, { plural }: ResourceDefinition, content: string)
 /** The CustomResourceDefinition object of a definition. */
 export function crdOf(definition: ResourceDefinition) {
   const { plural, singular, kind, shortNames, scope, columns, selectableFields } = definition;
+  // `kubectl get all -n X` would show what is no namespace's.
+  const categories = scope === "Namespaced" ? ["all", "proffer"] : ["proffer"];
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
@@ -35,7 +37,7 @@ export function crdOf(definition: ResourceDefinition) {
     spec: {
       group: GROUP,
       scope,
-      names: { plural, singular, kind, listKind: `${kind}List`, shortNames, categories: ["all", "proffer"] },
+      names: { plural, singular, kind, listKind: `${kind}List`, shortNames, categories },
       versions: [
         {
           name: VERSION,
