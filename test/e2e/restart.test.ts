@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Json } from "../../tools/cluster/api-client.ts";
+import { RELEASE } from "../../tools/operator/install-chart.ts";
 import type { OperatorProcess } from "../../tools/operator/start-operator.ts";
 import { allFinished, burst, madeAtLeast, neverTooFull, noFinalizers, ranExactlyOnce } from "./support/burst.ts";
 import { eventually } from "./support/eventually.ts";
@@ -179,6 +180,25 @@ describe("of two operators", () => {
     await tenant.podsUntil("one runs", (pods) => pods.length === 1 && pods[0].status.phase === "Running");
     expect(await roleOf(standby)).toBe("leader");
     await neverTooFull(site.pods, tenant);
+  });
+});
+
+describe("a Lease that somebody deletes", () => {
+  test("is missed by its holder, which begins a new term with a new one", async () => {
+    const leader = await operator();
+    await becomes(leader, "leader");
+    const path = `/apis/coordination.k8s.io/v1/namespaces/${RELEASE.namespace}/leases/proffer-operator`;
+    const { metadata, spec } = await site.cluster.api.get(path);
+    await site.cluster.api.delete(path);
+    const made = await eventually(
+      "there is another Lease",
+      () => site.cluster.api.find(path),
+      (lease) => lease !== undefined,
+    );
+    expect(made.metadata.uid).not.toBe(metadata.uid);
+    expect(made.spec.holderIdentity).toBe(spec.holderIdentity);
+    await becomes(leader, "leader");
+    expect(leader.log()).toContainEqual(expect.objectContaining({ reason: "deleted" }));
   });
 });
 
