@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { status } from "./fake-kube.test-support.ts";
+import { lost, status } from "./fake-kube.test-support.ts";
 import { frameworkObject, nodeObject, queueObject, taskObject } from "./objects.test-support.ts";
 import { create, fill, setUp, stopWorlds } from "./operator.test-support.ts";
 import type { ScriptedBroker } from "./scripted-broker.test-support.ts";
@@ -161,6 +161,23 @@ describe("a pod that was created", () => {
     await world.pods.resync();
     await clock.advance(10);
     expect(broker().of("pod-gone")).toHaveLength(1);
+  });
+
+  test("while its answer was lost, and has run and gone, is not made again (guards: what the watch has shown)", async () => {
+    const { kube, clock, lead, broker } = setUp({ react: creating });
+    fill(kube);
+    kube.remove("pods", kube.all("pods")[0]);
+    const creates = () => kube.writes.filter(({ method, path }) => method === "POST" && path.endsWith("/pods"));
+    kube.fault = ({ method, path }) => {
+      if (method !== "POST" || !path.endsWith("/pods") || creates().length > 1) return undefined;
+      void Promise.resolve().then(() => kube.remove("pods", kube.all("pods")[0]));
+      return { error: lost(), applied: true };
+    };
+    await lead();
+    await clock.advance(120_000);
+    expect(broker().types()).toEqual(expect.arrayContaining(["pod-observed", "pod-gone"]));
+    expect(creates()).toHaveLength(1);
+    expect(kube.all("pods")).toEqual([]);
   });
 
   test("whose marks somebody strips counts as before, and its end is told (T9)", async () => {

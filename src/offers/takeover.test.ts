@@ -163,7 +163,7 @@ describe("offers of an earlier term", () => {
     bench.queue("default").framework("f", { scheduler: "Offers" });
     bench.apply(large);
     for (const input of more) bench.apply(input);
-    bench.apply(task({ instances: 8 }));
+    bench.apply(task({ instances: 40 }));
     for (let index = 0; index < pods; index++) bench.apply(observed(oldPod({ index, offer: "old.0", ...change })));
     bench.apply({ type: "offer-observed", offer: facts });
     bench.apply({ type: "opened" });
@@ -196,6 +196,48 @@ describe("offers of an earlier term", () => {
       for (const { offer: label } of bench.all("create-pod")) expect(label).toBe("old.0");
     },
   );
+
+  test("each launch is told apart by its place in the answer, also where those before it were carried out", () => {
+    const three = [1, 2, 1].map((count) => ({ task: "t", slice: "s0", count }));
+    const pods = [
+      { type: "pod-observed", pod: oldPod({ index: 0, offer: "old.0" }) },
+      { type: "pod-observed", pod: oldPod({ index: 1, offer: "old.1" }) },
+      // Two attempts of one index were one launch.
+      { type: "pod-observed", pod: oldPod({ index: 1, attempt: 1, offer: "old.1", uid: "again", key: "ns/again" }) },
+    ] as const;
+    const bench = found(offer({ answer: { ...answer, launches: three } }), 0, {}, pods);
+    expect(bench.all("create-pod").map(({ attempt, offer: label }) => [attempt.index, label])).toEqual([
+      [2, "old.1"],
+      [3, "old.2"],
+    ]);
+    expect(bench.last("close-offer")!.launches.map(({ indexes }) => indexes)).toEqual(["0", "1-2", "3"]);
+  });
+
+  test("are settled when all is in, however early they were seen", () => {
+    const bench = new Bench({ term: "t2" });
+    bench.queue("default").framework("f", { scheduler: "Offers" });
+    bench.apply(large);
+    bench.apply(task({ instances: 40 }));
+    bench.apply({ type: "offer-observed", offer: offer({ answer }) });
+    for (let index = 0; index < 3; index++) bench.apply(observed(oldPod({ index, offer: "old.0" })));
+    expect(bench.all("create-pod")).toEqual([]);
+    bench.apply({ type: "opened" });
+    expect(bench.all("create-pod").map(({ attempt }) => attempt.index)).toEqual([3, 4]);
+  });
+
+  test("that are deleted while they wait for a size are rescinded: nothing is launched", () => {
+    const bench = new Bench({ term: "t2" });
+    bench.held.add("size-template");
+    bench.queue("default").framework("f", { scheduler: "Offers" });
+    bench.apply(large);
+    bench.apply(task({ instances: 8 }));
+    bench.apply({ type: "offer-observed", offer: offer({ answer }) });
+    bench.apply({ type: "opened" });
+    bench.apply({ type: "offer-gone", key: offer().key });
+    bench.apply({ type: "template-sized", templateKey: "ns/plain", requests: { cpu: 1, pods: 1 } });
+    expect(bench.all("create-pod")).toEqual([]);
+    expect(bench.all("close-offer")).toEqual([]);
+  });
 
   test("those that have ended meanwhile were carried out too", () => {
     const bench = found(offer({ answer }), 5, { phase: "Succeeded" });
