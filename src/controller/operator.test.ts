@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { lost, status } from "./fake-kube.test-support.ts";
-import { frameworkObject, nodeObject, queueObject, taskObject } from "./objects.test-support.ts";
+import type { Effect } from "../offers/messages.ts";
+import { type FakeKube, lost, status } from "./fake-kube.test-support.ts";
+import { frameworkObject, nodeObject, queueObject, taskObject, taskUid } from "./objects.test-support.ts";
 import { create, fill, setUp, stopWorlds } from "./operator.test-support.ts";
 import type { ScriptedBroker } from "./scripted-broker.test-support.ts";
 
@@ -60,6 +61,54 @@ describe("a term", () => {
     const tasks = broker().of("task-observed");
     expect(tasks.map(({ task }) => task.uid)).toContain("late");
     expect(broker().types()).not.toContain("pod-observed");
+  });
+
+  describe("of a standby with large caches", () => {
+    const many = (kube: FakeKube) => {
+      for (let i = 0; i <= 1_000; i++) kube.put("tasks", taskObject({ metadata: { name: `t${i}`, uid: `uid-${i}` } }));
+    };
+    const listed = (kube: FakeKube) => {
+      const lists: string[] = [];
+      const watch = kube.watch.bind(kube);
+      kube.watch = (path, options) => {
+        if (options.query.sendInitialEvents) lists.push(path.split("/").at(-1)!);
+        return watch(path, options);
+      };
+      return lists;
+    };
+
+    test("that have heard of all there is lists them no more", async () => {
+      const { kube, clock, operator, broker } = setUp();
+      many(kube);
+      await clock.advance(1_000);
+      const lists = listed(kube);
+      operator.acquired("7", () => true);
+      await clock.advance(0);
+      kube.put("tasks", taskObject({ metadata: { name: "newest", uid: "newest" } }));
+      await clock.advance(1_000);
+      expect(lists).not.toContain("tasks");
+      expect(
+        broker()
+          .of("task-observed")
+          .map(({ task }) => task.uid),
+      ).toContain("newest");
+    });
+
+    test("that hear of nothing for a while lists them again (guards: the wait for the version)", async () => {
+      const { kube, clock, lead, broker } = setUp();
+      many(kube);
+      await clock.advance(1_000);
+      const lists = listed(kube);
+      kube.mute();
+      kube.put("tasks", taskObject({ metadata: { name: "late", uid: "late" } }));
+      await lead();
+      expect(lists).toContain("tasks");
+      expect(
+        broker()
+          .of("task-observed")
+          .map(({ task }) => task.uid),
+      ).toContain("late");
+    });
   });
 
   test("of a process that leads from its start on lists once", async () => {
@@ -144,6 +193,31 @@ describe("a pod that was created", () => {
     expect(kube.all("pods")).toHaveLength(1);
   });
 
+  test("stays bound to a node out of reach for as long as its Framework says by then (point 9)", async () => {
+    const { kube, clock, lead, broker } = setUp();
+    fill(kube);
+    kube.remove("pods", kube.all("pods")[0]);
+    kube.put("frameworks", frameworkObject({ unreachableSeconds: 7 }));
+    await lead();
+    const seconds = async (index: number) => {
+      broker().react = (input) =>
+        input.type === "node-observed" ? [{ ...create, attempt: { taskUid, index, attempt: 0 } } as Effect] : [];
+      kube.put("nodes", nodeObject(`n${index + 2}`));
+      await clock.advance(10);
+      const { tolerations } = kube.all("pods").at(-1).spec;
+      return tolerations.map(({ key, effect, tolerationSeconds }: Record<string, unknown>) => [
+        key,
+        effect,
+        tolerationSeconds,
+      ]);
+    };
+    const both = (s: number) => ["not-ready", "unreachable"].map((w) => [`node.kubernetes.io/${w}`, "NoExecute", s]);
+    expect(await seconds(0)).toEqual(both(7));
+    kube.put("frameworks", frameworkObject({ unreachableSeconds: 70 }, { generation: 2 }));
+    await clock.advance(10);
+    expect(await seconds(1)).toEqual(both(70));
+  });
+
   test("and goes before any watch has shown it is gone once a list says so (point 7)", async () => {
     const { kube, clock, world, lead, broker } = setUp({ react: creating });
     fill(kube);
@@ -186,6 +260,12 @@ describe("a pod that was created", () => {
     await lead();
     const pod = kube.all("pods")[0];
     kube.put("pods", { ...pod, metadata: { ...pod.metadata, labels: {} } });
+    await clock.advance(10);
+    kube.put("pods", {
+      ...pod,
+      metadata: { ...pod.metadata, labels: {} },
+      spec: { ...pod.spec, overhead: { cpu: "1" } },
+    });
     await clock.advance(10);
     expect(broker().types()).not.toContain("foreign-pod-observed");
     expect(broker().types()).not.toContain("pod-gone");

@@ -83,6 +83,18 @@ describe("a new term", () => {
     },
   );
 
+  test("decides nothing before all facts are in", () => {
+    const bench = new Bench({ term: "t2" });
+    bench.queue("default").framework("f");
+    bench.apply(node);
+    bench.apply(task());
+    expect(bench.broker.nextTickMs(bench.nowMs)).toBe(Number.POSITIVE_INFINITY);
+    bench.apply({ type: "tick" });
+    expect(bench.all("create-pod")).toEqual([]);
+    bench.apply({ type: "opened" });
+    expect(bench.settle().all("create-pod")).toHaveLength(1);
+  });
+
   test("a pod without a Task on a node that is gone is let go, finalizer and all", () => {
     const bench = Bench.open();
     bench.apply(observed(oldPod({ deleting: true })));

@@ -334,6 +334,15 @@ describe("sizing a template", () => {
     ]);
   });
 
+  test("asks under a name of its own: the first instance may be there", async () => {
+    const { clock, inputs, jobs, pods } = setUp();
+    jobs.add(pods.create(effect));
+    await clock.advance(0);
+    jobs.add(pods.size(size));
+    await clock.advance(0);
+    expect(inputs).toMatchObject([{ type: "template-sized" }]);
+  });
+
   test("for a Task that is gone says so: another may carry the same template", async () => {
     const { kube, clock, inputs, jobs, pods } = setUp({ taskIsGone: true });
     jobs.add(pods.size(size));
