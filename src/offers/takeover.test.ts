@@ -83,6 +83,25 @@ describe("a new term", () => {
     },
   );
 
+  test.each(newTerms([node, task(), observed(oldPod({ queue: "q" }))]))(
+    "what runs counts in the queue where it was started, though its framework is gone ($name)",
+    ({ bench }) => {
+      bench.queue("q").apply({ type: "framework-gone", key: "ns/f" });
+      expect(bench.broker.queueView("default")).toMatchObject({ allocated: {} });
+      expect(bench.broker.queueView("q")).toMatchObject({ allocated: { cpu: 1 } });
+    },
+  );
+
+  test.each(["pod first", "task first"])("and where it was gone before, too (%s)", (order) => {
+    const bench = new Bench({ term: "t2" }).queue("default").queue("q");
+    const facts = [observed(oldPod({ queue: "q" })), task()];
+    for (const input of order === "pod first" ? facts : facts.reverse()) bench.apply(input);
+    bench.apply({ type: "opened" });
+    expect(bench.broker.queueView("q")).toMatchObject({ allocated: { cpu: 1 } });
+    bench.framework("f");
+    expect(bench.broker.queueView("default")).toMatchObject({ allocated: { cpu: 1 } });
+  });
+
   test("decides nothing before all facts are in", () => {
     const bench = new Bench({ term: "t2" });
     bench.queue("default").framework("f");
@@ -263,6 +282,15 @@ describe("offers of an earlier term", () => {
     expect(bench.all("close-offer")).toMatchObject([
       { phase: "Accepted", launches: [{ indexes: "0-3", refused: { reason: "lost-race" } }] },
     ]);
+  });
+
+  test("on a node that nobody has heard of in this term are refused", () => {
+    const there = slices.map((slice) => ({ ...slice, node: "gone" }));
+    const bench = found(offer({ answer, slices: there }), 0);
+    expect(bench.all("close-offer")).toMatchObject([
+      { phase: "Refused", launches: [{ indexes: "", refused: { reason: "lost-race" } }] },
+    ]);
+    expect(bench.all("create-pod")).toEqual([]);
   });
 
   test("of which nothing can be carried out are refused", () => {

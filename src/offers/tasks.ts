@@ -142,6 +142,8 @@ export class Tasks {
   start(task: Task, index: number, node: number, offer?: string): void {
     const nodeName = this.#state.nodes.at(node).name;
     const attempt = task.attempt(index);
+    const queue = this.#assignment.queueOf(task);
+    this.#assignment.startedIn(task, queue);
     task.start(staged({ index, attempt, node, nodeName, vector: task.shape!.request }));
     for (const group of task.shape!.spread) group.counts.join(claimId(task.uid, index), node);
     this.#assignment.demand(task);
@@ -150,7 +152,7 @@ export class Tasks {
       type: "create-pod",
       attempt: { taskUid: task.uid, index, attempt },
       node: nodeName,
-      queue: this.#assignment.queueOf(task),
+      queue,
       framework: task.facts.framework,
       ...(offer === undefined ? {} : { offer }),
     });
@@ -197,6 +199,7 @@ export class Tasks {
     const { index, attempt } = pod;
     const vector = this.#state.resources.taken(pod.requests);
     const instance = staged({ index, attempt, node: node.index, nodeName: pod.node, vector });
+    this.#assignment.startedIn(task, pod.queue);
     task.start(instance);
     this.#assignment.demand(task);
     return instance;
