@@ -146,7 +146,7 @@ export class FakeKube implements Transport {
     const location = locate(request.path);
     switch (request.method) {
       case "GET":
-        return location.name === undefined ? this.#list(location) : this.#read(location);
+        return location.name === undefined ? this.#list(location, request) : this.#read(location);
       case "POST":
         return this.#create(location, request);
       case "PUT":
@@ -158,8 +158,12 @@ export class FakeKube implements Transport {
     }
   }
 
-  #list({ plural }: Location): object {
-    return { metadata: { resourceVersion: this.version }, items: this.all(plural) };
+  #list({ plural }: Location, { query }: FakeRequest): object {
+    const all = this.all(plural);
+    const from = Number(query.continue ?? 0);
+    const to = from + Number(query.limit ?? all.length);
+    const token = to < all.length ? { continue: String(to) } : {};
+    return { metadata: { resourceVersion: this.version, ...token }, items: all.slice(from, to) };
   }
 
   #read({ plural, namespace, name }: Location): Stored {

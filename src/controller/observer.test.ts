@@ -20,6 +20,7 @@ function setUp({ cached = undefined as ObservedPod | undefined, passed = "0" } =
     settling: new Settling(0),
     statuses: {} as ObserverOptions["statuses"],
     offers: { observed: () => {}, gone: () => {} },
+    pods: { seen: () => {} },
     log: noLogger,
     forgetTask: () => {},
     queueGone: () => {},

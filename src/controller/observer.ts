@@ -1,5 +1,6 @@
 import type { Input, PodFacts } from "../offers/messages.ts";
 import type { OfferEffects } from "./effects/offers.ts";
+import type { PodEffects } from "./effects/pods.ts";
 import type { StatusWriter } from "./effects/statuses.ts";
 import { compareResourceVersions } from "./kube/resource-version.ts";
 import { type ObservedFramework, offerTolerations } from "./observe/framework.ts";
@@ -19,6 +20,7 @@ export interface ObserverOptions {
   readonly settling: Settling;
   readonly statuses: { readonly task: StatusWriter; readonly framework: StatusWriter; readonly queue: StatusWriter };
   readonly offers: Pick<OfferEffects, "observed" | "gone">;
+  readonly pods: Pick<PodEffects, "seen">;
   readonly log: Logger;
   /** The Task, or its Framework, is no longer what pods were made from. */
   readonly forgetTask: (uid: string) => void;
@@ -157,6 +159,7 @@ export class Observer implements WorldListener {
     const { feed, log } = this.#options;
     if (previous !== undefined && samePod(previous, pod)) return;
     if (pod.kind === "own") {
+      this.#options.pods.seen(pod.facts);
       this.#unmarked.delete(pod.uid);
       if (previous?.kind === "foreign") feed({ type: "foreign-pod-gone", uid: pod.uid });
       feed({ type: "pod-observed", pod: pod.facts });

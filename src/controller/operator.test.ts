@@ -1,8 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { status } from "./fake-kube.test-support.ts";
+import { type FakeKube, status } from "./fake-kube.test-support.ts";
 import { frameworkObject, nodeObject, queueObject, taskObject } from "./objects.test-support.ts";
 import { create, fill, setUp, stopWorlds } from "./operator.test-support.ts";
-import type { ScriptedBroker } from "./scripted-broker.test-support.ts";
 
 afterEach(stopWorlds);
 
@@ -60,6 +59,54 @@ describe("a term", () => {
     const tasks = broker().of("task-observed");
     expect(tasks.map(({ task }) => task.uid)).toContain("late");
     expect(broker().types()).not.toContain("pod-observed");
+  });
+
+  describe("of a standby with large caches", () => {
+    const many = (kube: FakeKube) => {
+      for (let i = 0; i <= 1_000; i++) kube.put("tasks", taskObject({ metadata: { name: `t${i}`, uid: `uid-${i}` } }));
+    };
+    const listed = (kube: FakeKube) => {
+      const lists: string[] = [];
+      const watch = kube.watch.bind(kube);
+      kube.watch = (path, options) => {
+        if (options.query.sendInitialEvents) lists.push(path.split("/").at(-1)!);
+        return watch(path, options);
+      };
+      return lists;
+    };
+
+    test("that have heard of all there is lists them no more", async () => {
+      const { kube, clock, operator, broker } = setUp();
+      many(kube);
+      await clock.advance(1_000);
+      const lists = listed(kube);
+      operator.acquired("7", () => true);
+      await clock.advance(0);
+      kube.put("tasks", taskObject({ metadata: { name: "newest", uid: "newest" } }));
+      await clock.advance(1_000);
+      expect(lists).not.toContain("tasks");
+      expect(
+        broker()
+          .of("task-observed")
+          .map(({ task }) => task.uid),
+      ).toContain("newest");
+    });
+
+    test("that hear of nothing for a while lists them again (guards: the wait for the version)", async () => {
+      const { kube, clock, lead, broker } = setUp();
+      many(kube);
+      await clock.advance(1_000);
+      const lists = listed(kube);
+      kube.mute();
+      kube.put("tasks", taskObject({ metadata: { name: "late", uid: "late" } }));
+      await lead();
+      expect(lists).toContain("tasks");
+      expect(
+        broker()
+          .of("task-observed")
+          .map(({ task }) => task.uid),
+      ).toContain("late");
+    });
   });
 
   test("of a process that leads from its start on lists once", async () => {
@@ -127,88 +174,6 @@ describe("a term", () => {
     const before = kube.writes.length;
     await clock.advance(3_600_000);
     expect(kube.writes.length).toBe(before);
-  });
-});
-
-describe("a pod", () => {
-  test("tolerates all by which the broker may have chosen its node, as its Framework has it now", async () => {
-    const { kube, clock, lead, broker } = setUp({
-      react: (scripted) => {
-        scripted.react = (input) =>
-          input.type === "opened" || input.type === "framework-observed" ? [{ ...create, attempt: next() }] : [];
-      },
-    });
-    let attempt = 0;
-    const next = () => ({ ...create.attempt, attempt: attempt++ });
-    const framework = (generation: number, ...keys: string[]) => {
-      const constraints = { tolerations: keys.map((key) => ({ key, operator: "Exists" })) };
-      const spec = { scheduler: { type: "Offers" }, answerers: ["alice"], offers: { constraints } };
-      kube.put("frameworks", frameworkObject(spec, { generation }));
-    };
-    fill(kube);
-    framework(1, "offered");
-    const constraints = { tolerations: [{ key: "own", operator: "Exists" }] };
-    kube.put("tasks", taskObject({ spec: { constraints } }));
-    kube.remove("pods", kube.all("pods")[0]);
-    await lead();
-    framework(2, "offered", "later");
-    await clock.advance(10);
-    expect(broker().of("pod-created").length).toBeGreaterThan(1);
-    const keys = kube
-      .all("pods")
-      .map(({ spec }) =>
-        (spec.tolerations as { key: string }[]).map(({ key }) => key).filter((key) => !key.startsWith("node.")),
-      );
-    expect(keys[0]).toEqual(["own", "offered"]);
-    expect(keys.at(-1)).toEqual(["own", "offered", "later"]);
-  });
-});
-
-describe("a pod that was created", () => {
-  const creating = (broker: ScriptedBroker) => {
-    broker.react = (input) => (input.type === "opened" ? [create] : []);
-  };
-
-  test("is told with the newest that is known of it", async () => {
-    const { kube, lead, broker } = setUp({ react: creating });
-    fill(kube);
-    kube.remove("pods", kube.all("pods")[0]);
-    await lead();
-    expect(broker().of("pod-created")).toHaveLength(1);
-    expect(kube.all("pods")).toHaveLength(1);
-  });
-
-  test("and goes before any watch has shown it is gone once a list says so (point 7)", async () => {
-    const { kube, clock, world, lead, broker } = setUp({ react: creating });
-    fill(kube);
-    kube.remove("pods", kube.all("pods")[0]);
-    const create = kube.put.bind(kube);
-    kube.put = (plural, object) => {
-      if (plural === "pods") kube.mute();
-      return create(plural, object);
-    };
-    await lead();
-    expect(broker().types()).toContain("pod-created");
-    await clock.advance(60_000);
-    expect(broker().types()).not.toContain("pod-gone");
-    kube.remove("pods", kube.all("pods")[0]);
-    await world.pods.resync();
-    await clock.advance(10);
-    expect(broker().of("pod-gone")).toHaveLength(1);
-  });
-
-  test("whose marks somebody strips counts as before, and its end is told (T9)", async () => {
-    const { kube, clock, lead, broker } = setUp();
-    fill(kube);
-    await lead();
-    const pod = kube.all("pods")[0];
-    kube.put("pods", { ...pod, metadata: { ...pod.metadata, labels: {} } });
-    await clock.advance(10);
-    expect(broker().types()).not.toContain("foreign-pod-observed");
-    expect(broker().types()).not.toContain("pod-gone");
-    kube.remove("pods", pod);
-    await clock.advance(10);
-    expect(broker().of("pod-gone")[0]?.pod.uid).toBe("pod-1");
   });
 });
 

@@ -105,6 +105,14 @@ const vectors: { name: string; pod: object; expected: Record<string, number> }[]
     expected: { cpu: 4000, memory: 2_097_152 },
   },
   {
+    name: "what was allocated and is not in use yet is taken, also where less is asked by now",
+    pod: {
+      spec: { containers: [container({ cpu: "1" })] },
+      status: { containerStatuses: [status("c", { cpu: "1" }, { cpu: "3" })] },
+    },
+    expected: { cpu: 3000 },
+  },
+  {
     name: "growth that the node can never grant takes nothing",
     pod: {
       spec: { containers: [container({ cpu: "64" })] },

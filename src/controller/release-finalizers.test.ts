@@ -37,6 +37,14 @@ describe("releasing the finalizers", () => {
     expect(kube.get("pods", "ns", "c").metadata.resourceVersion).toBe("104");
   });
 
+  test("reads page after page until every pod is released", async () => {
+    const [kube, clock] = [new FakeKube(), new FakeClock()];
+    for (let i = 0; i < 1_001; i++) kube.put("pods", pod(`p${i}`, ["proffer.dev/tracking"]));
+    expect(await releaseFinalizers(options(kube, clock))).toBe(1_001);
+    expect(kube.all("pods").filter(({ metadata }) => metadata.finalizers !== undefined)).toEqual([]);
+    expect(kube.requests.filter(({ path }) => path === "/api/v1/pods")).toHaveLength(3);
+  });
+
   test("tries the lease again when its holder renews meanwhile, and needs none where there is none", async () => {
     const [kube, clock] = [new FakeKube(), new FakeClock()];
     kube.put("leases", { metadata: { name: "lease", namespace: "proffer" }, spec: { leaseDurationSeconds: 1 } });

@@ -100,6 +100,11 @@ export class Term {
       cached: (key) => world.offers.get(key)?.object,
       mayPublish: () => admission.mayPublish,
     });
+    this.#pods = new PodEffects({
+      ...context,
+      blueprintOf: (taskUid) => this.#blueprintOf(taskUid),
+      created: (pod, resourceVersion) => this.#observer.podCreated(pod, resourceVersion),
+    });
     this.#settling = new Settling(settings.nodeSettleMs);
     this.#observer = new Observer({
       world,
@@ -108,16 +113,12 @@ export class Term {
       settling: this.#settling,
       statuses: this.#statuses,
       offers: this.#offers,
+      pods: this.#pods,
       log,
       forgetTask: (uid) => this.#forgetTask(uid),
       queueGone: (name) => {
         if (name === DEFAULT_QUEUE) this.#createDefaultQueue();
       },
-    });
-    this.#pods = new PodEffects({
-      ...context,
-      blueprintOf: (taskUid) => this.#blueprintOf(taskUid),
-      created: (pod, resourceVersion) => this.#observer.podCreated(pod, resourceVersion),
     });
   }
 

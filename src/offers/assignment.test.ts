@@ -154,6 +154,21 @@ describe("queues", () => {
     expect(made.broker.queueView("q")).toMatchObject({ allocated: { cpu: 3 }, counts: { pending: 1 } });
   });
 
+  test("hold what was started in them, also when its framework is gone: nobody gets more by deleting it", () => {
+    const made = Bench.open()
+      .queue("q", { limit: { cpu: 3 } })
+      .node("n", { cpu: 99 });
+    const queues = [{ name: "q", weight: 1 }];
+    made.framework("f", { queues }).task("t", { instances: 9 }).settle();
+    made.apply({ type: "framework-gone", key: "ns/f" });
+    expect(made.broker.queueView("q")).toMatchObject({ allocated: { cpu: 3 }, frameworks: 0 });
+    expect(made.broker.queueView("default")).toMatchObject({ allocated: {} });
+    made.framework("g", { queues }).task("u", { of: "g", instances: 9 });
+    expect(created(made)).toBe(3);
+    made.finish("t-0-0");
+    expect(created(made)).toBe(4);
+  });
+
   test("that are hung elsewhere take what they use along", () => {
     const made = Bench.open().queue("a").queue("b").queue("q", { parent: "a" }).node("n", { cpu: 9 });
     made

@@ -34,7 +34,17 @@ export class Assignment {
 
   queueOf(task: Task): string {
     const framework = this.#state.frameworks.get(task.facts.framework)?.facts;
-    return task.facts.queue ?? framework?.queues[0]?.name ?? "default";
+    return task.facts.queue ?? framework?.queues[0]?.name ?? task.startedIn ?? "default";
+  }
+
+  /**
+   * A pod of the task was started in this queue. It goes on counting there when the framework goes that has chosen it:
+   * else whoever deletes his framework, and makes another, gets the queue's limit once more.
+   */
+  startedIn(task: Task, queue: string): void {
+    if (queue === "" || task.startedIn === queue) return;
+    task.startedIn = queue;
+    if (this.#claimants.get(task)?.queueName !== this.queueOf(task)) this.assign(task);
   }
 
   /** Decides anew. The task's claims and demand move with it. */

@@ -57,22 +57,17 @@ export class NodeWatch {
     if (node.facts === undefined && borneMs >= NODE_LOST_MS) this.#lose(node);
   }
 
-  /** What ran there is lost, its pods are to go. A create in flight settles first, and is looked at again then. */
+  /** What ran there is lost, its pods are to go. A create in flight settles first; its pod has its own time then. */
   #lose(node: NodeEntry): void {
-    let unsettled = false;
     for (const [task, instance] of [...this.#on(node.index)]) {
       const { pod } = instance;
-      if (pod === undefined) {
-        unsettled = true;
-        continue;
-      }
+      if (pod === undefined) continue;
       this.#state.emit({ type: "delete-pod", key: pod.key, uid: pod.uid, gracePeriodSeconds: 0 });
       this.#tasks.end(task, instance, { ...endingOfVanished(instance.killing, true), lingers: true }, pod);
     }
     this.#tasks.loseStrays(node.name);
-    if (unsettled) this.#look(node.name, NODE_LOST_MS);
     // What turns up there from now on has its own time.
-    else this.#sinceMs.delete(node.name);
+    this.#sinceMs.delete(node.name);
   }
 
   #look(node: string, inMs: number): void {

@@ -32,6 +32,14 @@ describe("nothing new goes to a node", () => {
     expect(made.all("close-offer")).toMatchObject([{ phase: "Rescinded" }]);
   });
 
+  test("that is gone, and what was offered there is rescinded", () => {
+    const made = Bench.open().framework("f", OFFERS).node("n", { cpu: 9 }).task("t").settle();
+    made.apply({ type: "node-gone", name: "n" });
+    expect(made.all("close-offer")).toMatchObject([{ phase: "Rescinded", message: "node n is gone" }]);
+    made.apply({ type: "node-gone", name: "n" });
+    expect(made.all("close-offer")).toHaveLength(1);
+  });
+
   test("until it has settled: then by itself", () => {
     const made = Bench.open().framework("f");
     made
@@ -126,6 +134,18 @@ describe("facts outrank offers", () => {
     expect(made.all("close-offer")).toHaveLength(2);
   });
 
+  test("a pod that the API server made larger than it was asked for", () => {
+    const made = Bench.open().node("n", { cpu: 4 }).framework("g").asking("u", { cpu: 1 }, { of: "g" });
+    made.held.add("create-pod");
+    made.settle().framework("f", OFFERS).asking("t", { cpu: 2 }).settle();
+    expect(made.claims("offer")).toEqual(["n: 2"]);
+    made.create(made.last("create-pod")!, { requests: { cpu: 3, pods: 1 } });
+    expect(made.last("close-offer")).toMatchObject({
+      phase: "Rescinded",
+      message: "node n has less room than offered",
+    });
+  });
+
   test("a node that shrinks", () => {
     const made = three();
     made.held.add("publish-offer");
@@ -196,6 +216,21 @@ describe("a node that stops answering", () => {
     expect(made.broker.clusterView()).toMatchObject({ nodes: { open: 0, closed: 0, overfull: 0 }, allocatable: {} });
   });
 
+  test("for however long has lost nothing while its object is there", () => {
+    const made = Bench.open().node("n", { cpu: 9 }).framework("f", { unreachableAfterMs: 60_000 }).task("t").settle();
+    made.pod("t-0-0", { phase: "Running", started: true });
+    made.node("n", { cpu: 9 }, { ready: false }).wait(600_000);
+    expect(made.broker.taskView("t-uid")!.state).toBe("Unreachable");
+    expect(made.all("delete-pod")).toEqual([]);
+  });
+
+  test("has its 40 s from when its object went, however long it was not ready before", () => {
+    const made = both().node("n", { cpu: 9 }, { ready: false }).wait(25_000);
+    made.apply({ type: "node-gone", name: "n" });
+    expect(states(made.wait(39_999))).toEqual(["Unreachable", "Unreachable"]);
+    expect(states(made.wait(1))).toEqual(["Lost", "Lost"]);
+  });
+
   test("and a create that is under way: it settles first, then it is lost", () => {
     const made = Bench.open().node("n", { cpu: 9 }).framework("f");
     made.held.add("create-pod");
@@ -245,6 +280,20 @@ test("the answer to an old offer does not go to a new machine that took the plac
   expect(made.all("create-pod")).toEqual([]);
   expect(made.last("close-offer")).toMatchObject({ phase: "Refused", reason: "lost-race" });
   expect(made.settle().openOffers().at(-1)!.slices).toMatchObject([{ node: "m" }]);
+});
+
+test("nor to the machine that has its place in the books, when the lost one is back", () => {
+  const made = Bench.open()
+    .node("n", { cpu: 9 })
+    .framework("f", { ...OFFERS, concurrency: "Optimistic" })
+    .task("t");
+  const offer = made.settle().openOffers()[0]!;
+  made.held.add("close-offer");
+  made.apply({ type: "node-gone", name: "n" });
+  made.node("m", { cpu: 9 }).node("n", { cpu: 9 });
+  made.accept(offer, [{ task: "t", slice: "s0", count: 1 }]);
+  expect(made.all("create-pod").filter(({ node }) => node !== "n")).toEqual([]);
+  expect(made.last("close-offer")).toMatchObject({ phase: "Refused", reason: "lost-race" });
 });
 
 test("resources that become known later are counted from then on", () => {

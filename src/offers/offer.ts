@@ -60,8 +60,8 @@ export interface Offer {
   readonly slack: boolean;
   /** By node: at most one on each. */
   readonly slices: Map<number, OfferSlice>;
-  expiresAtMs: number;
-  publishedAtMs: number;
+  readonly expiresAtMs: number;
+  readonly publishedAtMs: number;
   state: OfferState;
 }
 

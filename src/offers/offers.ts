@@ -135,7 +135,7 @@ export class Offers implements Drafting {
 
   expired(key: string): void {
     const offer = this.#state.offers.get(key);
-    if (offer === undefined || this.#state.nowMs < offer.expiresAtMs) return;
+    if (offer === undefined) return;
     if (offer.state.name === "closing" || offer.state.name === "closed") return;
     // Nobody saw an offer that was not published: nobody was silent.
     if (offer.state.name === "drafted") {

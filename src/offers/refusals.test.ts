@@ -120,4 +120,120 @@ describe("a filter", () => {
         .slices.map(({ node }) => node),
     ).toEqual(["a"]);
   });
+
+  /** As many frameworks, each of which declines the same node for as long as told, in this order. */
+  function all(seconds: readonly number[], cpu = 9): Bench {
+    const made = Bench.open().node("n", { cpu });
+    for (const [i, s] of seconds.entries()) {
+      made
+        .framework(`f${i}`, { scheduler: "Offers" })
+        .asking(`t${i}`, { cpu: 9 }, { of: `f${i}` })
+        .settle();
+      made.decline(made.openOffers(`f${i}`)[0]!, s * 1_000);
+      made.settle();
+    }
+    return made;
+  }
+  /** Who is offered something when, once nobody keeps what is offered: seconds and framework. */
+  function comesBack(made: Bench, seconds: number): string[] {
+    const back: string[] = [];
+    for (let s = 0; s <= seconds; s++) {
+      for (let offer = [...made.settle().offers.values()][0]; offer; offer = [...made.settle().offers.values()][0]) {
+        back.push(`${s} ${offer.framework}`);
+        made.decline(offer, 1_000_000);
+      }
+      made.wait(1_000);
+    }
+    return back;
+  }
+
+  test("of each framework ends at its own time, whoever else refuses the same node", () => {
+    expect(comesBack(all([5, 3, 9, 3, 7]), 10)).toEqual(["3 ns/f1", "3 ns/f3", "5 ns/f0", "7 ns/f4", "9 ns/f2"]);
+  });
+
+  test("of one framework is broken without the others': they find it where it was", () => {
+    const made = all([5, 3, 9]);
+    made.framework("f1", { scheduler: "Offers", revive: 1 });
+    expect(comesBack(made, 10)).toEqual(["0 ns/f1", "5 ns/f0", "9 ns/f2"]);
+    const last = all([5, 3, 9]);
+    last.framework("f2", { scheduler: "Offers", revive: 1 });
+    expect(comesBack(last, 10)).toEqual(["0 ns/f2", "3 ns/f1", "5 ns/f0"]);
+  });
+
+  test("is held against the room that there was when it was refused, each its own", () => {
+    const made = Bench.open().node("n", { cpu: 8 });
+    const foreign = (cpu: number) => {
+      made.apply({ type: "foreign-pod-observed", pod: { uid: "p", node: "n", requests: { cpu } } });
+      made.settle();
+    };
+    const declineAll = () => {
+      for (let offer = [...made.offers.values()][0]; offer !== undefined; offer = [...made.offers.values()][0]) {
+        made.decline(offer, 600_000);
+        made.settle();
+      }
+    };
+    const who = () => [...new Set([...made.offers.values()].map(({ framework }) => framework))];
+    for (const [i, used] of [6, 4].entries()) {
+      foreign(used);
+      made.framework(`f${i}`, { scheduler: "Offers" }).asking(`t${i}`, { cpu: 2 }, { of: `f${i}`, instances: 9 });
+      made.settle();
+      if (i === 1) declineAll();
+    }
+    // Both have refused a node with 4 free now.
+    foreign(5);
+    expect(who()).toEqual([]);
+    made.framework("f0", { scheduler: "Offers", revive: 1 }).settle();
+    // One of them has refused it with 3 free, too: 4 are one instance more to it, and nothing new to the other.
+    declineAll();
+    foreign(4);
+    expect(who()).toEqual(["ns/f0"]);
+    declineAll();
+    foreign(2);
+    expect(who().length).toBeGreaterThan(0);
+  });
+
+  test("stands while the node is over-full, and on nothing that its framework asks for", () => {
+    const made = declined();
+    made.apply({ type: "foreign-pod-observed", pod: { uid: "q", node: "n", requests: { cpu: 9, memory: 20 } } });
+    made.apply({ type: "foreign-pod-gone", uid: "p" });
+    expect(offered(made)).toBe(false);
+    made.apply({ type: "foreign-pod-observed", pod: { uid: "q", node: "n", requests: { cpu: 8 } } });
+    expect(offered(made)).toBe(false);
+  });
+
+  test("is what was said last of a node: two offers there, two words", () => {
+    for (const [first, second] of [
+      [60_000, 5_000],
+      [5_000, 60_000],
+    ] as const) {
+      const made = Bench.open().node("n", { cpu: 4 }).framework("f", { scheduler: "Offers" });
+      made.asking("a", { cpu: 2 }).settle();
+      made.asking("b", { cpu: 2 }).settle();
+      const [one, two] = made.openOffers();
+      made.held.add("close-offer");
+      made.decline(one!, first);
+      made.decline(two!, second);
+      made.held.clear();
+      for (const { key } of [one!, two!]) made.apply({ type: "offer-closed", key });
+      for (const { key } of [one!, two!]) made.offers.delete(key);
+      made.wait(second - 1);
+      expect(made.openOffers()).toEqual([]);
+      expect(made.wait(1).openOffers()).toHaveLength(1);
+    }
+  });
+
+  test("by an accept that uses all of it up is none", () => {
+    const made = Bench.open().node("n", { cpu: 2 }).framework("f", { scheduler: "Offers" });
+    made.asking("t", { cpu: 2 }, { instances: 2 }).settle();
+    made.accept(made.openOffers()[0]!, [{ task: "t", slice: "s0", count: 1 }], { refuseMs: 600_000 });
+    made.finish("t-0-0");
+    expect(offered(made)).toBe(true);
+  });
+
+  test("that a framework leaves behind holds nobody up when it is gone", () => {
+    const made = all([100, 200]);
+    made.apply({ type: "framework-gone", key: "ns/f0" });
+    made.apply({ type: "task-gone", uid: "t0-uid" });
+    expect(comesBack(made, 201)).toEqual(["200 ns/f1"]);
+  });
 });

@@ -93,4 +93,63 @@ describe("slack", () => {
     made.asking("td", { cpu: 2 }, { of: "b" }).settle();
     expect(sizes(made, "a")).toEqual([1, 1]);
   });
+
+  test("is taken back for each instance of a demand that it can serve, and for no more", () => {
+    const made = bench().node("n", { cpu: 9 }).asking("ta", { cpu: 1 }, { of: "a", instances: 3 }).settle();
+    expect(sizes(made, "a")).toEqual([3, 3]);
+    // 3 are free: one of the three fits there, the other two where the slack was.
+    made.asking("tb", { cpu: 2 }, { of: "b", instances: 3 }).settle();
+    expect(sizes(made, "a")).toEqual([3]);
+    expect(sizes(made, "b").reduce((sum, cpu) => sum + cpu, 0)).toBe(6);
+  });
+
+  test("of a demand that is spread goes one by one: the next may have to go elsewhere", () => {
+    const made = bench();
+    for (const zone of ["x", "y"]) made.node(zone, { cpu: 2 }, { labels: { zone } });
+    made.asking("ta", { cpu: 1 }, { of: "a", instances: 2 }).settle();
+    expect(sizes(made, "a")).toEqual([2, 2]);
+    const spread = [{ topologyKey: "zone", maxSkew: 1, over: "Task" as const }];
+    made.asking("tb", { cpu: 1 }, { of: "b", instances: 2, constraints: { spread } }).settle();
+    // One zone is a's for good; in the other b is one ahead, and what it cannot use there is slack again.
+    expect(sizes(made, "a")).toEqual([2, 1]);
+    expect(sizes(made, "b")).toEqual([1]);
+  });
+
+  test("of a demand with a minimum is taken back for the whole slice", () => {
+    const made = bench().framework("b", { scheduler: "Offers", minimum: { cpu: 3 } });
+    made.node("n", { cpu: 4 }).asking("ta", { cpu: 1 }, { of: "a", instances: 1 }).settle();
+    expect(sizes(made, "a")).toEqual([1, 1]);
+    made.asking("tb", { cpu: 1 }, { of: "b", instances: 1 }).settle();
+    expect(sizes(made, "a")).toEqual([1]);
+    expect(sizes(made, "b")).toEqual([3]);
+  });
+
+  test("that is on its way back and is answered after all is forgotten: it may be given out again", () => {
+    const made = bench().node("n", { cpu: 4 }).asking("ta", { cpu: 1 }, { of: "a", instances: 2 }).settle();
+    made.held.add("close-offer");
+    made.asking("tb", { cpu: 2 }, { of: "b" }).settle();
+    const { key } = made.last("close-offer")!;
+    const rescinded = made.offers.get(key)!;
+    made.accept(rescinded, [{ task: "ta", slice: "s0", count: 2 }]);
+    made.apply({ type: "offer-closed", key });
+    made.offers.delete(key);
+    made.held.clear();
+    expect(made.claims("task")).toEqual(["n: 1", "n: 1"]);
+    // b's demand finds no slack any more; nothing else of a's goes for it.
+    made.settle();
+    expect(made.all("close-offer").filter(({ phase }) => phase === "Rescinded")).toHaveLength(1);
+    made.node("m", { cpu: 9 }).settle();
+    expect(sizes(made, "b")).toEqual([2]);
+  });
+
+  test("where both are optimistic nothing has to give way", () => {
+    const made = bench();
+    for (const name of ["a", "b"]) {
+      made.framework(name, { scheduler: "Offers", concurrency: "Optimistic", slack: name === "a" ? 2 : 1 });
+    }
+    made.node("n", { cpu: 4 }).asking("ta", { cpu: 1 }, { of: "a", instances: 2 }).settle();
+    made.asking("tb", { cpu: 2 }, { of: "b" }).settle();
+    expect(sizes(made, "b")).toEqual([2]);
+    expect(made.all("close-offer")).toEqual([]);
+  });
 });

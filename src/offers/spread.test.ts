@@ -162,4 +162,67 @@ describe("spread", () => {
     made.task("t", { instances: 2, ...spread(1) }).settle();
     expect(made.openOffers().map(({ slices }) => slices.map(({ resources }) => resources.cpu))).toEqual([[1, 1]]);
   });
+
+  test("what lives on a node whose label goes counts where it was, until it ends", () => {
+    const nodes = zones("a", "b");
+    const made = bench("Builtin", nodes)
+      .task("t", { instances: 9, parallelism: 2, ...spread(1) })
+      .settle();
+    expect(placed(made, nodes)).toEqual({ a: 1, b: 1 });
+    made.node("n0", { cpu: 100 }, { labels: {} }).node("n2", { cpu: 100 }, { labels: { zone: "a" } });
+    made.task("t", { instances: 9, parallelism: 4, ...spread(1) }).settle();
+    expect(
+      made
+        .all("create-pod")
+        .slice(2)
+        .map(({ node }) => node)
+        .sort(),
+    ).toEqual(["n1", "n2"]);
+  });
+
+  test("a pod that turns up on a node without the label counts nowhere, and may go", () => {
+    const made = bench("Builtin", zones("a", "b")).node("bare", { cpu: 9 });
+    made.held.add("create-pod");
+    made.task("t", { instances: 3, parallelism: 1, ...spread(1) }).settle();
+    made.create(made.last("create-pod")!, { node: "bare" });
+    made.held.clear();
+    made.task("t", { instances: 3, parallelism: 3, ...spread(1) }).settle();
+    expect(
+      made
+        .all("create-pod")
+        .slice(1)
+        .map(({ node }) => node)
+        .sort(),
+    ).toEqual(["n0", "n1"]);
+    made.finish("t-0-0");
+    expect(made.broker.clusterView().inconsistencies).toBe(0);
+  });
+
+  test("all launches of an answer count together: what would be ahead is refused", () => {
+    for (const [counts, phase] of [
+      [[2, 1], "Accepted"],
+      [[3, 1], "Refused"],
+    ] as const) {
+      const made = bench("Offers", zones("a", "b"))
+        .task("t", { instances: 9, ...spread(1) })
+        .settle();
+      const [offer] = made.openOffers();
+      made.accept(
+        offer!,
+        counts.map((count, i) => ({ task: "t", slice: `s${i}`, count })),
+      );
+      expect(made.last("close-offer")).toMatchObject({ phase });
+    }
+  });
+
+  test("a slice on a node that has lost its label since is refused", () => {
+    const made = bench("Offers", zones("a", "b"));
+    made.task("t", { instances: 2, ...spread(1) }).settle();
+    const [offer] = made.openOffers();
+    made.held.add("close-offer");
+    made.node("n0", { cpu: 100 }, { labels: {} });
+    made.accept(offer!, [{ task: "t", slice: "s0", count: 1 }]);
+    expect(made.all("create-pod")).toEqual([]);
+    expect(made.last("close-offer")).toMatchObject({ phase: "Refused", reason: "constraint" });
+  });
 });

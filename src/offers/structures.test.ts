@@ -1,13 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Bitset } from "./bitset.ts";
+import { Bitset, SkippingBitset } from "./bitset.ts";
+import { Changes } from "./changes.ts";
 import { type Heaped, IndexedHeap } from "./heap.ts";
 import { formatIndexes, parseIndexes } from "./indexes.ts";
+import { atLeast, equalVectors, widened } from "./resources.ts";
 import { Timers } from "./timers.ts";
 
 const small = fc.integer({ min: 0, max: 200 });
 
-describe("a bitset", () => {
+describe.each([
+  { name: "a bitset", make: (capacity: number) => new Bitset(capacity) },
+  { name: "a bitset whose empty stretches are skipped", make: () => new SkippingBitset() },
+])("$name", ({ make }) => {
   const step = fc.oneof(
     fc.record({ type: fc.constantFrom("add" as const, "delete" as const), i: small }),
     fc.record({ type: fc.constantFrom("fill" as const, "reserve" as const), i: small }),
@@ -17,7 +22,7 @@ describe("a bitset", () => {
   test("is a set of numbers", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), small, (steps, capacity) => {
-        const bits = new Bitset(capacity);
+        const bits = make(capacity);
         const model = new Set<number>();
         for (const { type, i } of steps) {
           if (type === "add") {
@@ -38,6 +43,10 @@ describe("a bitset", () => {
         for (let n = 0; n <= 210; n++) {
           expect(bits.has(n)).toBe(model.has(n));
           expect(bits.next(n)).toBe(sorted.find((m) => m >= n) ?? -1);
+        }
+        // The summary may name a word that is empty, after `fill`, but misses none that is not.
+        for (const n of bits instanceof SkippingBitset ? sorted : []) {
+          expect((bits as SkippingBitset).summary.has(n >>> 5)).toBe(true);
         }
       }),
     );
@@ -88,6 +97,43 @@ describe("an indexed heap", () => {
         for (const each of inside) expect(each.place).toBe(-1);
       }),
     );
+  });
+});
+
+test("names of what has changed come once each, in the order of their first change, however many", () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 30 }), { maxLength: 90 }), fc.boolean(), (numbers, twice) => {
+      const changes = new Changes();
+      for (let pass = 0; pass <= Number(twice); pass++) {
+        const seen = new Set<string>();
+        for (const name of numbers.map(String)) {
+          expect(changes.has(name)).toBe(seen.has(name));
+          expect(changes.add(name)).toBe(!seen.has(name));
+          seen.add(name);
+        }
+        expect(changes.drain()).toEqual([...seen]);
+        expect(changes.drain()).toEqual([]);
+      }
+    }),
+  );
+});
+
+describe("vectors of different widths", () => {
+  const [short, long] = [Float64Array.of(1, 2), Float64Array.of(1, 2, 0, 0)];
+
+  test("say the same where the wider has zeros", () => {
+    expect([equalVectors(short, long), equalVectors(long, short)]).toEqual([true, true]);
+    const other = Float64Array.of(1, 2, 0, 3);
+    expect([equalVectors(short, other), equalVectors(other, short)]).toEqual([false, false]);
+  });
+
+  test("are widened only where that is needed", () => {
+    expect(widened(long, 2)).toBe(long);
+    expect([...widened(short, 4, 7)]).toEqual([1, 2, 7, 7]);
+  });
+
+  test("are no less than a minimum, as wide as that", () => {
+    expect([...atLeast(short, Float64Array.of(0, 5, 6))]).toEqual([1, 5, 6]);
   });
 });
 

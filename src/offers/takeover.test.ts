@@ -83,6 +83,37 @@ describe("a new term", () => {
     },
   );
 
+  test.each(newTerms([node, task(), observed(oldPod({ queue: "q" }))]))(
+    "what runs counts in the queue where it was started, though its framework is gone ($name)",
+    ({ bench }) => {
+      bench.queue("q").apply({ type: "framework-gone", key: "ns/f" });
+      expect(bench.broker.queueView("default")).toMatchObject({ allocated: {} });
+      expect(bench.broker.queueView("q")).toMatchObject({ allocated: { cpu: 1 } });
+    },
+  );
+
+  test.each(["pod first", "task first"])("and where it was gone before, too (%s)", (order) => {
+    const bench = new Bench({ term: "t2" }).queue("default").queue("q");
+    const facts = [observed(oldPod({ queue: "q" })), task()];
+    for (const input of order === "pod first" ? facts : facts.reverse()) bench.apply(input);
+    bench.apply({ type: "opened" });
+    expect(bench.broker.queueView("q")).toMatchObject({ allocated: { cpu: 1 } });
+    bench.framework("f");
+    expect(bench.broker.queueView("default")).toMatchObject({ allocated: { cpu: 1 } });
+  });
+
+  test("decides nothing before all facts are in", () => {
+    const bench = new Bench({ term: "t2" });
+    bench.queue("default").framework("f");
+    bench.apply(node);
+    bench.apply(task());
+    expect(bench.broker.nextTickMs(bench.nowMs)).toBe(Number.POSITIVE_INFINITY);
+    bench.apply({ type: "tick" });
+    expect(bench.all("create-pod")).toEqual([]);
+    bench.apply({ type: "opened" });
+    expect(bench.settle().all("create-pod")).toHaveLength(1);
+  });
+
   test("a pod without a Task on a node that is gone is let go, finalizer and all", () => {
     const bench = Bench.open();
     bench.apply(observed(oldPod({ deleting: true })));
@@ -163,7 +194,7 @@ describe("offers of an earlier term", () => {
     bench.queue("default").framework("f", { scheduler: "Offers" });
     bench.apply(large);
     for (const input of more) bench.apply(input);
-    bench.apply(task({ instances: 8 }));
+    bench.apply(task({ instances: 40 }));
     for (let index = 0; index < pods; index++) bench.apply(observed(oldPod({ index, offer: "old.0", ...change })));
     bench.apply({ type: "offer-observed", offer: facts });
     bench.apply({ type: "opened" });
@@ -197,6 +228,48 @@ describe("offers of an earlier term", () => {
     },
   );
 
+  test("each launch is told apart by its place in the answer, also where those before it were carried out", () => {
+    const three = [1, 2, 1].map((count) => ({ task: "t", slice: "s0", count }));
+    const pods = [
+      { type: "pod-observed", pod: oldPod({ index: 0, offer: "old.0" }) },
+      { type: "pod-observed", pod: oldPod({ index: 1, offer: "old.1" }) },
+      // Two attempts of one index were one launch.
+      { type: "pod-observed", pod: oldPod({ index: 1, attempt: 1, offer: "old.1", uid: "again", key: "ns/again" }) },
+    ] as const;
+    const bench = found(offer({ answer: { ...answer, launches: three } }), 0, {}, pods);
+    expect(bench.all("create-pod").map(({ attempt, offer: label }) => [attempt.index, label])).toEqual([
+      [2, "old.1"],
+      [3, "old.2"],
+    ]);
+    expect(bench.last("close-offer")!.launches.map(({ indexes }) => indexes)).toEqual(["0", "1-2", "3"]);
+  });
+
+  test("are settled when all is in, however early they were seen", () => {
+    const bench = new Bench({ term: "t2" });
+    bench.queue("default").framework("f", { scheduler: "Offers" });
+    bench.apply(large);
+    bench.apply(task({ instances: 40 }));
+    bench.apply({ type: "offer-observed", offer: offer({ answer }) });
+    for (let index = 0; index < 3; index++) bench.apply(observed(oldPod({ index, offer: "old.0" })));
+    expect(bench.all("create-pod")).toEqual([]);
+    bench.apply({ type: "opened" });
+    expect(bench.all("create-pod").map(({ attempt }) => attempt.index)).toEqual([3, 4]);
+  });
+
+  test("that are deleted while they wait for a size are rescinded: nothing is launched", () => {
+    const bench = new Bench({ term: "t2" });
+    bench.held.add("size-template");
+    bench.queue("default").framework("f", { scheduler: "Offers" });
+    bench.apply(large);
+    bench.apply(task({ instances: 8 }));
+    bench.apply({ type: "offer-observed", offer: offer({ answer }) });
+    bench.apply({ type: "opened" });
+    bench.apply({ type: "offer-gone", key: offer().key });
+    bench.apply({ type: "template-sized", templateKey: "ns/plain", requests: { cpu: 1, pods: 1 } });
+    expect(bench.all("create-pod")).toEqual([]);
+    expect(bench.all("close-offer")).toEqual([]);
+  });
+
   test("those that have ended meanwhile were carried out too", () => {
     const bench = found(offer({ answer }), 5, { phase: "Succeeded" });
     expect(bench.all("create-pod")).toEqual([]);
@@ -209,6 +282,15 @@ describe("offers of an earlier term", () => {
     expect(bench.all("close-offer")).toMatchObject([
       { phase: "Accepted", launches: [{ indexes: "0-3", refused: { reason: "lost-race" } }] },
     ]);
+  });
+
+  test("on a node that nobody has heard of in this term are refused", () => {
+    const there = slices.map((slice) => ({ ...slice, node: "gone" }));
+    const bench = found(offer({ answer, slices: there }), 0);
+    expect(bench.all("close-offer")).toMatchObject([
+      { phase: "Refused", launches: [{ indexes: "", refused: { reason: "lost-race" } }] },
+    ]);
+    expect(bench.all("create-pod")).toEqual([]);
   });
 
   test("of which nothing can be carried out are refused", () => {

@@ -26,6 +26,8 @@ export class Task {
   /** The Task object is gone: nothing new starts, pods are let go as they end. */
   gone = false;
   shape: Shape | undefined;
+  /** Where a pod of it was last started: what it counts in once its framework is gone. */
+  startedIn: string | undefined;
   /** Why it cannot take part. */
   rejected: Explanation | undefined;
   /** What it adds to the demand of its line now; kept by lines.ts. */

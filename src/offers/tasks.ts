@@ -144,6 +144,8 @@ export class Tasks {
   start(task: Task, index: number, node: number, offer?: string): void {
     const nodeName = this.#state.nodes.at(node).name;
     const attempt = task.attempt(index);
+    const queue = this.#assignment.queueOf(task);
+    this.#assignment.startedIn(task, queue);
     task.start(staged({ index, attempt, node, nodeName, vector: task.shape!.request }));
     for (const group of task.shape!.spread) group.counts.join(claimId(task.uid, index), node);
     this.#assignment.demand(task);
@@ -152,7 +154,7 @@ export class Tasks {
       type: "create-pod",
       attempt: { taskUid: task.uid, index, attempt },
       node: nodeName,
-      queue: this.#assignment.queueOf(task),
+      queue,
       framework: task.facts.framework,
       ...(offer === undefined ? {} : { offer }),
     });
@@ -199,6 +201,7 @@ export class Tasks {
     const { index, attempt } = pod;
     const vector = this.#state.resources.taken(pod.requests);
     const instance = staged({ index, attempt, node: node.index, nodeName: pod.node, vector });
+    this.#assignment.startedIn(task, pod.queue);
     task.start(instance);
     this.#assignment.demand(task);
     return instance;
@@ -211,7 +214,7 @@ export class Tasks {
     if (isNew) this.quotas.passed(task);
     instance.started ||= pod.started || pod.phase === "Running";
     // Its deletion was ours, in an earlier term.
-    if (isNew && pod.deleting && this.#doomed(task, instance.index)) instance.killing = true;
+    if (isNew && pod.deleting && isDoomed(task, instance.index)) instance.killing = true;
     const ending = endingOf(pod, instance.killing) ?? endingOfForced(pod, instance.killing, this.#isUp(pod.node));
     if (ending !== undefined) {
       task.startedAtMs ??= pod.startedAtMs;
@@ -226,7 +229,7 @@ export class Tasks {
       task.changed();
       this.#state.taskChanged(task);
     }
-    if (isNew && (instance.killing || this.#doomed(task, instance.index))) {
+    if (isNew && (instance.killing || isDoomed(task, instance.index))) {
       instance.killing = true;
       if (!pod.deleting) this.#deletePod(task, { key, uid });
     }
@@ -372,14 +375,6 @@ export class Tasks {
     this.#state.emit({ type: "delete-pod", ...pod, ...(grace === undefined ? {} : { gracePeriodSeconds: grace }) });
   }
 
-  /** The index is to end, by the Task's deletion or its `spec.kill`. */
-  #doomed(task: Task, index: number): boolean {
-    if (task.gone || task.facts.deleting) return true;
-    const kill = task.facts.kill;
-    if (kill === undefined) return false;
-    return kill.indexes === undefined || parseIndexes(kill.indexes, task.facts.instances).has(index);
-  }
-
   #watchExpiry(task: Task): void {
     const ttl = task.facts.ttlAfterFinishedMs;
     if (task.finishedAtMs === undefined || ttl === undefined) return;
@@ -395,4 +390,11 @@ export class Tasks {
     this.#state.frameworkChanged(task.facts.framework);
     this.#state.forgetFramework(task.facts.framework);
   }
+}
+
+/** Whether the index is to end, by the Task's deletion or its `spec.kill`. */
+function isDoomed({ gone, facts }: Task, index: number): boolean {
+  if (gone || facts.deleting) return true;
+  if (facts.kill === undefined) return false;
+  return facts.kill.indexes === undefined || parseIndexes(facts.kill.indexes, facts.instances).has(index);
 }

@@ -28,7 +28,13 @@ let client: KubeClient;
 beforeAll(async () => {
   cluster = await openCluster({ kwok: true });
   const config = await loadConfig({ env: process.env, clock: systemClock, path: cluster.kubeconfigPath });
-  transport = new HttpTransport({ config, clock: systemClock, random: Math.random, userAgent: "proffer/test" });
+  transport = new HttpTransport({
+    config,
+    clock: systemClock,
+    random: Math.random,
+    userAgent: "proffer/test",
+    timeoutMs: 10_000,
+  });
   client = new KubeClient(transport, "test");
 });
 afterAll(async () => {

@@ -210,8 +210,15 @@ describe("an outage of the API server", () => {
     const instances = await burst(tenant, { together: 150, alone: 50, duration: "500ms" });
     await madeAtLeast(site.pods, tenant, 60);
     await site.cluster.processes.kill("kube-apiserver");
+    const killedAtMs = Date.now();
     // No renewal comes through: after its deadline it must not act any more.
     await becomes(only, "standby");
+    await eventually(
+      "10 s have passed",
+      () => Date.now() - killedAtMs,
+      (ms) => ms >= 10_000,
+    );
+    expect(await roleOf(only)).toBe("standby");
     await site.cluster.processes.restart("kube-apiserver");
     const backAtMs = Date.now();
     await becomes(only, "leader");

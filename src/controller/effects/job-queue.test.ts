@@ -1,60 +1,203 @@
-import { expect, test } from "vitest";
-import { TransportError } from "../kube/api-error.ts";
+import { describe, expect, test } from "vitest";
+import type { OfferDraft } from "../../offers/messages.ts";
+import { FakeKube } from "../fake-kube.test-support.ts";
 import { FakeClock } from "../kube/clock.test-support.ts";
+import type { RequestOptions } from "../kube/transport.ts";
+import { taskObject, taskUid } from "../objects.test-support.ts";
+import { TaskReader } from "../observe/task.ts";
 import { noLogger, noTelemetry } from "../telemetry.ts";
-import { type JobEnd, JobQueue, type Lane } from "./job-queue.ts";
+import { type Job, JobQueue, type Lane } from "./job-queue.ts";
+import { OfferEffects } from "./offers.ts";
+import { PodEffects } from "./pods.ts";
+import { type StatusKind, StatusWriter } from "./statuses.ts";
+import { deleteTask } from "./task-statuses.ts";
+import { releasePod } from "./tracking.ts";
 
-function setUp() {
+function queue(concurrency?: number) {
   const clock = new FakeClock();
-  const ended: [lane: string, seconds: number][] = [];
-  const telemetry = {
-    ...noTelemetry,
-    effectEnded: (lane: string, seconds: number) => void ended.push([lane, seconds]),
-  };
-  const jobs = new JobQueue({ clock, random: () => 0, telemetry, log: noLogger });
-  /** A job whose runs come to these ends, one after the other. */
-  const add = (key: string, lane: Lane, ...ends: (JobEnd | Error)[]) => {
-    const run = async () => {
-      const end = ends.shift() ?? "done";
-      if (end instanceof Error) throw end;
-      return end;
-    };
-    jobs.add({ key, lane, type: "create-pod", run });
-  };
-  return { clock, ended, add };
+  const ran: string[] = [];
+  const jobs = new JobQueue({
+    clock,
+    random: () => 0,
+    telemetry: noTelemetry,
+    log: noLogger,
+    ...(concurrency && { concurrency }),
+  });
+  const add = (lane: Lane, key: string) =>
+    jobs.add({
+      key,
+      lane,
+      type: "test",
+      run: () => {
+        ran.push(key);
+        return Promise.resolve("done");
+      },
+    });
+  const of = (lane: Lane) => ran.filter((key) => key.startsWith(lane)).length;
+  return { clock, ran, jobs, add, of };
 }
 
-test("a decision is timed until it has been carried out, with every wait in between", async () => {
-  const { clock, ended, add } = setUp();
-  add("a", "launch", { againAfterMs: 1_500 }, "done");
-  await clock.advance(0);
-  expect(ended).toEqual([]);
-  await clock.advance(1_500);
-  expect(ended).toEqual([["launch", 1.5]]);
+describe("what waits for a worker", () => {
+  test("goes by its lane, whatever came first: launches, then ends of offers, then statuses", async () => {
+    const { clock, ran, add } = queue(1);
+    add("launch", "first");
+    for (const lane of ["status", "close", "launch"] as const) for (const n of [1, 2]) add(lane, `${lane}-${n}`);
+    await clock.advance(1_000);
+    expect(ran).toEqual(["first", "launch-1", "launch-2", "close-1", "close-2", "status-1", "status-2"]);
+  });
+
+  test("of one key goes in the order it came", async () => {
+    const { clock, jobs } = queue();
+    const ran: string[] = [];
+    for (const name of ["create", "delete"]) {
+      const run = (): Promise<"done"> => {
+        ran.push(name);
+        return Promise.resolve("done");
+      };
+      jobs.add({ key: "same", lane: "launch", type: name, run });
+    }
+    await clock.advance(0);
+    expect([ran, jobs.size]).toEqual([["create", "delete"], 0]);
+  });
 });
 
-test("one that is refused for good has ended, too", async () => {
-  const { clock, ended, add } = setUp();
-  add("a", "close", "refused");
-  await clock.advance(0);
-  expect(ended).toEqual([["close", 0]]);
+describe("while pods are being launched", () => {
+  /** Seconds of launches, one every 100 ms, before which so many statuses came. */
+  async function busy(seconds: number, statuses: number) {
+    const made = queue();
+    for (let n = 0; n < statuses; n++) made.add("status", `status-${n}`);
+    const counts: number[] = [];
+    for (let n = 0; n < seconds * 10; n++) {
+      made.add("launch", `launch-${n}`);
+      await made.clock.advance(100);
+      if (n % 10 === 9) counts.push(made.of("status"));
+    }
+    return { made, counts };
+  }
+
+  test("statuses trickle: twenty a second, and none waits for more than five seconds", async () => {
+    const { counts } = await busy(4, 1_000);
+    for (const [i, count] of counts.entries()) expect(count).toBeLessThanOrEqual(40 + 20 * (i + 1));
+    const { made } = await busy(7, 1_000);
+    expect(made.of("status")).toBe(1_000);
+  });
+
+  test("and no longer: then all of them go", async () => {
+    const { made } = await busy(1, 500);
+    expect(made.of("status")).toBeLessThan(100);
+    await made.clock.advance(400);
+    expect(made.of("status")).toBe(500);
+  });
 });
 
-test("the time behind another job of the same key counts", async () => {
-  const { clock, ended, add } = setUp();
-  add("a", "launch", { againAfterMs: 400 }, "done");
-  add("a", "launch", "done");
-  await clock.advance(0);
-  await clock.advance(400);
-  expect(ended).toEqual([
-    ["launch", 0.4],
-    ["launch", 0.4],
-  ]);
-});
+// Each kind of write, the lane that its job takes and the priority of its request: launches before everything else.
+describe("the place of each write", () => {
+  const draft: OfferDraft = {
+    key: "ns/fw-7-0",
+    framework: "ns/fw",
+    frameworkUid: "fw-1",
+    queue: "q",
+    term: "7",
+    concurrency: "Exclusive",
+    slices: [{ name: "s0", node: "n1", nodeUid: "u1", resources: { cpu: 1000 }, labels: {} }],
+    expiresAtMs: Date.UTC(2026, 0, 1),
+    answerers: ["alice"],
+  };
+  const attempt = { taskUid, index: 0, attempt: 0 };
+  const blueprint = {
+    namespace: "ns",
+    taskUid,
+    namePrefix: "t",
+    labels: {},
+    annotations: undefined,
+    ownerReferences: [],
+    spec: {},
+    containers: [],
+    initContainers: undefined,
+    env: [],
+  };
 
-test("what the end of the term dropped was not carried out", async () => {
-  const { clock, ended, add } = setUp();
-  add("a", "launch", new TransportError("fenced", "stood down", false, false));
-  await clock.advance(0);
-  expect(ended).toEqual([]);
+  async function placeOf(make: (made: ReturnType<typeof world>) => void): Promise<string[]> {
+    const made = world();
+    make(made);
+    await made.clock.advance(2_000);
+    return made.places;
+  }
+
+  function world() {
+    const kube = new FakeKube();
+    const clock = new FakeClock();
+    const places: string[] = [];
+    let lane: Lane = "launch";
+    const request = kube.request.bind(kube);
+    kube.request = (method, path, options: RequestOptions = {}) => {
+      places.push(`${lane} ${method} ${options.priority ?? "normal"}`);
+      return request(method, path, options);
+    };
+    const add = (job: Job): void => {
+      lane = job.lane;
+      void job.run().catch(() => {});
+    };
+    const context = { client: kube.client, clock, log: noLogger, fence: () => true, feed: () => {} };
+    kube.put("tasks", taskObject());
+    kube.put("pods", { metadata: { name: "p", namespace: "ns", uid: "pod-1", finalizers: ["proffer.dev/tracking"] } });
+    const task = new TaskReader().project(kube.get("tasks", "ns", "t"));
+    const jobs = { add } as unknown as JobQueue;
+    const pods = new PodEffects({ ...context, blueprintOf: () => blueprint, created: () => {} });
+    const offers = new OfferEffects({ ...context, jobs, cached: () => undefined, mayPublish: () => true });
+    const kind: StatusKind = {
+      kind: "Task",
+      resource: { group: "proffer.dev", version: "v1alpha1", plural: "tasks" },
+      type: "task-changed",
+      debounceMs: 0,
+      minIntervalMs: 0,
+      subject: () => task,
+      plan: () => ({ status: { state: "Running" } }),
+    };
+    const statuses = new StatusWriter(context, jobs, kind);
+    const cached = () => kube.get("pods", "ns", "p").metadata;
+    return { kube, clock, places, add, context, pods, offers, statuses, cached };
+  }
+
+  test.each<{ name: string; make: (made: ReturnType<typeof world>) => void; place: string }>([
+    {
+      name: "the create of a pod",
+      make: ({ add, pods }) =>
+        add(pods.create({ type: "create-pod", attempt, node: "n", queue: "q", framework: "ns/fw" })),
+      place: "launch POST high",
+    },
+    {
+      name: "the kill of a pod",
+      make: ({ add, pods }) => add(pods.delete({ type: "delete-pod", key: "ns/p", uid: "pod-1" })),
+      place: "launch DELETE high",
+    },
+    {
+      name: "the dry run of a template",
+      make: ({ add, pods }) => add(pods.size({ type: "size-template", templateKey: "ns/h", taskUid })),
+      place: "launch POST high",
+    },
+    { name: "an offer", make: ({ offers }) => offers.publish(draft), place: "launch POST high" },
+    {
+      name: "the removal of a finalizer",
+      make: ({ add, context, cached }) =>
+        add(releasePod({ type: "release-pod", key: "ns/p", uid: "pod-1" }, context, cached)),
+      place: "status PATCH low",
+    },
+    { name: "a status", make: ({ statuses }) => statuses.changed(taskUid), place: "status PUT low" },
+    {
+      name: "the deletion of a Task",
+      make: ({ add, context }) => add(deleteTask({ type: "delete-task", key: "ns/t", uid: taskUid }, context)),
+      place: "status DELETE low",
+    },
+  ])("$name: $place", async ({ make, place }) => {
+    expect((await placeOf(make))[0]).toBe(place);
+  });
+
+  test("the end of an offer: between the two", async () => {
+    const places = await placeOf(({ kube, offers }) => {
+      kube.put("offers", { metadata: { name: "fw-7-0", namespace: "ns" }, spec: { term: "7" } });
+      offers.close({ type: "close-offer", key: draft.key, phase: "Expired", launches: [] });
+    });
+    expect(places).toEqual(["close GET normal", "close PUT normal"]);
+  });
 });

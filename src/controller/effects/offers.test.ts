@@ -165,6 +165,17 @@ describe("ending an offer", () => {
     expect(inputs).toMatchObject([{ type: "offer-observed", offer: { answer: { decision: "Accept" } } }]);
   });
 
+  test("by its answer is written at once: nothing else can be first", async () => {
+    const { kube, clock, inputs, offers, observe, standing, answerIt } = await published();
+    answerIt();
+    observe();
+    offers.close(close("Declined"));
+    await clock.advance(0);
+    expect(standing().status.phase).toBe("Declined");
+    expect(inputs).toEqual([{ type: "offer-closed", key: draft.key }]);
+    expect(kube.writes).toHaveLength(2);
+  });
+
   test("that somebody else touched without answering goes on", async () => {
     const { kube, clock, inputs, offers, standing } = await published();
     kube.put("offers", { ...standing(), metadata: { ...standing().metadata, labels: { a: "b" } } });

@@ -138,11 +138,9 @@ export class OfferEffects {
     return { againAfterMs };
   }
 
-  /** Something was written first: an answer, which then counts, or nothing that matters. */
+  /** Something was written first: an answer, which the next try finds and which then counts, or nothing that matters. */
   async #afterConflict(effect: CloseOffer): Promise<JobEnd> {
-    const fresh = await this.#fetch(effect.key);
-    if (fresh === undefined) return this.#closed(effect);
-    return { againAfterMs: fresh.answered && this.#answerWasFirst(effect) ? answerTurnMs : 0 };
+    return (await this.#fetch(effect.key)) === undefined ? this.#closed(effect) : { againAfterMs: 0 };
   }
 
   /**

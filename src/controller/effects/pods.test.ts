@@ -4,6 +4,7 @@ import { FakeKube, lost, status } from "../fake-kube.test-support.ts";
 import { FakeClock } from "../kube/clock.test-support.ts";
 import { podBlueprint } from "../manifests/pod.ts";
 import { taskObject, taskUid } from "../objects.test-support.ts";
+import { ownFacts } from "../observe/pod.ts";
 import { TaskReader } from "../observe/task.ts";
 import { noLogger, noTelemetry } from "../telemetry.ts";
 import { JobQueue } from "./job-queue.ts";
@@ -23,6 +24,7 @@ function setUp({ taskIsGone = false } = {}) {
   const inputs: Input[] = [];
   const created: { pod: PodFacts; resourceVersion: string }[] = [];
   let leads = true;
+  let blueprints = 0;
   const jobs = new JobQueue({ clock, random: () => 0, telemetry: noTelemetry, log: noLogger });
   const task = new TaskReader().project(taskObject());
   const blueprint = podBlueprint({
@@ -41,7 +43,8 @@ function setUp({ taskIsGone = false } = {}) {
     log: noLogger,
     fence: () => leads,
     feed: (input) => inputs.push(input),
-    blueprintOf: () => (taskIsGone ? undefined : blueprint),
+    // Another one each time, as after a change of the Framework.
+    blueprintOf: () => (taskIsGone ? undefined : { ...blueprint, annotations: { number: String(blueprints++) } }),
     created: (pod, resourceVersion) => created.push({ pod, resourceVersion }),
   });
   const creates = () => kube.requests.filter(({ method, query }) => method === "POST" && !query.dryRun);
@@ -55,10 +58,11 @@ describe("creating a pod", () => {
     kube.admit = (pod) => {
       pod.spec.overhead = { cpu: "250m" };
     };
-    jobs.add(pods.create(effect));
+    jobs.add(pods.create({ ...effect, offer: "offer-1.2" }));
     await clock.advance(0);
     expect(created).toHaveLength(1);
     expect(created[0]?.pod).toMatchObject({ node: "n1", index: 0, attempt: 0, tracked: true, requests: { cpu: 750 } });
+    expect(created[0]?.pod.offer).toBe("offer-1.2");
     expect(created[0]?.resourceVersion).toBe(kube.version);
   });
 
@@ -73,6 +77,72 @@ describe("creating a pod", () => {
     expect(new Set(creates().map(({ text }) => text)).size).toBe(1);
     expect(kube.all("pods")).toHaveLength(1);
     expect(created.map(({ pod }) => pod.key)).toEqual([`ns/${name}`]);
+    expect(inputs).toEqual([]);
+  });
+
+  test("that was seen while its answer was lost is not made again, though it has ended and its name is free (guards: seen)", async () => {
+    const { kube, clock, inputs, jobs, pods, creates, name } = setUp();
+    let first = true;
+    kube.fault = ({ method }) => {
+      if (method !== "POST" || !first) return undefined;
+      first = false;
+      return { error: lost(), applied: true };
+    };
+    jobs.add(pods.create(effect));
+    await clock.advance(10);
+    // It ran, its end is on record, its finalizer is off, and somebody has deleted it.
+    pods.seen(ownFacts(kube.get("pods", "ns", name))!);
+    kube.remove("pods", kube.get("pods", "ns", name));
+    await clock.advance(120_000);
+    expect(creates()).toHaveLength(1);
+    expect([kube.all("pods"), inputs, jobs.size]).toEqual([[], [], 0]);
+  });
+
+  test("that was seen while it waits to be sent again is not sent (guards: the look before the first byte)", async () => {
+    const { kube, clock, jobs, pods, creates, name } = setUp();
+    const connection = Promise.withResolvers<void>();
+    const request = kube.request.bind(kube);
+    // What the transport does by itself after an answer that never came.
+    kube.request = async (method, path, options) => {
+      await request(method, path, options);
+      await connection.promise;
+      return request(method, path, options);
+    };
+    jobs.add(pods.create(effect));
+    await clock.advance(10);
+    pods.seen(ownFacts(kube.get("pods", "ns", name))!);
+    kube.remove("pods", kube.get("pods", "ns", name));
+    connection.resolve();
+    await clock.advance(120_000);
+    expect(creates()).toHaveLength(1);
+    expect([kube.all("pods"), jobs.size]).toEqual([[], 0]);
+  });
+
+  test("of another attempt than the one that was seen goes on", async () => {
+    const { kube, clock, created, jobs, pods, name } = setUp();
+    let first = true;
+    kube.fault = ({ method }) => {
+      if (method !== "POST" || !first) return undefined;
+      first = false;
+      return { error: lost(), applied: true };
+    };
+    jobs.add(pods.create(effect));
+    await clock.advance(10);
+    pods.seen({ ...ownFacts(kube.get("pods", "ns", name))!, attempt: 1 });
+    await clock.advance(10_000);
+    expect(created).toHaveLength(1);
+  });
+
+  test("whose name is taken and then free again is made", async () => {
+    const { kube, clock, created, inputs, jobs, pods, name } = setUp();
+    kube.put("pods", { metadata: { name, namespace: "ns" }, spec: { nodeName: "n1" } });
+    kube.fault = ({ method }) => {
+      if (method === "GET") kube.remove("pods", kube.get("pods", "ns", name));
+      return undefined;
+    };
+    jobs.add(pods.create(effect));
+    await clock.advance(1_000);
+    expect(created).toHaveLength(1);
     expect(inputs).toEqual([]);
   });
 
@@ -218,6 +288,7 @@ describe("creating a pod", () => {
     await clock.advance(0);
     expect(kube.all("pods")).toEqual([]);
     expect(inputs).toMatchObject([{ type: "pod-refused", message: expect.stringContaining("webhook") }]);
+    expect(kube.requests.at(-1)).toMatchObject({ method: "DELETE", body: { preconditions: { uid: "uid-1" } } });
   });
 });
 
@@ -273,6 +344,15 @@ describe("sizing a template", () => {
     expect(inputs).toEqual([
       { type: "template-sized", templateKey: "ns/h", requests: { cpu: 500, memory: 1_048_576, pods: 1 } },
     ]);
+  });
+
+  test("asks under a name of its own: the first instance may be there", async () => {
+    const { clock, inputs, jobs, pods } = setUp();
+    jobs.add(pods.create(effect));
+    await clock.advance(0);
+    jobs.add(pods.size(size));
+    await clock.advance(0);
+    expect(inputs).toMatchObject([{ type: "template-sized" }]);
   });
 
   test("for a Task that is gone says so: another may carry the same template", async () => {

@@ -33,15 +33,31 @@ const lockGoneRetryMs = 100;
 /** Creates, deletes and sizes pods. */
 export class PodEffects {
   readonly #options: PodEffectOptions;
+  /** Creates whose outcome is not known yet, by attempt. */
+  readonly #pending = new Map<string, PendingCreate>();
 
   constructor(options: PodEffectOptions) {
     this.#options = options;
   }
 
   create(effect: CreatePod): Job {
-    const { taskUid, index, attempt } = effect.attempt;
+    const key = jobKey(effect.attempt);
     const pending = new PendingCreate(this.#options, effect);
-    return { key: `pod/${taskUid}/${index}/${attempt}`, lane: "launch", type: effect.type, run: () => pending.run() };
+    this.#pending.set(key, pending);
+    const run = async (): Promise<JobEnd> => {
+      const end = await pending.run();
+      if (typeof end === "string") this.#pending.delete(key);
+      return end;
+    };
+    return { key, lane: "launch", type: effect.type, run };
+  }
+
+  /**
+   * To be told of every pod of ours that the reflector sees: a create that has come about must not be sent again. Its name
+   * is free once the pod has ended, been recorded and gone, and the attempt would run twice.
+   */
+  seen(pod: PodFacts): void {
+    this.#pending.get(jobKey(pod))?.seen();
   }
 
   delete({ type, key, uid, gracePeriodSeconds }: DeletePod): Job {
@@ -100,14 +116,20 @@ class PendingCreate {
   #body: Record<string, unknown> | undefined;
   /** When a try last ended in a way that leaves open whether the pod exists or will. */
   #unknownSinceMs: number | undefined;
+  #isSeen = false;
 
   constructor(options: PodEffectOptions, effect: CreatePod) {
     this.#options = options;
     this.#effect = effect;
   }
 
+  /** The pod exists, or has existed. */
+  seen(): void {
+    this.#isSeen = true;
+  }
+
   async run(): Promise<JobEnd> {
-    const { blueprintOf, client, fence } = this.#options;
+    const { blueprintOf, client } = this.#options;
     const { attempt, node, queue, offer } = this.#effect;
     this.#blueprint ??= blueprintOf(attempt.taskUid);
     if (this.#blueprint === undefined) return this.#refuse("the Task is gone");
@@ -116,6 +138,7 @@ class PendingCreate {
     const ref = { ...POD, namespace: this.#blueprint.namespace };
     try {
       // The name is deterministic, so it may be sent twice.
+      const fence = (): boolean => !this.#isSeen && this.#options.fence();
       const options = { send: podToWrite, as: podMessage, idempotent: true, priority: "high", fence } as const;
       const created = await client.create(ref, this.#body, options);
       return await this.#created(created);
@@ -132,6 +155,7 @@ class PendingCreate {
   }
 
   async #failed(error: unknown): Promise<JobEnd> {
+    if (this.#isSeen) return "done";
     if (isOutcomeUnknown(error)) this.#unknownSinceMs = this.#options.clock.monotonicMs();
     if (isAlreadyExists(error)) return (await this.#adopt()) ?? { againAfterMs: lockGoneRetryMs };
     if (!isRefusal(error)) throw error;
@@ -174,6 +198,10 @@ class PendingCreate {
     this.#options.feed({ type: "pod-refused", attempt, message, ...(byQuota && { byQuota }) });
     return "refused";
   }
+}
+
+function jobKey({ taskUid, index, attempt }: AttemptRef): string {
+  return `pod/${taskUid}/${index}/${attempt}`;
 }
 
 function isSameAttempt(facts: AttemptRef, attempt: AttemptRef): boolean {

@@ -167,6 +167,20 @@ describe("the status of a Task", () => {
     expect(standing().state).toBe("Starting");
   });
 
+  test.each([
+    { name: "is tried again", over: { state: "Staging", attempts: [{ indexes: "0", ended: 1, failed: 1 }] } },
+    { name: "waits to be tried again", over: { state: "Pending", attempts: [{ indexes: "0", ended: 1, failed: 1 }] } },
+    { name: "runs on with others", over: { state: "Starting", succeededIndexes: "0" } },
+    { name: "waits with others", over: { state: "Pending", failedIndexes: "0" } },
+  ] as const)("of which an attempt has ended that $name is written: its pod may not go before", async ({ over }) => {
+    const { clock, inputs, state, writer, written } = setUp();
+    state.view = view({ counts, ...over });
+    writer.changed(taskUid);
+    await clock.advance(1_000);
+    expect(written()).toHaveLength(1);
+    expect(inputs).toMatchObject([{ type: "task-recorded" }]);
+  });
+
   test("is not recorded before the API server has it (guards: release only what is on record)", async () => {
     const { kube, clock, inputs, state, writer } = setUp();
     state.view = finished;

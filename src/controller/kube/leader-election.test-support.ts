@@ -55,6 +55,8 @@ export class Replica implements Transport {
   network: Network = "up";
   paused = false;
   sent = 0;
+  /** What was asked of the transport with each request. */
+  readonly asked: RequestOptions[] = [];
   readonly #server: LeaseServer;
   #late: (() => void)[] = [];
 
@@ -75,6 +77,7 @@ export class Replica implements Transport {
 
   request(method: Method, _: string, options: RequestOptions = {}): Promise<unknown> {
     this.sent++;
+    this.asked.push(options);
     const { network } = this;
     if (network === "refused") return Promise.reject(new TransportError("network", "ECONNREFUSED", false, false));
     return new Promise((resolve, reject) => {

@@ -130,6 +130,26 @@ describe("losing it (R5: deleting the fence must fail these)", () => {
     expect(new Set(a.log).size).toBe(3);
   });
 
+  test("and is told so at its deadline, though a request to renew is still under way", async () => {
+    await start(a);
+    await pass([a], 5_000);
+    const renewedMs = a.clock.monotonicMs();
+    a.network = "unanswered";
+    const lostMs = await passUntil(() => a.log.includes("expired"));
+    expect(lostMs).toBeLessThanOrEqual(4_000);
+    expect(a.clock.monotonicMs() - renewedMs).toBeGreaterThan(2_500);
+    expect(a.elector.isLeader()).toBe(false);
+  });
+
+  test("is nothing that overload elsewhere does: no request of the elector waits for others, nor longer than it may", async () => {
+    await start(a, b);
+    await pass([a, b], 3_000);
+    for (const { urgent, retries, timeoutMs } of [...a.asked, ...b.asked]) {
+      expect({ urgent, retries, timeoutMs }).toEqual({ urgent: true, retries: 0, timeoutMs: 2_000 });
+    }
+    expect(a.asked.length).toBeGreaterThan(2);
+  });
+
   test("a process paused past its deadline is no leader when it wakes, before any of its timers has run", async () => {
     await start(a);
     const fence = a.elector.fence();

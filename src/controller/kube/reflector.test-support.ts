@@ -27,6 +27,7 @@ export class ReflectorBench {
       clock,
       random: () => 0.5,
       userAgent: "proffer/test",
+      timeoutMs: 10_000,
     });
   }
 

@@ -60,6 +60,7 @@ export class TransportBench {
       clock: this.clock,
       random: () => 0.5,
       userAgent: "proffer/test",
+      timeoutMs: 10_000,
       onRequest: (record) => this.records.push(record),
       ...options,
     });

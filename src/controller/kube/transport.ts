@@ -82,8 +82,8 @@ export interface TransportOptions {
   readonly userAgent: string;
   /** Connections for requests, and so requests at a time. Default 32; watches have connections of their own. */
   readonly connections?: number;
-  /** Default 10 s. */
-  readonly timeoutMs?: number;
+  /** Of one attempt. Named by everybody: a leader's must not outlast its lease. */
+  readonly timeoutMs: number;
   /** Default 4. */
   readonly retries?: number;
   /** Between attempts; a longer Retry-After wins. Default 0.25 s to 8 s. */
@@ -195,7 +195,7 @@ export class HttpTransport implements Transport {
       return this.#gate.isHeld && !options.urgent ? "held" : undefined;
     };
     const signal = options.signal;
-    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs ?? 10_000;
+    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
     for (;;) {
       if (!options.urgent && !(await this.#gate.enter(options.priority ?? "normal", signal))) {
         return new TransportError("aborted", "by the caller", false, false);

@@ -39,7 +39,7 @@ export async function connect({ program, kubeconfig, context }: ConnectOptions):
     ...(kubeconfig === undefined ? {} : { path: kubeconfig }),
     ...(context === undefined ? {} : { context }),
   });
-  const transport = new HttpTransport({ config, clock, random: Math.random, userAgent: program });
+  const transport = new HttpTransport({ config, clock, random: Math.random, userAgent: program, timeoutMs: 10_000 });
   const client = new KubeClient(transport, program);
   try {
     const username = await whoAmI(client);

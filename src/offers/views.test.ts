@@ -1,0 +1,195 @@
+import { describe, expect, test } from "vitest";
+import { Bench } from "./broker.test-support.ts";
+
+const why = (made: Bench, task = "t") => made.broker.explainTask(`${task}-uid`);
+
+describe("what a queue says of itself", () => {
+  test.each<{ name: string; make: (made: Bench) => void; problem: string | undefined }>([
+    { name: "nothing where nothing is wrong", make: () => {}, problem: undefined },
+    {
+      name: "a guarantee above its limit",
+      make: (made) => made.queue("q", { guarantee: { cpu: 5, memory: 1 }, limit: { cpu: 4 } }),
+      problem: "its guarantee of cpu is above its limit, which holds",
+    },
+    {
+      name: "less than it guarantees to those below it",
+      make: (made) =>
+        made
+          .queue("q", { guarantee: { cpu: 5, memory: 4 } })
+          .queue("a", { parent: "q", guarantee: { cpu: 3 } })
+          .queue("b", { parent: "q", guarantee: { cpu: 3, memory: 4 } }),
+      problem: "the queues below it are guaranteed more cpu than it is",
+    },
+    {
+      name: "a guarantee of what it does not name itself",
+      make: (made) => made.queue("q", { guarantee: { cpu: 5 } }).queue("a", { parent: "q", guarantee: { memory: 3 } }),
+      problem: "the queues below it are guaranteed more memory than it is",
+    },
+    {
+      name: "nothing where it has what they have",
+      make: (made) => made.queue("q", { guarantee: { cpu: 5 } }).queue("a", { parent: "q", guarantee: { cpu: 5 } }),
+      problem: undefined,
+    },
+    {
+      name: "no parent",
+      make: (made) => made.queue("q", { parent: "nobody" }),
+      problem: "its parent nobody is missing or below it",
+    },
+  ])("$name", ({ make, problem }) => {
+    const made = Bench.open().queue("q");
+    make(made);
+    expect(made.broker.queueView("q")!.rejected).toEqual(problem && { reason: "queue-invalid", message: problem });
+  });
+
+  test("a limit that its guarantee is above holds, as it says", () => {
+    const made = Bench.open()
+      .queue("q", { guarantee: { cpu: 5 }, limit: { cpu: 4 } })
+      .node("n", { cpu: 9 });
+    made
+      .framework("f", { queues: [{ name: "q", weight: 1 }] })
+      .task("t", { instances: 9 })
+      .settle();
+    expect(made.all("create-pod")).toHaveLength(4);
+  });
+
+  test("what its frameworks want and hold, also of those that are gone, and who is to count in its fairness", () => {
+    const made = Bench.open().queue("a").queue("b").queue("c").node("n", { cpu: 4 });
+    for (const name of ["a", "b"]) made.framework(name, { queues: [{ name, weight: 1 }] });
+    made.asking("ta", { cpu: 1 }, { of: "a", instances: 4 }).settle();
+    expect(made.broker.queueView("a")!.fairnessError).toBe(0);
+    // b wants something, c nothing.
+    made.asking("tb", { cpu: 1 }, { of: "b" }).settle();
+    expect(["a", "b", "c"].map((name) => made.broker.queueView(name)!.fairnessError)).toEqual([0.5, 0.5, 0]);
+    made.apply({ type: "framework-gone", key: "ns/a" });
+    expect(made.broker.queueView("a")).toMatchObject({ frameworks: 0, counts: { running: 4 }, allocated: { cpu: 4 } });
+    expect(made.broker.frameworkView("ns/a")).toBeUndefined();
+  });
+});
+
+test("a cluster tells of offers apart from what runs, and of nodes that facts have over-filled", () => {
+  const made = Bench.open().node("n", { cpu: 8 }).node("m", { cpu: 2 }).framework("f", { scheduler: "Offers" });
+  made.asking("t", { cpu: 2 }, { instances: 2 }).settle();
+  made.apply({ type: "foreign-pod-observed", pod: { uid: "p", node: "m", requests: { cpu: 3 } } });
+  expect(made.broker.clusterView()).toMatchObject({
+    nodes: { open: 2, closed: 0, overfull: 1 },
+    offered: { cpu: 4 },
+    allocated: {},
+    foreign: { cpu: 3 },
+    // What is over-full has nothing free.
+    free: { cpu: 4 },
+    openOffers: 1,
+  });
+});
+
+test("what of a Task waits is told without looking at each instance", () => {
+  const made = Bench.open().framework("f").node("n", { cpu: 2 }).task("t", { instances: 5 }).settle();
+  expect([made.broker.pendingOf("t-uid"), made.broker.pendingOf("nobody")]).toEqual([3, 0]);
+});
+
+describe("why something waits", () => {
+  test("behind others of a lower share, which are counted", () => {
+    const made = Bench.open().node("n", { cpu: 9, memory: 4 });
+    for (const name of ["a", "b", "c"]) made.framework(name);
+    made.asking("ta", { cpu: 3 }, { of: "a" }).asking("tb", { cpu: 1 }, { of: "b" }).settle();
+    // Nothing is decided yet for what comes now.
+    made.asking("more", { cpu: 1 }, { of: "a" }).asking("tb2", { cpu: 1 }, { of: "b" });
+    made.asking("tc", { cpu: 1 }, { of: "c" });
+    expect(why(made, "more")).toEqual({
+      reason: "in-line",
+      message: "1 nodes fit; 2 claimants with a lower share are served first",
+    });
+    expect(why(made, "tc")?.message).toBe("1 nodes fit; 0 claimants with a lower share are served first");
+    made.settle();
+    expect(why(made, "more")).toEqual({ reason: "placed", message: "nothing waits" });
+  });
+
+  test("because a guarantee keeps back what is free", () => {
+    const made = Bench.open()
+      .queue("a", { guarantee: { cpu: 4 } })
+      .queue("b");
+    made.node("x", { cpu: 4 }, { labels: { zone: "x" } }).node("n", { cpu: 4 });
+    made.apply({ type: "foreign-pod-observed", pod: { uid: "p", node: "x", requests: { cpu: 4 } } });
+    for (const name of ["a", "b"]) made.framework(name, { queues: [{ name, weight: 1 }] });
+    made.asking("ta", { cpu: 4 }, { of: "a", constraints: { nodeSelector: { zone: "x" } } });
+    made.asking("t", { cpu: 1 }, { of: "b" }).settle();
+    expect(why(made)).toEqual({
+      reason: "kept-back",
+      message: "what is free is kept back for guarantees of other queues with demand",
+    });
+  });
+
+  test("in a queue that is over its limit already: nothing is left, not less than nothing", () => {
+    const made = Bench.open()
+      .queue("q", { limit: { cpu: 4 } })
+      .node("n", { cpu: 9 });
+    made
+      .framework("f", { queues: [{ name: "q", weight: 1 }] })
+      .task("a", { instances: 4 })
+      .settle();
+    made
+      .queue("q", { limit: { cpu: 2 } })
+      .task("t")
+      .settle();
+    expect(why(made)).toEqual({ reason: "over-limit", message: "queue q: 0.001 asked, 0 left of its limit 0.002" });
+  });
+
+  test("of a framework: what its tasks wait for that are not ready, else what hinders the first that is rejected", () => {
+    const made = Bench.open().framework("f").node("n", { cpu: 2 });
+    const reason = () => made.broker.frameworkView("ns/f")!.why.reason;
+    made.task("done").settle();
+    made.finish("done-0-0");
+    expect(reason()).toBe("no-demand");
+    made.task("t", { retry: { limit: 1, backoffMs: 9_000, maxBackoffMs: 9_000, onNodeLost: "Never" } }).settle();
+    made.pod("t-0-0", { phase: "Failed", exitCode: 1 });
+    expect(reason()).toBe("back-off");
+    made.task("bad", { invalid: "privileged" });
+    expect(reason()).toBe("back-off");
+    made.apply({ type: "task-gone", uid: "t-uid" });
+    expect(reason()).toBe("invalid-task");
+  });
+
+  test("of a framework with an offer that holds all it wants: for the answer, or for nothing", () => {
+    const made = Bench.open().framework("f", { scheduler: "Offers" }).node("n", { cpu: 2 }).task("t").settle();
+    expect(made.broker.frameworkView("ns/f")!.why.reason).toBe("no-demand");
+    made.task("u", { instances: 9 }).settle();
+    expect(made.broker.frameworkView("ns/f")!.why.reason).toBe("no-node");
+  });
+
+  test("of a Task whose framework is gone, or was never there", () => {
+    const made = Bench.open().framework("f").node("n", { cpu: 0 }).task("t").settle();
+    made.apply({ type: "framework-gone", key: "ns/f" });
+    expect(why(made)).toMatchObject({ reason: "unknown-framework" });
+    expect(made.broker.frameworks()).toEqual([]);
+    made.apply({ type: "task-gone", uid: "t-uid" });
+    expect(why(made)).toBeUndefined();
+  });
+
+  test("nodes that are equally far are told by the one with most free", () => {
+    const made = Bench.open().framework("f").asking("t", { cpu: 4_000_000 });
+    for (const [i, cpu] of [1_000, 1_001, 1_000].entries()) made.node(`n${i}`, { cpu });
+    made.settle();
+    expect(why(made)?.message).toBe("3 nodes: 3 insufficient cpu (needs 4000, largest free 1.001)");
+  });
+
+  test("nodes that are only known by their pods are no nodes", () => {
+    const made = Bench.open().framework("f").node("n", { cpu: 1 }).asking("t", { cpu: 4 });
+    made.apply({ type: "foreign-pod-observed", pod: { uid: "p", node: "elsewhere", requests: { cpu: 1 } } });
+    expect(why(made.settle())?.message).toMatch(/^1 nodes: 1 insufficient cpu/);
+  });
+});
+
+test("rounds are as far apart as was asked for, and the first is at once", () => {
+  for (const [options, intervalMs] of [
+    [{ roundMinIntervalMs: 200 }, 200],
+    [{}, 0],
+  ] as const) {
+    const made = Bench.open(options).framework("f").node("n", { cpu: 9 }).task("a");
+    expect(made.settle().all("create-pod")).toHaveLength(1);
+    made.task("b");
+    expect(made.broker.nextTickMs(made.nowMs)).toBe(made.nowMs + intervalMs);
+    // Somebody's alarm rings in between.
+    made.apply({ type: "tick" });
+    expect(made.all("create-pod")).toHaveLength(intervalMs === 0 ? 2 : 1);
+    expect(made.wait(intervalMs).all("create-pod")).toHaveLength(2);
+  }
+});
