@@ -83,6 +83,10 @@ export function endingOfVanished(killing: boolean, nodeGone: boolean): Ending {
     : { outcome: "lost", reason: "pod-deleted", message: "the pod was deleted", counts: false };
 }
 
-function withReason(pod: PodFacts): string {
-  return [pod.reason, pod.message].filter((part) => part !== undefined && part !== "").join(": ");
+/** Of the kubelet's reasons the one that says nothing, and the one that not everybody knows. */
+const WORDING: Readonly<Record<string, string>> = { Error: "", OOMKilled: "OOMKilled: out of memory" };
+
+/** What the node says of the pod, for people. */
+export function withReason({ reason = "", message = "" }: PodFacts): string {
+  return [WORDING[reason] ?? reason, message].filter((part) => part !== "").join(": ");
 }

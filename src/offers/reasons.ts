@@ -60,6 +60,10 @@ export const REASONS = {
   ],
   "no-node": ["No node fits.", "Read the numbers in the message: they say what each node lacks."],
   "in-line": ["Nodes fit, and others are served first.", "Wait: the next round comes when something changes."],
+  "not-starting": [
+    "A pod is on its node, and the node cannot start it.",
+    "Read the message: an image that is not there or may not be fetched, a volume. The node tries on; to give up, set `spec.kill`.",
+  ],
   placed: ["Nothing waits: everything asked for is placed or offered.", "Nothing to do."],
   // Why an answer, or one launch of it, was refused.
   "not-yours": [

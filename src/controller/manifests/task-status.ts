@@ -87,7 +87,8 @@ function whyItEnded({ state, counts, instances, lastFailures }: TaskView): strin
   if (last === undefined) return undefined;
   const where = [instances === 1 ? "" : `instance ${last.index}`, last.node && `on ${last.node}`].filter(Boolean);
   const what = last.exitCode === undefined ? REASONS[last.reason][0] : `exit code ${last.exitCode}`;
-  return `${where.join(" ")}${where.length > 0 ? ": " : ""}${[what, last.message].filter(Boolean).join(" ")}`;
+  const rest = last.message && (last.exitCode === undefined ? ` ${last.message}` : `: ${last.message}`);
+  return `${where.join(" ")}${where.length > 0 ? ": " : ""}${what}${rest}`;
 }
 
 function failureOf(failure: FailureView): NonNullable<TaskStatus["lastFailures"]>[number] {

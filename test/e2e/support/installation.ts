@@ -77,6 +77,17 @@ export class Installation {
     return stdout;
   }
 
+  /** `kubectl logs --follow`: what it has printed so far, and all of it at its end. */
+  follow(namespace: string, pod: string): { readonly sofar: () => string; readonly all: Promise<string> } {
+    const args = ["--kubeconfig", this.cluster.kubeconfigPath, "--namespace", namespace, "logs", "--follow", pod];
+    const child = spawn(this.#kubectl, args, { stdio: ["ignore", "pipe", "inherit"] });
+    let text = "";
+    child.stdout.on("data", (data) => {
+      text += data;
+    });
+    return { sofar: () => text, all: once(child, "close").then(() => text) };
+  }
+
   /** `kubectl apply` in a namespace. */
   async apply(namespace: string, ...objects: readonly Json[]): Promise<void> {
     const args = ["--kubeconfig", this.cluster.kubeconfigPath, "--namespace", namespace, "apply", "-f", "-"];
