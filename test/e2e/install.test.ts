@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Json } from "../../tools/cluster/api-client.ts";
 import { RELEASE } from "../../tools/operator/install-chart.ts";
+import { ranExactlyOnce } from "./support/burst.ts";
 import { eventually } from "./support/eventually.ts";
 import { Installation, script } from "./support/installation.ts";
 import { onRealNode } from "./support/real-node.ts";
@@ -112,4 +113,88 @@ onRealNode("an installation", () => {
       await tenant.podsUntil("none is left", (pods) => pods.length === 0, "unknown");
     });
   });
+
+  describe("under load", () => {
+    /** Tasks come, one as soon as the other has its pod, until the work is done; then all must have run exactly once. */
+    async function underLoad(namespace: string, work: () => Promise<unknown>): Promise<void> {
+      const load = await site.tenant(namespace);
+      let done = false;
+      const working = work().finally(() => {
+        done = true;
+      });
+      let count = 0;
+      for (; !done; count++) {
+        await site.apply(namespace, script(`t-${count}`, "sleep 1"));
+        await load.podsUntil("it has a pod", (pods) => pods.length > 0, `t-${count}`);
+      }
+      await working;
+      await ranExactlyOnce(site.watch, load, count, site.cluster.realNode.name);
+    }
+    const levels = async () => (await site.operatorsReady()).map(({ spec }) => logLevel(spec.containers[0].args));
+
+    test("helm upgrade replaces the operators, and no task is lost or runs twice", async () => {
+      await underLoad("upgrade", () => site.upgrade("--set", "logLevel=debug"));
+      expect(await levels()).toEqual(["debug", "debug"]);
+    });
+
+    test("helm rollback does so as well", async () => {
+      await underLoad("rollback", () => site.helm("rollback", "1", "--wait"));
+      expect(await levels()).toEqual(["info", "info"]);
+    });
+  });
+
+  describe("helm uninstall", () => {
+    let tenant: Tenant;
+    let before: Json[];
+
+    beforeAll(async () => {
+      tenant = await site.tenant("outlives");
+      const waits = "until [ -e /tmp/enough ]; do sleep 0.1; done; echo enough";
+      await site.apply("outlives", script("stays", waits), script("ends", waits));
+      before = await tenant.podsUntil("both run", running(2));
+      await tenant.until("stays", "to run", ({ state }) => state === "Running");
+      await site.helm("uninstall", "--wait");
+    });
+    const enough = async (task: string) => {
+      const [pod] = await tenant.pods(task);
+      await site.kubectl("exec", "-n", "outlives", pod.metadata.name, "--", "touch", "/tmp/enough");
+    };
+
+    test("takes the operators and the rights away, with its hook's pod having ended well", async () => {
+      await eventually(
+        "all pods of the release to be gone",
+        () => site.cluster.api.get(`/api/v1/namespaces/${RELEASE.namespace}/pods`),
+        ({ items }) => items.length === 0,
+      );
+      const hooks = (await site.watch.in(RELEASE.namespace)).filter(({ name }) => name.startsWith("proffer-releaser"));
+      expect(hooks.map(({ phases }) => phases.at(-1))).toEqual(["Succeeded"]);
+      expect(await site.kubectl("get", "clusterroles", "-l", "app.kubernetes.io/name=proffer", "-o", "name")).toBe("");
+    });
+
+    test("leaves definitions, objects and running tasks, which nothing holds any more", async () => {
+      expect(await tenant.status("stays")).toMatchObject({ state: "Running" });
+      const after = await tenant.pods();
+      const alike = ({ metadata, status }: Json) => [metadata.uid, status.containerStatuses[0].containerID];
+      expect(after.map(alike)).toEqual(before.map(alike));
+      expect(after.filter(({ metadata }) => metadata.finalizers !== undefined)).toEqual([]);
+    });
+
+    test("and another install: what runs is adopted, what ended meanwhile is known", async () => {
+      await enough("ends");
+      await tenant.podsUntil("it ends", ([pod]) => pod.status.phase === "Succeeded", "ends");
+      await site.install();
+      await site.operatorsReady();
+      expect(await tenant.ended("ends")).toMatchObject({ state: "Finished" });
+      expect(await tenant.status("stays")).toMatchObject({ state: "Running" });
+      await enough("stays");
+      expect(await tenant.ended("stays")).toMatchObject({ state: "Finished" });
+      expect((await tenant.seen()).map(({ uid }) => uid).sort()).toEqual(
+        before.map(({ metadata }) => metadata.uid).sort(),
+      );
+      await site.apply("outlives", script("next", "exit 0"));
+      expect(await tenant.ended("next")).toMatchObject({ state: "Finished" });
+    });
+  });
 });
+
+const logLevel = (args: readonly string[]) => args.find((arg) => arg.startsWith("--log-level="))?.split("=")[1];
