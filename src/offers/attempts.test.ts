@@ -21,6 +21,18 @@ describe("how an attempt ends", () => {
     { name: "a code other than zero", pod: { ...failed, exitCode: 3 }, reason: "exit-code", again: true },
     { name: "no code at all", pod: failed, reason: "pod-failed", again: true },
     { name: "eviction", pod: { ...failed, reason: "Evicted" }, reason: "evicted", again: true },
+    {
+      name: "a restart of its node",
+      pod: { ...failed, exitCode: 255, reason: "Unknown" },
+      reason: "node-lost",
+      again: true,
+    },
+    {
+      name: "a container that its kubelet cannot find",
+      pod: { ...failed, exitCode: 137, reason: "ContainerStatusUnknown" },
+      reason: "node-lost",
+      again: true,
+    },
     { name: "deletion by somebody", pod: { ...failed, deleting: true }, reason: "pod-deleted", again: true },
     { name: "a kubelet's door", pod: { phase: "Failed", reason: "OutOfcpu" }, reason: "kubelet-refused", again: true },
   ])("$name", ({ pod, reason, again }) => {

@@ -95,7 +95,7 @@ export const REASONS = {
   "new-term": ["Another leader took over.", "Answer the next offer."],
   declined: ["The framework declined.", "Nothing to do."],
   "node-lost": [
-    "The node is gone or was not ready for too long.",
+    "The node is gone, was not ready for too long, or restarted.",
     "Look at the node; `retry.onNodeLost` says whether the instance runs again.",
   ],
   evicted: [

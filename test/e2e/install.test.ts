@@ -3,6 +3,7 @@
  * on a node with containerd and a kubelet. The tests of this file follow one another on one installation.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseRequests } from "../../src/offers/quantity.ts";
 import type { Json } from "../../tools/cluster/api-client.ts";
 import { RELEASE } from "../../tools/operator/install-chart.ts";
 import { ranExactlyOnce } from "./support/burst.ts";
@@ -111,6 +112,73 @@ onRealNode("an installation", () => {
       await tenant.patchTask("unknown", { kill: {} });
       expect(await tenant.ended("unknown")).toMatchObject({ state: "Killed" });
       await tenant.podsUntil("none is left", (pods) => pods.length === 0, "unknown");
+    });
+  });
+
+  describe("a node", () => {
+    const sleeps = "sleep 100000";
+    const container = ({ metadata, status }: Json) => [metadata.uid, status.containerStatuses[0].containerID];
+
+    test("whose kubelet starts again has its tasks go on", async () => {
+      await site.apply("team-a", script("goes-on", sleeps));
+      const [before] = await tenant.podsUntil("it runs", running(1), "goes-on");
+      await site.cluster.processes.restart("kubelet");
+      await site.apply("team-a", script("after-the-kubelet", "exit 0"));
+      await tenant.ended("after-the-kubelet");
+      const [after] = await tenant.pods("goes-on");
+      expect(container(after)).toEqual(container(before));
+      expect(await tenant.status("goes-on")).toMatchObject({ state: "Running" });
+    });
+
+    test("that loses power has lost what ran there: it says so, and what may is run again", async () => {
+      const retry = { onNodeLost: "Retry", backoffSeconds: 1 };
+      await site.apply("team-a", script("again", sleeps, { spec: { retry } }), script("removed", sleeps));
+      await tenant.podsUntil("it runs", running(1), "again");
+      const [removed] = await tenant.podsUntil("it runs", running(1), "removed");
+      await site.cluster.realNode.cutPower();
+      await site.kubectl("delete", "pod", "-n", "team-a", removed.metadata.name, "--force", "--wait=false");
+      await site.cluster.realNode.boot();
+      const restarted = "the node restarted, or lost track of it: how it ended is not known";
+      const lost = [{ reason: "node-lost", node: "real-node", message: restarted }];
+      expect(await tenant.ended("goes-on")).toMatchObject({ state: "Lost", lastFailures: lost });
+      // Whoever tells of it first, the kubelet or the deletion.
+      const reason = expect.stringMatching(/^(node-lost|pod-deleted)$/);
+      expect(await tenant.ended("removed")).toMatchObject({ state: "Lost", lastFailures: [{ reason }] });
+      await tenant.podsUntil("it is gone", (pods) => pods.length === 0, "removed");
+      const again = await tenant.until("again", "to run again", ({ state, lastFailures = [] }) => {
+        return state === "Running" && lastFailures.length > 0;
+      });
+      expect(again.lastFailures).toMatchObject(lost);
+      await site.operatorsReady();
+    });
+
+    test("that has less than it said refuses a task, which runs when there is room", async () => {
+      const { cluster } = site;
+      const node = `/api/v1/nodes/${cluster.realNode.name}`;
+      const { cpu } = parseRequests((await cluster.api.get(node)).status.allocatable);
+      const filler = script("filler", sleeps, {
+        requests: { cpu: `${(cpu ?? 0) - 700}m` },
+        pod: { terminationGracePeriodSeconds: 0 },
+      });
+      await site.apply("team-a", filler);
+      await tenant.podsUntil("it runs", running(1), "filler");
+      await cluster.processes.kill("kubelet");
+      const untrue = { cpu: "1000" };
+      await cluster.api.patch(`${node}/status`, { status: { allocatable: untrue, capacity: untrue } });
+      const retry = { backoffSeconds: 1 };
+      await site.apply("team-a", script("squeezed", "exit 0", { requests: { cpu: "600m" }, spec: { retry } }));
+      await tenant.podsUntil("it is placed", (pods) => pods.length === 1, "squeezed");
+      await cluster.processes.restart("kubelet");
+      const refused = await tenant.until("squeezed", "to wait", ({ counts, lastFailures = [] }) => {
+        return lastFailures.length > 0 && counts.pending === 1;
+      });
+      expect(refused.lastFailures).toMatchObject([
+        { reason: "kubelet-refused", message: expect.stringMatching(/^OutOfcpu: .*enough resource: cpu/) },
+      ]);
+      await tenant.patchTask("filler", { kill: {} });
+      // After a refusal a node is tried again when it was observed anew, or half a minute later.
+      await site.kubectl("label", "node", cluster.realNode.name, "test/looked-at=again");
+      expect(await tenant.ended("squeezed")).toMatchObject({ state: "Finished" });
     });
   });
 

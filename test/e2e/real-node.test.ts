@@ -58,7 +58,8 @@ onRealNode("a real node", () => {
   test("ends at once with all its pods when its power is cut, and starts again", async () => {
     const path = await create("lives", "sleep 100000");
     const before = (await phase(path, "Running")).status.containerStatuses[0];
-    await cluster.realNode.reboot();
+    await cluster.realNode.cutPower();
+    await cluster.realNode.boot();
     await eventually<Json>(
       "the program to have ended with the node",
       () => cluster.api.get(path),

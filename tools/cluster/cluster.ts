@@ -20,7 +20,7 @@ export interface Capabilities {
   readonly controllerManager: boolean;
   /** kube-scheduler runs. */
   readonly scheduler: boolean;
-  /** There is a node with a kubelet, on which pods run as containers, and which can be rebooted. */
+  /** There is a node with a kubelet, on which pods run as containers, and whose power can be cut. */
   readonly realNode: boolean;
 }
 
@@ -45,8 +45,10 @@ export interface Processes {
 /** A node on which pods run as containers. */
 export interface RealNodeHandle {
   readonly name: string;
-  /** Cuts the power, and returns when the node has started again and is Ready. */
-  reboot(): Promise<void>;
+  /** Every process on the node ends at once, as if its power were cut. */
+  cutPower(): Promise<void>;
+  /** Starts it again after `cutPower`, and returns when it is Ready. */
+  boot(): Promise<void>;
 }
 
 export interface Cluster {

@@ -70,7 +70,7 @@ class UserCluster implements Cluster {
   };
   readonly processes = NO_PROCESSES;
   get realNode(): RealNodeHandle {
-    return unsupported("a node to reboot");
+    return unsupported("a node whose power may be cut");
   }
   readonly adminToken = "";
   readonly name: string;

@@ -60,7 +60,9 @@ export function taskStatus(source: TaskStatusSource): TaskStatus {
 }
 
 function conditionsOf({ view, waiting }: TaskStatusSource): ConditionDraft[] {
-  const { rejected, state } = view;
+  const { state } = view;
+  // What has ended took part, even if a new leader does not know its size yet.
+  const rejected = isFinal(state) && view.rejected?.reason === "sizing" ? undefined : view.rejected;
   const drafts: ConditionDraft[] = [
     rejected
       ? { type: "Accepted", status: "False", reason: conditionReason(rejected.reason), message: rejected.message }

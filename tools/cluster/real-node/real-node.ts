@@ -91,8 +91,8 @@ export class RealNode {
     return image.name;
   }
 
-  /** Cuts the power: every process on the node ends at once. Returns when it has started again and is Ready. */
-  async reboot(): Promise<void> {
+  /** Every process on the node ends at once, as if its power were cut. */
+  async cutPower(): Promise<void> {
     this.#host.expectEnd(ON_NODE);
     await this.#host.processes.kill("machine");
     await waitFor("all on the node to end", () => {
@@ -100,6 +100,10 @@ export class RealNode {
       return !ON_NODE.some((name) => running.includes(name));
     });
     rmSync(join(this.#places.dir, "machine.ready"));
+  }
+
+  /** Starts it again after `cutPower`, and returns when it is Ready. */
+  async boot(): Promise<void> {
     const before = await this.#host.api.get(PATH);
     await this.#startParts(...ON_NODE);
     await this.#untilReady(readySince(before));
