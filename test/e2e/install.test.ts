@@ -41,6 +41,12 @@ onRealNode("an installation", () => {
     });
   });
 
+  test("passes helm test", async () => {
+    const said = await site.helm("test", "--logs");
+    expect(said).toMatch(/Phase: +Succeeded/);
+    expect(said.split("\n")).toContain("leader");
+  });
+
   describe("a task", () => {
     test("runs each of its instances to success, and their logs can be read", async () => {
       await site.apply("team-a", script("counts", "echo part $PROFFER_TASK_INDEX", { spec: { instances: 3 } }));
