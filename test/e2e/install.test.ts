@@ -2,13 +2,15 @@
  * Proffer as its users have it: the chart with its default values, the operator in its own image, tasks as real containers
  * on a node with containerd and a kubelet. The tests of this file follow one another on one installation.
  */
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseRequests } from "../../src/offers/quantity.ts";
 import type { Json } from "../../tools/cluster/api-client.ts";
 import { RELEASE } from "../../tools/operator/install-chart.ts";
 import { ranExactlyOnce } from "./support/burst.ts";
 import { eventually } from "./support/eventually.ts";
-import { Installation, script } from "./support/installation.ts";
+import { Installation, script, shellPod } from "./support/installation.ts";
 import { onRealNode } from "./support/real-node.ts";
 import type { Tenant } from "./support/tenant.ts";
 
@@ -156,32 +158,29 @@ onRealNode("an installation", () => {
       await site.operatorsReady();
     });
 
-    test("that has less than it said refuses a task, which runs when there is room", async () => {
-      const { cluster } = site;
-      const node = `/api/v1/nodes/${cluster.realNode.name}`;
-      const { cpu } = parseRequests((await cluster.api.get(node)).status.allocatable);
-      const filler = script("filler", sleeps, {
-        requests: { cpu: `${(cpu ?? 0) - 700}m` },
-        pod: { terminationGracePeriodSeconds: 0 },
-      });
-      await site.apply("team-a", filler);
-      await tenant.podsUntil("it runs", running(1), "filler");
-      await cluster.processes.kill("kubelet");
-      const untrue = { cpu: "1000" };
-      await cluster.api.patch(`${node}/status`, { status: { allocatable: untrue, capacity: untrue } });
+    test("that has less room than the API server knows refuses a task, which runs when there is room", async () => {
+      const { name, staticPods } = site.cluster.realNode;
+      const { cpu = 0 } = parseRequests((await site.cluster.api.get(`/api/v1/nodes/${name}`)).status.allocatable);
+      // In a namespace that does not exist, so that nobody but the kubelet ever hears of it.
+      const hidden = shellPod("hidden", "nowhere", sleeps, { cpu: `${cpu - 700}m` });
+      const manifest = join(staticPods, "hidden.json");
+      const onNode = async () => (await site.cluster.api.get(`/api/v1/nodes/${name}/proxy/pods`)).items;
+      const isHidden = ({ metadata }: Json) => metadata.namespace === "nowhere";
+      writeFileSync(manifest, JSON.stringify(hidden));
+      await eventually("the kubelet runs it", onNode, (pods) => pods.some(isHidden));
       const retry = { backoffSeconds: 1 };
       await site.apply("team-a", script("squeezed", "exit 0", { requests: { cpu: "600m" }, spec: { retry } }));
-      await tenant.podsUntil("it is placed", (pods) => pods.length === 1, "squeezed");
-      await cluster.processes.restart("kubelet");
       const refused = await tenant.until("squeezed", "to wait", ({ counts, lastFailures = [] }) => {
         return lastFailures.length > 0 && counts.pending === 1;
       });
-      expect(refused.lastFailures).toMatchObject([
-        { reason: "kubelet-refused", message: expect.stringMatching(/^OutOfcpu: .*enough resource: cpu/) },
-      ]);
-      await tenant.patchTask("filler", { kill: {} });
+      expect(refused.lastFailures[0]).toMatchObject({
+        reason: "kubelet-refused",
+        message: expect.stringMatching(/^OutOfcpu: .*enough resource: cpu/),
+      });
+      rmSync(manifest);
+      await eventually("the kubelet runs it no more", onNode, (pods) => !pods.some(isHidden));
       // After a refusal a node is tried again when it was observed anew, or half a minute later.
-      await site.kubectl("label", "node", cluster.realNode.name, "test/looked-at=again");
+      await site.kubectl("label", "node", name, "test/looked-at=again");
       expect(await tenant.ended("squeezed")).toMatchObject({ state: "Finished" });
     });
   });

@@ -45,6 +45,8 @@ export interface Processes {
 /** A node on which pods run as containers. */
 export interface RealNodeHandle {
   readonly name: string;
+  /** The folder whose files the kubelet runs as pods, whether the API server knows of them or not. */
+  readonly staticPods: string;
   /** Every process on the node ends at once, as if its power were cut. */
   cutPower(): Promise<void>;
   /** Starts it again after `cutPower`, and returns when it is Ready. */

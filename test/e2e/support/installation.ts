@@ -140,5 +140,12 @@ export function script(name: string, text: string, wishes: ScriptWishes = {}): J
   return object("Task", name, { framework: "fw", template: { spec: { containers: [main], ...pod } }, ...spec });
 }
 
+/** A pod that is none of Proffer's. */
+export function shellPod(name: string, namespace: string, text: string, requests: Json): Json {
+  const main = { name: "main", image: "workload:local", command: ["sh", "-c", text], resources: { requests } };
+  const spec = { containers: [main], terminationGracePeriodSeconds: 1 };
+  return { apiVersion: "v1", kind: "Pod", metadata: { name, namespace }, spec };
+}
+
 const isReady = ({ status }: Json): boolean =>
   status.conditions?.some(({ type, status }: Json) => type === "Ready" && status === "True") ?? false;

@@ -19,6 +19,8 @@ export interface NodePlaces {
 
 export const containerdSocket = ({ dir }: NodePlaces) => `${dir}/containerd.sock`;
 
+export const staticPods = ({ dir }: NodePlaces) => `${dir}/static-pods`;
+
 /** Of containerd 1.6. */
 export function containerdToml(places: NodePlaces, pauseImage: string): string {
   const { dir, programs } = places;
@@ -78,6 +80,7 @@ export const kubeletConfig = (places: NodePlaces) =>
     clusterDomain: "cluster.local",
     resolvConf: `${places.dir}/resolv.conf`,
     podLogsDir: `${places.dir}/pod-logs`,
+    staticPodPath: staticPods(places),
     serializeImagePulls: false,
     // The images were put there, and nobody could fetch them again.
     imageGCHighThresholdPercent: 100,

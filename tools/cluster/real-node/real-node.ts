@@ -18,6 +18,7 @@ import {
   MACHINE_SCRIPT,
   NODE_IP,
   type NodePlaces,
+  staticPods,
 } from "./node-config.ts";
 import { withNodePrograms } from "./node-programs.ts";
 import type { Part } from "./part.ts";
@@ -61,11 +62,16 @@ export class RealNode {
     this.#places = { dir: join(host.dir, "node"), programs: software.programs, cgroup: basename(host.dir) };
   }
 
+  get staticPods(): string {
+    return staticPods(this.#places);
+  }
+
   /** Starts it with these images and the pause image, and returns when it is Ready. */
   async start(images: readonly ImageName[], progress: Progress): Promise<void> {
     const { dir, cgroup } = this.#places;
     makeCgroups(cgroup);
-    for (const folder of ["cni", "pod-logs", "images"]) mkdirSync(join(dir, folder), { recursive: true });
+    for (const folder of ["cni", "pod-logs", "static-pods", "images"])
+      mkdirSync(join(dir, folder), { recursive: true });
     const write = (name: string, text: string) => writeFileSync(join(dir, name), text);
     write("resolv.conf", "");
     write("cni/pods.conflist", cniConfig(this.#places));
