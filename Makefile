@@ -48,6 +48,10 @@ coverage: setup ## Unit tests with their coverage, file by file in coverage/cove
 e2e: need-go setup ## End-to-end tests on an embedded control plane (built once, about ten minutes)
 	@npm run --silent e2e
 
+.PHONY: e2e-install
+e2e-install: need-go setup ## Only those on a real node: helm install, upgrade, uninstall, tasks as containers (needs root)
+	@npm run --silent e2e -- test/e2e/real-node test/e2e/install
+
 .PHONY: test
 test: need-go setup ## All tests: check, unit, e2e; ends with `N passed, N failed`
 	@npm run --silent test

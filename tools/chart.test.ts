@@ -107,8 +107,9 @@ describe("pods", () => {
   const templates = () => ofKind(render(everything), "Deployment", "Job").map(({ spec }) => spec.template);
 
   test("keep to the Pod Security Standard restricted, and to a read-only file system", () => {
-    expect(templates()).toHaveLength(2);
-    for (const { spec } of templates()) {
+    const all = [...templates(), ...ofKind(render(everything), "Pod")];
+    expect(all).toHaveLength(3);
+    for (const { spec } of all) {
       expect(spec.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } });
       expect(spec.securityContext.runAsUser).toBeGreaterThan(0);
       for (const field of ["hostNetwork", "hostPID", "hostIPC", "volumes"]) expect(spec).not.toHaveProperty(field);
@@ -152,6 +153,13 @@ describe("pods", () => {
       expect([image, `${runAsUser}:${runAsGroup}`]).toEqual([OPERATOR_IMAGE, operatorConfig("").User]);
       expect(command).toBeUndefined();
     }
+  });
+
+  test("of helm test find the Service by the variables that its name gives", () => {
+    const code = (values: Json) => ofKind(render(values), "Pod")[0].spec.containers[0].args[0];
+    expect(code({})).toContain("{ PROFFER_SERVICE_HOST: host, PROFFER_SERVICE_PORT: port }");
+    expect(code({ fullnameOverride: "my-own" })).toContain("{ MY_OWN_SERVICE_HOST: host,");
+    expect(ofKind(render({ operator: { enabled: false } }), "Pod")).toEqual([]);
   });
 
   test("get options that the operator knows, with the values' meaning", () => {
@@ -262,9 +270,12 @@ describe("optional parts", () => {
     expect(spec.policyTypes).toEqual(["Ingress"]);
     expect(spec.ingress).toEqual([{ ports: [{ protocol: "TCP", port: "http" }], from: [{ namespaceSelector: {} }] }]);
     const from = [{ podSelector: { matchLabels: { a: "b" } } }];
-    expect(
-      one(render({ networkPolicy: { ingressFrom: from } }), "NetworkPolicy", "proffer").spec.ingress[0].from,
-    ).toEqual(from);
+    const chosen = render({ networkPolicy: { ingressFrom: from } });
+    const [first, tester, ...others] = one(chosen, "NetworkPolicy", "proffer").spec.ingress[0].from;
+    expect([first, others]).toEqual([from[0], []]);
+    const { labels } = one(chosen, "Pod", "proffer-test").metadata;
+    expect(labels).toMatchObject(tester.podSelector.matchLabels);
+    expect(labels).not.toMatchObject(one(chosen, "Service", "proffer").spec.selector);
     const strict = one(render(everything), "NetworkPolicy", "proffer").spec;
     expect(strict.policyTypes).toEqual(["Ingress", "Egress"]);
     expect(strict.egress.flatMap(({ ports }: Json) => ports.map(({ port }: Json) => port))).toEqual([

@@ -45,6 +45,17 @@ describe("releasing the finalizers", () => {
     expect(kube.requests.filter(({ path }) => path === "/api/v1/pods")).toHaveLength(3);
   });
 
+  test("keeps the lease while it works, however long it had to wait for it", async () => {
+    const [kube, clock] = [new FakeKube(), new FakeClock()];
+    const spec = { holderIdentity: "another releaser", leaseDurationSeconds: 120 };
+    kube.put("leases", { metadata: { name: "lease", namespace: "proffer" }, spec });
+    const done = releaseFinalizers(options(kube, clock));
+    await clock.advance(120_000);
+    await done;
+    const { renewTime, holderIdentity, leaseTransitions } = kube.get("leases", "proffer", "lease").spec;
+    expect([holderIdentity, leaseTransitions, Date.parse(renewTime)]).toEqual(["releaser", 1, clock.nowMs()]);
+  });
+
   test("tries the lease again when its holder renews meanwhile, and needs none where there is none", async () => {
     const [kube, clock] = [new FakeKube(), new FakeClock()];
     kube.put("leases", { metadata: { name: "lease", namespace: "proffer" }, spec: { leaseDurationSeconds: 1 } });

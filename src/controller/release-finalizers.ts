@@ -32,6 +32,8 @@ export async function releaseFinalizers(options: ReleaseOptions): Promise<number
   let released = 0;
   let token: string | undefined;
   do {
+    // The wait may have been as long as the lease lasts, where another of these had it; and pods may be many.
+    await writeLease(options);
     const page = await client.list(POD, { query: { limit: pageLimit, continue: token } });
     const tracked = page.items.filter(({ metadata }) => metadata.finalizers?.includes(TRACKING_FINALIZER));
     await inParallel(tracked, async ({ metadata }: KubeObject) => {
@@ -44,36 +46,44 @@ export async function releaseFinalizers(options: ReleaseOptions): Promise<number
   return released;
 }
 
-async function takeLease({ client, clock, log, namespace, leaseName, identity }: ReleaseOptions): Promise<void> {
+/** Waits until whoever led has noticed: it may act until it looks at the lease again, and have requests under way. */
+async function takeLease(options: ReleaseOptions): Promise<void> {
+  const before = await writeLease(options);
+  if (before === undefined) return;
+  const waitMs = (before.leaseDurationSeconds ?? 6) * 1_000;
+  options.log.info({ waitMs }, "took the lease; waiting until the leader has noticed");
+  await sleep(options.clock, waitMs);
+}
+
+interface LeaseSpec {
+  readonly holderIdentity?: string;
+  readonly leaseDurationSeconds?: number;
+  readonly leaseTransitions?: number;
+}
+
+/** Takes or renews the lease, whoever has it; returns what was in it before, undefined where there is none. */
+async function writeLease({ client, clock, namespace, leaseName, identity }: ReleaseOptions) {
   const ref = { group: "coordination.k8s.io", version: "v1", plural: "leases", namespace, name: leaseName };
   for (;;) {
     const lease = await client.find(ref);
-    if (lease === undefined) return;
-    const spec = lease.spec as { leaseDurationSeconds?: number; leaseTransitions?: number } | undefined;
+    if (lease === undefined) return undefined;
+    const spec = (lease.spec ?? {}) as LeaseSpec;
     const now = new Date(clock.nowMs()).toISOString().replace("Z", "000Z");
-    const taken = {
-      ...lease,
-      spec: {
-        ...spec,
-        holderIdentity: identity,
-        leaseDurationSeconds: heldSeconds,
-        acquireTime: now,
-        renewTime: now,
-        leaseTransitions: (spec?.leaseTransitions ?? 0) + 1,
-      },
+    const taken = spec.holderIdentity !== identity;
+    const written = {
+      ...spec,
+      holderIdentity: identity,
+      leaseDurationSeconds: heldSeconds,
+      renewTime: now,
+      ...(taken && { acquireTime: now, leaseTransitions: (spec.leaseTransitions ?? 0) + 1 }),
     };
     try {
-      await client.replace(ref, taken);
+      await client.replace(ref, { ...lease, spec: written });
+      return spec;
     } catch (error) {
       // The leader renewed meanwhile.
-      if (isConflict(error)) continue;
-      throw error;
+      if (!isConflict(error)) throw error;
     }
-    // Whoever led may act until it looks at the lease again, and have requests under way.
-    const waitMs = (spec?.leaseDurationSeconds ?? 6) * 1_000;
-    log.info({ waitMs }, "took the lease; waiting until the leader has noticed");
-    await sleep(clock, waitMs);
-    return;
   }
 }
 

@@ -21,6 +21,18 @@ describe("how an attempt ends", () => {
     { name: "a code other than zero", pod: { ...failed, exitCode: 3 }, reason: "exit-code", again: true },
     { name: "no code at all", pod: failed, reason: "pod-failed", again: true },
     { name: "eviction", pod: { ...failed, reason: "Evicted" }, reason: "evicted", again: true },
+    {
+      name: "a restart of its node",
+      pod: { ...failed, exitCode: 255, reason: "Unknown" },
+      reason: "node-lost",
+      again: true,
+    },
+    {
+      name: "a container that its kubelet cannot find",
+      pod: { ...failed, exitCode: 137, reason: "ContainerStatusUnknown" },
+      reason: "node-lost",
+      again: true,
+    },
     { name: "deletion by somebody", pod: { ...failed, deleting: true }, reason: "pod-deleted", again: true },
     { name: "a kubelet's door", pod: { phase: "Failed", reason: "OutOfcpu" }, reason: "kubelet-refused", again: true },
   ])("$name", ({ pod, reason, again }) => {
@@ -51,6 +63,62 @@ describe("how an attempt ends", () => {
     record(bench);
     expect(bench.all("release-pod")).toMatchObject([{ key: "ns/t-0-0" }]);
   });
+});
+
+describe("a pod that its node cannot start", () => {
+  const stuck = { phase: "Pending", reason: "ErrImagePull", message: "no such image" } as const;
+  const placed = (instances: number) =>
+    Bench.open().framework("f").node("n", { cpu: 9 }).task("t", { instances, retry: RETRY }).settle();
+
+  test("is why its Task waits, in the node's first words: it tries on, and says it differently each time", () => {
+    const bench = placed(1);
+    bench.pod("t-0-0", stuck);
+    const said = { reason: "not-starting", message: "on n: ErrImagePull: no such image" };
+    expect([view(bench).state, view(bench).stuck]).toEqual(["Starting", said]);
+    expect(bench.broker.explainTask("t-uid")).toEqual(said);
+    const { version } = view(bench);
+    bench.pod("t-0-0", { ...stuck, reason: "ImagePullBackOff", message: "back-off" });
+    expect(view(bench)).toMatchObject({ version, stuck: said });
+  });
+
+  test("is so no more when it runs, is being deleted, or has ended", () => {
+    for (const change of [
+      { phase: "Running", started: true },
+      { ...stuck, deleting: true },
+      { phase: "Failed", exitCode: 1 },
+    ] as const) {
+      const bench = placed(1);
+      bench.pod("t-0-0", stuck);
+      bench.pod("t-0-0", change);
+      expect(view(bench).stuck).toBeUndefined();
+    }
+  });
+
+  test("is told of one instance at a time", () => {
+    const bench = placed(3);
+    bench.pod("t-1-0", stuck);
+    bench.pod("t-2-0", { ...stuck, message: "another" });
+    expect(view(bench).stuck?.message).toBe("instance 1 on n: ErrImagePull: no such image");
+    bench.pod("t-1-0", { phase: "Running", started: true });
+    expect(view(bench).stuck?.message).toBe("instance 2 on n: ErrImagePull: another");
+  });
+
+  test("that is only being prepared is not stuck", () => {
+    const bench = placed(1);
+    bench.pod("t-0-0", { phase: "Pending", reason: "ContainerCreating" });
+    expect(view(bench).stuck).toBeUndefined();
+  });
+});
+
+test.each([
+  { said: { exitCode: 3, reason: "Error" }, message: "" },
+  { said: { exitCode: 3, reason: "Error", message: "boom" }, message: "boom" },
+  { said: { exitCode: 137, reason: "OOMKilled" }, message: "OOMKilled: out of memory" },
+  { said: { reason: "Evicted", message: "low on memory" }, message: "Evicted: low on memory" },
+])("of $said people are told '$message'", ({ said, message }) => {
+  const bench = running();
+  bench.pod("t-0-0", { phase: "Failed", started: true, ...said });
+  expect(view(bench).lastFailures[0]?.message).toBe(message);
 });
 
 describe("retries", () => {

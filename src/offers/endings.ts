@@ -20,6 +20,9 @@ const REFUSALS =
 const EVICTIONS =
   /^(Evicted|Preempting|Shutdown|NodeShutdown|Terminated|NodeLost|TerminationByKubelet|DeletionByPodGC)$/;
 
+/** Reasons of containers of which a node that was restarted knows no more than that they run no longer. */
+const FORGOTTEN = /^(Unknown|ContainerStatusUnknown)$/;
+
 /** What a pod's phase says of its end; undefined while it lives. */
 export function endingOf(pod: PodFacts, killing: boolean): Ending | undefined {
   const message = pod.message ?? "";
@@ -32,6 +35,10 @@ export function endingOf(pod: PodFacts, killing: boolean): Ending | undefined {
   }
   if (EVICTIONS.test(pod.reason ?? "")) {
     return { outcome: "lost", reason: "evicted", message: withReason(pod), counts: false, ...code };
+  }
+  if (FORGOTTEN.test(pod.reason ?? "")) {
+    const told = "the node restarted, or lost track of it: how it ended is not known";
+    return { outcome: "lost", reason: "node-lost", message: [told, message].filter(Boolean).join(": "), counts: false };
   }
   if (pod.deleting) {
     return { outcome: "lost", reason: "pod-deleted", message: withReason(pod), counts: false, ...code };
@@ -61,6 +68,10 @@ export function endingOfRefused(killing: boolean, message: string): Ending {
   return { outcome: "failed", reason: "pod-refused", message, counts: true };
 }
 
-function withReason(pod: PodFacts): string {
-  return [pod.reason, pod.message].filter((part) => part !== undefined && part !== "").join(": ");
+/** Of the kubelet's reasons the one that says nothing, and the one that not everybody knows. */
+const WORDING: Readonly<Record<string, string>> = { Error: "", OOMKilled: "OOMKilled: out of memory" };
+
+/** What the node says of the pod, for people. */
+export function withReason({ reason = "", message = "" }: PodFacts): string {
+  return [WORDING[reason] ?? reason, message].filter((part) => part !== "").join(": ");
 }

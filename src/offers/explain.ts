@@ -25,6 +25,7 @@ export class Explain {
 
   task(task: Task): Explanation {
     if (task.rejected !== undefined) return task.rejected;
+    if (task.stuck !== undefined) return task.stuck;
     if (task.pending === 0) return { reason: "placed", message: "nothing waits" };
     const framework = this.#state.framework(task.facts.framework);
     if (framework.facts?.suppressed === true) return suppressed(framework);

@@ -64,6 +64,10 @@ export const REASONS = {
   ],
   "no-node": ["No node fits.", "Read the numbers in the message: they say what each node lacks."],
   "in-line": ["Nodes fit, and others are served first.", "Wait: the next round comes when something changes."],
+  "not-starting": [
+    "A pod is on its node, and the node cannot start it.",
+    "Read the message: an image that is not there or may not be fetched, a volume. The node tries on; to give up, set `spec.kill`.",
+  ],
   placed: ["Nothing waits: everything asked for is placed or offered.", "Nothing to do."],
   // Why an answer, or one launch of it, was refused.
   "not-yours": [
@@ -95,7 +99,7 @@ export const REASONS = {
   "new-term": ["Another leader took over.", "Answer the next offer."],
   declined: ["The framework declined.", "Nothing to do."],
   "node-lost": [
-    "The node is gone or was not ready for too long.",
+    "The node is gone, was not ready for too long, or restarted.",
     "Look at the node; `retry.onNodeLost` says whether the instance runs again.",
   ],
   evicted: [

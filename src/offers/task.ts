@@ -1,5 +1,6 @@
+import { type Attempts, attemptGroups, type Rank } from "./attempt-groups.ts";
 import { Bitset } from "./bitset.ts";
-import type { Ending } from "./endings.ts";
+import { type Ending, withReason } from "./endings.ts";
 import { formatIndexes, parseIndexes } from "./indexes.ts";
 import type { Instance } from "./instance.ts";
 import type { PodFacts, TaskFacts } from "./messages.ts";
@@ -7,18 +8,11 @@ import type { QuotaHold } from "./quota-holds.ts";
 import type { Shape } from "./shapes.ts";
 import type { Explanation, FailureView, InstanceCounts, TaskState, TaskView } from "./views.ts";
 
-/** At most so many groups of equal attempts are told in a status. */
-const ATTEMPT_GROUPS = 64;
 const LAST_FAILURES = 5;
 /** An attempt that never ran is tried again this often: a kubelet that always refuses must not spin for ever. */
 const UNSTARTED_LIMIT = 20;
 
 type Attempt = Pick<Instance, "index" | "attempt" | "nodeName">;
-
-interface Attempts {
-  readonly ended: number;
-  readonly failed: number;
-}
 
 /** A Task and its instances: pending, live, or ended for good. */
 export class Task {
@@ -56,6 +50,8 @@ export class Task {
   /** Ended for good otherwise. */
   readonly #failed: Bitset;
   readonly #attempts = new Map<number, Attempts>();
+  /** Instances that do not start, and what their node said. */
+  readonly #stuck = new Map<Instance, string>();
   readonly #ended = { finished: 0, failed: 0, killed: 0, lost: 0 };
 
   constructor(facts: TaskFacts) {
@@ -97,6 +93,15 @@ export class Task {
   /** All instances have ended for good. */
   get finished(): boolean {
     return this.#pendingCount === 0 && this.live.size === 0 && this.awaitedGone.size === 0;
+  }
+
+  /** Why an instance with a place does not start: of the first one. */
+  get stuck(): Explanation | undefined {
+    const [first] = this.#stuck;
+    if (first === undefined) return undefined;
+    const [{ index, nodeName }, said] = first;
+    const which = this.facts.instances === 1 ? "" : `instance ${index} `;
+    return { reason: "not-starting", message: `${which}on ${nodeName}: ${said}` };
   }
 
   /** Something of it runs or has ended. */
@@ -162,6 +167,19 @@ export class Task {
   created(instance: Instance, pod: NonNullable<Instance["pod"]>): void {
     instance.pod = pod;
     this.#creating--;
+  }
+
+  /** What the pod of an instance tells while it lives; returns whether that changes anything. */
+  follow(instance: Instance, pod: PodFacts, nowMs: number): boolean {
+    const before = { state: instance.state, stuck: this.stuck?.message };
+    instance.state = pod.phase === "Running" ? "running" : "starting";
+    if (instance.state === "running") this.startedAtMs ??= pod.startedAtMs ?? nowMs;
+    // The node tries again and again, and says it differently each time: the first time tells most.
+    if (instance.state === "running" || pod.deleting) this.#stuck.delete(instance);
+    else if (pod.message !== undefined && !this.#stuck.has(instance)) this.#stuck.set(instance, withReason(pod));
+    if (before.state === instance.state && before.stuck === this.stuck?.message) return false;
+    this.changed();
+    return true;
   }
 
   /**
@@ -258,7 +276,7 @@ export class Task {
   }
 
   view(): TaskView {
-    const counts = this.counts();
+    const [counts, stuck] = [this.counts(), this.stuck];
     const only = this.facts.instances === 1 ? this.live.get(0) : undefined;
     return {
       version: this.version,
@@ -267,11 +285,12 @@ export class Task {
       counts,
       succeededIndexes: formatIndexes(this.#succeeded),
       failedIndexes: formatIndexes(this.#failed),
-      attempts: this.#attemptGroups(),
+      attempts: attemptGroups(this.#attempts, (index) => this.#rank(index)),
       ...(only === undefined ? {} : { node: only.nodeName, pod: { attempt: only.attempt } }),
       lastFailures: this.lastFailures,
       ...(this.startedAtMs === undefined ? {} : { startedAtMs: this.startedAtMs }),
       ...(this.finishedAtMs === undefined ? {} : { finishedAtMs: this.finishedAtMs }),
+      ...(stuck === undefined ? {} : { stuck }),
       ...(this.rejected === undefined ? {} : { rejected: this.rejected }),
     };
   }
@@ -285,6 +304,7 @@ export class Task {
   }
 
   #leave(instance: Instance): void {
+    this.#stuck.delete(instance);
     this.live.delete(instance.index);
     if (instance.pod === undefined) this.#creating--;
   }
@@ -344,55 +364,8 @@ export class Task {
     return counts.staging > 0 ? "Staging" : "Pending";
   }
 
-  /**
-   * Indexes by equal attempts. Past the bound those that have ended for good are left out, and then neighbours merge:
-   * those that wait upwards, for a name once used is never used again; those that run downwards, for their pods tell
-   * their own numbers, and what the status calls over would not be known for theirs.
-   */
-  #attemptGroups(): AttemptGroup[] {
-    const ranks = { over: new Map(), waiting: new Map(), live: new Map() } as const;
-    for (const [index, { ended, failed }] of this.#attempts) {
-      const over = this.#failed.has(index) || this.#succeeded.has(index);
-      const groups: Map<string, Group> = ranks[this.live.has(index) ? "live" : over ? "over" : "waiting"];
-      const group = groups.get(`${ended}/${failed}`);
-      if (group === undefined) groups.set(`${ended}/${failed}`, { ended, failed, indexes: [index] });
-      else group.indexes.push(index);
-    }
-    const [over, waiting, live] = [byAttempts(ranks.over), byAttempts(ranks.waiting), byAttempts(ranks.live)];
-    if (over.length + waiting.length + live.length > ATTEMPT_GROUPS) over.length = 0;
-    const half = ATTEMPT_GROUPS / 2;
-    mergeUp(waiting, Math.max(half, ATTEMPT_GROUPS - live.length));
-    mergeDown(live, ATTEMPT_GROUPS - waiting.length);
-    return [...over, ...waiting, ...live].map(({ ended, failed, indexes }) => ({
-      indexes: formatIndexes(indexes.sort((a, b) => a - b)),
-      ended,
-      failed,
-    }));
-  }
-}
-
-interface Group {
-  readonly ended: number;
-  readonly failed: number;
-  readonly indexes: number[];
-}
-
-type AttemptGroup = TaskView["attempts"][number];
-
-function byAttempts(groups: ReadonlyMap<string, Group>): Group[] {
-  return [...groups.values()].sort((a, b) => a.ended - b.ended || a.failed - b.failed);
-}
-
-function mergeUp(groups: Group[], most: number): void {
-  while (groups.length > most) {
-    const [low, high] = [groups.shift()!, groups[0]!];
-    groups[0] = { ...high, failed: Math.max(low.failed, high.failed), indexes: [...low.indexes, ...high.indexes] };
-  }
-}
-
-function mergeDown(groups: Group[], most: number): void {
-  while (groups.length > most) {
-    const [high, low] = [groups.pop()!, groups.pop()!];
-    groups.push({ ...low, failed: Math.min(low.failed, high.failed), indexes: [...low.indexes, ...high.indexes] });
+  #rank(index: number): Rank {
+    if (this.live.has(index)) return "live";
+    return this.#failed.has(index) || this.#succeeded.has(index) ? "over" : "waiting";
   }
 }

@@ -222,13 +222,7 @@ export class Tasks {
       return;
     }
     this.#settleClaim(task, instance, pod);
-    const state = pod.phase === "Running" ? "running" : "starting";
-    if (instance.state !== state) {
-      instance.state = state;
-      if (state === "running") task.startedAtMs ??= pod.startedAtMs ?? this.#state.nowMs;
-      task.changed();
-      this.#state.taskChanged(task);
-    }
+    if (task.follow(instance, pod, this.#state.nowMs)) this.#state.taskChanged(task);
     if (isNew && (instance.killing || isDoomed(task, instance.index))) {
       instance.killing = true;
       if (!pod.deleting) this.#deletePod(task, { key, uid });

@@ -60,6 +60,8 @@ export interface TaskView {
   readonly lastFailures: readonly FailureView[];
   readonly startedAtMs?: number;
   readonly finishedAtMs?: number;
+  /** Why an instance that has its place does not start. */
+  readonly stuck?: Explanation;
   /** Present while the Task cannot take part at all (unknown framework, queue, …). */
   readonly rejected?: Explanation;
 }

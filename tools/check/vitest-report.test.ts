@@ -54,13 +54,14 @@ test("why tests were skipped is told once, with how many they are", () => {
     { status: "skipped", ancestorTitles: ["", why, "in detail"] },
     { status: "passed", ancestorTitles: ["", "of titles (skipped: so it says)"] },
     { status: "skipped", ancestorTitles: [""] },
+    { status: "skipped", ancestorTitles: [""], meta: { skipped: "the cluster has no scheduler" } },
   ];
   const report = { testResults: [{ name: "a.test.ts", status: "passed", assertionResults }] };
   expect(countTests(report, 0)).toEqual({
     passed: 1,
     failed: 0,
-    skipped: 3,
-    remarks: ["2 skipped: no apt-get (or none that works) on the PATH"],
+    skipped: 4,
+    remarks: ["2 skipped: no apt-get (or none that works) on the PATH", "1 skipped: the cluster has no scheduler"],
   });
 });
 

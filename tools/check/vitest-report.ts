@@ -5,13 +5,20 @@ export interface VitestReport {
   readonly testResults: readonly {
     readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly status: string; readonly ancestorTitles: readonly string[] }[];
+    readonly assertionResults: readonly ReportedTest[];
   }[];
+}
+
+interface ReportedTest {
+  readonly status: string;
+  readonly ancestorTitles: readonly string[];
+  /** Why it is skipped, where that is known only once it is about to run. */
+  readonly meta?: { readonly skipped?: string };
 }
 
 export interface TestTally extends Tally {
   readonly skipped: number;
-  /** For people: what went wrong apart from tests that failed, and why tests were skipped, where their titles say so. */
+  /** For people: what went wrong apart from tests that failed, and why tests were skipped, where they or their titles say so. */
   readonly remarks: readonly string[];
 }
 
@@ -35,8 +42,8 @@ export function countTests(report: VitestReport | undefined, exitCode: number): 
     passed += count("passed");
     skipped += assertionResults.length - count("passed") - failedHere;
     failed += failedHere;
-    for (const { status, ancestorTitles } of assertionResults) {
-      const reason = ancestorTitles.flatMap((title) => SKIPPED.exec(title)?.[1] ?? [])[0];
+    for (const { status, ancestorTitles, meta } of assertionResults) {
+      const reason = meta?.skipped ?? ancestorTitles.flatMap((title) => SKIPPED.exec(title)?.[1] ?? [])[0];
       if (reason !== undefined && status !== "passed" && status !== "failed")
         reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
     }

@@ -6,7 +6,10 @@ import { withLock } from "./file-lock.ts";
 import { goBuild } from "./go-build.ts";
 import type { Progress } from "./progress.ts";
 
-export type BinaryName = "kube-apiserver" | "etcd" | "kwok" | "kube-controller-manager" | "kube-scheduler";
+export type BinaryName =
+  | ("kube-apiserver" | "etcd" | "kwok" | "kube-controller-manager" | "kube-scheduler")
+  // Of a real node.
+  | ("kubelet" | "kube-proxy");
 
 interface Source {
   /** The nested Go module under go/ that pins it. */
@@ -27,6 +30,8 @@ const SOURCES: Readonly<Record<BinaryName, Source>> = {
   kwok: { folder: "kwok", module: "sigs.k8s.io/kwok", package: "sigs.k8s.io/kwok/cmd/kwok" },
   "kube-controller-manager": kubernetes("kube-controller-manager"),
   "kube-scheduler": kubernetes("kube-scheduler"),
+  kubelet: kubernetes("kubelet"),
+  "kube-proxy": kubernetes("kube-proxy"),
 };
 
 /** Every binary there is, in the order they are best built in. */

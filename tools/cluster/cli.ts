@@ -21,6 +21,7 @@ interface UpOptions {
   readonly nodesFrom?: string;
   readonly with?: readonly Extra[];
   readonly kwok?: boolean;
+  readonly realNode?: boolean;
 }
 
 /** Makes a parser's error one of the command line's. */
@@ -69,6 +70,7 @@ async function up(options: UpOptions): Promise<void> {
     kwok: options.kwok ?? shapes.length > 0,
     controllerManager: options.with?.includes("kube-controller-manager") ?? false,
     scheduler: options.with?.includes("kube-scheduler") ?? false,
+    ...(options.realNode && { realNode: { images: ["workload", "operator"] } }),
     progress,
   });
   try {
@@ -137,6 +139,7 @@ program
   )
   .option("--nodes-from <csv>", "fake nodes from a table with the columns sn,cpu_milli,memory_mib,gpu,model")
   .option("--with <programs>", `also run ${EXTRAS.join(",")}`, parseExtras)
+  .option("--real-node", "a node with containerd and a kubelet, and with our images; needs root")
   .option("--kwok", "kwok plays the kubelets (default: with nodes)")
   .option("--no-kwok", "nothing happens to pods on fake nodes")
   .action(up);

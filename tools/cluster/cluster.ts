@@ -3,7 +3,10 @@ import type { ApiClient } from "./api-client.ts";
 import type { NodeShape } from "./node-shapes.ts";
 import type { AddNodesOptions } from "./nodes.ts";
 
-export type ProcessName = "etcd" | "kube-apiserver" | "kube-controller-manager" | "kube-scheduler" | "kwok";
+export type ProcessName =
+  | ("etcd" | "kube-apiserver" | "kube-controller-manager" | "kube-scheduler" | "kwok")
+  // Of a real node: what holds its network and its other namespaces, what runs on it, and the way to the API server.
+  | ("network" | "machine" | "containerd" | "kubelet" | "kube-proxy" | "door" | "door-inside");
 
 /** What can be done to a cluster; tests skip what is not there. */
 export interface Capabilities {
@@ -17,6 +20,8 @@ export interface Capabilities {
   readonly controllerManager: boolean;
   /** kube-scheduler runs. */
   readonly scheduler: boolean;
+  /** There is a node with a kubelet, on which pods run as containers, and whose power can be cut. */
+  readonly realNode: boolean;
 }
 
 /** Who a kubeconfig is for. */
@@ -37,6 +42,17 @@ export interface Processes {
   logFile(name: ProcessName): string;
 }
 
+/** A node on which pods run as containers. */
+export interface RealNodeHandle {
+  readonly name: string;
+  /** The folder whose files the kubelet runs as pods, whether the API server knows of them or not. */
+  readonly staticPods: string;
+  /** Every process on the node ends at once, as if its power were cut. */
+  cutPower(): Promise<void>;
+  /** Starts it again after `cutPower`, and returns when it is Ready. */
+  boot(): Promise<void>;
+}
+
 export interface Cluster {
   readonly name: string;
   readonly capabilities: Capabilities;
@@ -53,6 +69,8 @@ export interface Cluster {
   /** As the administrator. */
   readonly api: ApiClient;
   readonly processes: Processes;
+  /** The node with a kubelet; throws where `capabilities.realNode` is false. */
+  readonly realNode: RealNodeHandle;
   /** CPU seconds (user and system) a process has used since it started. */
   cpuSeconds(name: ProcessName): number;
   /** Resident memory of a process. */

@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type CertificateAuthority, newKeyPem } from "./certificates.ts";
+import { NODE_IP } from "./real-node/node-config.ts";
 import type { ProcessSpec } from "./supervisor-protocol.ts";
 
 export interface Ports {
@@ -15,6 +16,8 @@ export interface ControlPlane {
   readonly ports: Ports;
   /** Absolute paths of the binaries, by name. */
   readonly binaries: Readonly<Record<string, string>>;
+  /** All is in a network of the cluster's own, with a real node. */
+  readonly ownNetwork: boolean;
 }
 
 export interface Secrets {
@@ -34,7 +37,7 @@ export function writeSecrets(dir: string, secrets: Secrets): void {
   const server = secrets.authority.issue({
     commonName: "kube-apiserver",
     dnsNames: ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"],
-    ipAddresses: ["127.0.0.1", "10.96.0.1"],
+    ipAddresses: ["127.0.0.1", "10.96.0.1", NODE_IP],
     usage: "server",
   });
   const serviceAccounts = newKeyPem();
@@ -66,6 +69,22 @@ export function etcd(plane: ControlPlane, extra: readonly string[]): ProcessSpec
   ]);
 }
 
+const ON_LOOPBACK = [
+  "--bind-address=127.0.0.1",
+  // Else it asks for the default route's interface, and a laptop without network has none.
+  "--advertise-address=127.0.0.1",
+  // A loopback address is no valid endpoint: the reconciler would fail every ten seconds.
+  "--endpoint-reconciler-type=none",
+];
+
+/** Where pods reach it by the service `kubernetes`, and it reaches the kubelet. */
+const IN_OWN_NETWORK = [
+  "--bind-address=0.0.0.0",
+  `--advertise-address=${NODE_IP}`,
+  "--kubelet-preferred-address-types=InternalIP",
+  "--enable-admission-plugins=NodeRestriction",
+];
+
 export interface ApiserverOptions {
   readonly extra: readonly string[];
   /** A controller-manager makes the default ServiceAccounts. */
@@ -83,11 +102,7 @@ export function apiserver(plane: ControlPlane, options: ApiserverOptions): Proce
   ];
   return spec(plane, "kube-apiserver", [
     `--etcd-servers=http://127.0.0.1:${plane.ports.etcdClient}`,
-    "--bind-address=127.0.0.1",
-    // Else it asks for the default route's interface, and a laptop without network has none.
-    "--advertise-address=127.0.0.1",
-    // A loopback address is no valid endpoint: the reconciler would fail every ten seconds.
-    "--endpoint-reconciler-type=none",
+    ...(plane.ownNetwork ? IN_OWN_NETWORK : ON_LOOPBACK),
     `--secure-port=${plane.ports.apiserver}`,
     `--tls-cert-file=${file("apiserver.crt")}`,
     `--tls-private-key-file=${file("apiserver.key")}`,

@@ -3,12 +3,21 @@ import { join } from "node:path";
 import type { ApiClient } from "./api-client.ts";
 import type { CertificateAuthority } from "./certificates.ts";
 import type { ClientAccess } from "./client-access.ts";
-import type { Capabilities, Cluster, Identity, Processes, ProcessName, TokenOptions } from "./cluster.ts";
+import type {
+  Capabilities,
+  Cluster,
+  Identity,
+  Processes,
+  ProcessName,
+  RealNodeHandle,
+  TokenOptions,
+} from "./cluster.ts";
 import { logTail } from "./log-tail.ts";
 import type { NodeShape } from "./node-shapes.ts";
 import type { AddNodesOptions } from "./nodes.ts";
 import { cpuSeconds, isStopped, rssBytes } from "./process-info.ts";
 import { progressOn } from "./progress.ts";
+import type { Part } from "./real-node/part.ts";
 import type { ClusterOptions } from "./start-cluster.ts";
 import type { Supervisor } from "./supervisor-client.ts";
 import type { ProcessSpec } from "./supervisor-protocol.ts";
@@ -42,12 +51,13 @@ export class EmbeddedCluster implements Cluster {
   readonly processes: Processes;
   readonly #parts: EmbeddedParts;
   readonly #supervisor: Supervisor;
-  readonly #specs = new Map<ProcessName, ProcessSpec>();
+  readonly #started = new Map<ProcessName, Part>();
   readonly #ends = new Map<string, string>();
   /** Processes whose end is our own doing. */
   readonly #doomed = new Set<string>();
   /** Programs that run beside the control plane, and who wants to know of their end. */
   readonly #programs = new Map<string, (how: string) => void>();
+  #realNode: RealNodeHandle | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(parts: EmbeddedParts) {
@@ -68,21 +78,23 @@ export class EmbeddedCluster implements Cluster {
       fakeKubelets: Boolean(options.kwok),
       controllerManager: Boolean(options.controllerManager),
       scheduler: Boolean(options.scheduler),
+      realNode: Boolean(options.realNode),
     };
     this.processes = this.#makeProcesses();
     supervisor.onExit = (name, how) => this.#noteEnd(name, how);
   }
 
   /** Starts a process and waits until it does its work, as far as that can be seen; remembers how, for `restart`. */
-  async start(spec: ProcessSpec): Promise<void> {
-    const name = spec.name as ProcessName;
-    this.#specs.set(name, spec);
+  async start(part: Part): Promise<void> {
+    const { name, works } = part;
+    const spec = part.spec();
+    this.#started.set(name, part);
     this.#ends.delete(name);
     this.#doomed.delete(name);
     await this.#supervisor.startProcess(spec);
+    if (works !== undefined) await this.#until(works.what, [name], works.look);
     // Without etcd the API server waits for ever, so its readiness stands for both.
-    const apiserver = this.#specs.get("kube-apiserver");
-    if (apiserver !== undefined && (name === "kube-apiserver" || name === "etcd")) {
+    if (this.#started.has("kube-apiserver") && (name === "kube-apiserver" || name === "etcd")) {
       await this.#until("the API server to be ready", ["etcd", "kube-apiserver"], async () => {
         await this.api.get("/readyz");
         // The server makes it a moment after it is ready.
@@ -94,6 +106,20 @@ export class EmbeddedCluster implements Cluster {
         this.api.get("/api/v1/namespaces/default/serviceaccounts/default"),
       );
     }
+  }
+
+  /** Says nothing when these end. */
+  expectEnd(names: readonly ProcessName[]): void {
+    for (const name of names) this.#doomed.add(name);
+  }
+
+  get realNode(): RealNodeHandle {
+    if (this.#realNode === undefined) throw new Error(`cluster ${this.name} has no real node`);
+    return this.#realNode;
+  }
+
+  set realNode(node: RealNodeHandle) {
+    this.#realNode = node;
   }
 
   /**
@@ -169,10 +195,10 @@ export class EmbeddedCluster implements Cluster {
       },
       resume: (name) => void process.kill(pid(name), "SIGCONT"),
       restart: async (name) => {
-        const spec = this.#specs.get(name);
-        if (spec === undefined) throw new Error(`${name} is no part of cluster ${this.name}`);
+        const part = this.#started.get(name);
+        if (part === undefined) throw new Error(`${name} is no part of cluster ${this.name}`);
         if (supervisor.running.has(name)) await kill(name);
-        await this.start(spec);
+        await this.start(part);
       },
       logFile: (name) => join(this.dir, `${name}.log`),
     };
@@ -187,8 +213,7 @@ export class EmbeddedCluster implements Cluster {
         what,
         async () => {
           if (ended() !== undefined) return true;
-          await look();
-          return true;
+          return (await look()) !== false;
         },
         { timeoutMs },
       );

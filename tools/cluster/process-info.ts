@@ -1,5 +1,5 @@
 /** What the kernel says about a process. A pid alone is no identity: it is used again, so it always goes with its start time. */
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 /** A process that can be recognised later, even by another program. `startTicks` is absent where there is no /proc. */
 export interface ProcessIdentity {
@@ -12,6 +12,7 @@ const TICKS_PER_SECOND = 100;
 
 interface Stat {
   readonly state: string;
+  readonly parent: number;
   readonly cpuTicks: number;
   readonly startTicks: number;
 }
@@ -27,6 +28,7 @@ function readStat(pid: number): Stat | undefined {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return {
     state: fields[0] ?? "?",
+    parent: Number(fields[1]),
     cpuTicks: Number(fields[11]) + Number(fields[12]),
     startTicks: Number(fields[19]),
   };
@@ -36,6 +38,12 @@ function readStat(pid: number): Stat | undefined {
 export function identify(pid: number): ProcessIdentity {
   const stat = readStat(pid);
   return stat === undefined ? { pid } : { pid, startTicks: stat.startTicks };
+}
+
+/** The children of a process. None where there is no /proc. */
+export function childrenOf(pid: number): number[] {
+  const pids = existsSync("/proc/self") ? readdirSync("/proc").map(Number).filter(Number.isInteger) : [];
+  return pids.filter((one) => readStat(one)?.parent === pid);
 }
 
 /** Whether that very process still runs; a zombie counts as ended. */

@@ -11,6 +11,11 @@ export interface ProcessSpec {
   readonly command: string;
   readonly args: readonly string[];
   readonly logFile: string;
+  /**
+   * The command starts its program as a child and waits for it, as `unshare --fork` and `nsenter --pid` must: that child is
+   * the process that counts.
+   */
+  readonly forks?: boolean;
 }
 
 export interface SupervisorRecord {

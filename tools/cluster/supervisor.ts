@@ -7,11 +7,12 @@
  * cluster started on this machine removes the folder (sweep.ts).
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, renameSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { identify, type ProcessIdentity } from "./process-info.ts";
+import { childrenOf, identify, type ProcessIdentity, signal as sendSignal } from "./process-info.ts";
 import {
   FOLDER_PREFIX,
   type ProcessSpec,
@@ -20,9 +21,12 @@ import {
   type SupervisorRecord,
   type SupervisorRequest,
 } from "./supervisor-protocol.ts";
+import { removeFolder } from "./sweep.ts";
 import { tieToLife } from "./tie-to-life.ts";
+import { waitFor } from "./wait.ts";
 
 interface Child {
+  /** What we started: the program itself, or what waits for it. */
   readonly process: ChildProcess;
   readonly identity: ProcessIdentity;
   readonly ended: Promise<void>;
@@ -48,37 +52,42 @@ function writeRecord(): void {
   renameSync(`${path}.new`, path);
 }
 
-function start(spec: ProcessSpec): Promise<number> {
+async function start(spec: ProcessSpec): Promise<number> {
   if (stopping) throw new Error("the cluster is stopping");
   if (children.has(spec.name)) throw new Error(`${spec.name} is running already`);
   const log = openSync(spec.logFile, "a");
   const [command = "", ...args] = [...tie, spec.command, ...spec.args];
   const child = spawn(command, args, { stdio: ["ignore", log, log], cwd: dir });
   closeSync(log);
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("spawn", () => {
-      const pid = child.pid as number;
-      const ended = new Promise<void>((done) => {
-        child.once("exit", (code, signal) => {
-          children.delete(spec.name);
-          if (!stopping) writeRecord();
-          tell({ type: "exited", name: spec.name, pid, how: signal ?? `exit code ${code}` });
-          done();
-        });
-      });
-      children.set(spec.name, { process: child, identity: identify(pid), ended });
-      writeRecord();
-      resolve(pid);
+  await once(child, "spawn");
+  let pid = child.pid as number;
+  const note = (ended: Promise<void>) => {
+    children.set(spec.name, { process: child, identity: identify(pid), ended });
+    writeRecord();
+  };
+  const ended = new Promise<void>((done) => {
+    child.once("exit", (code, signal) => {
+      children.delete(spec.name);
+      if (!stopping) writeRecord();
+      tell({ type: "exited", name: spec.name, pid, how: signal ?? `exit code ${code}` });
+      done();
     });
   });
+  note(ended);
+  if (spec.forks) {
+    const first = () => (child.exitCode === null ? childrenOf(child.pid as number)[0] : (child.pid as number));
+    pid = await waitFor(`${spec.name} to start`, first, { everyMs: 2 });
+    if (children.has(spec.name)) note(ended);
+  }
+  return pid;
 }
 
-async function end(name: string, signal: NodeJS.Signals): Promise<void> {
+async function end(name: string, signalName: NodeJS.Signals): Promise<void> {
   const child = children.get(name);
   if (child === undefined) throw new Error(`${name} is not running`);
-  child.process.kill(signal);
-  child.process.kill("SIGCONT"); // A paused process takes SIGTERM only once it goes on.
+  sendSignal(child.identity, signalName);
+  sendSignal(child.identity, "SIGCONT"); // A paused process takes SIGTERM only once it goes on.
+  child.process.kill("SIGCONT"); // What waits for it pauses with it.
   await child.ended;
 }
 
@@ -89,7 +98,7 @@ async function stop(): Promise<void> {
   for (const name of [...children.keys()].reverse()) await end(name, "SIGKILL").catch(() => {});
   for (let attempt = 0; attempt < 50; attempt++) {
     try {
-      rmSync(dir, { recursive: true, force: true });
+      removeFolder(dir);
       break;
     } catch {
       await delay(100);

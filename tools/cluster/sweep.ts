@@ -1,8 +1,9 @@
 /** Removing what is left of clusters whose supervisor was killed. */
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { isAlive, signal } from "./process-info.ts";
+import { removeCgroups } from "./real-node/cgroups.ts";
 import { FOLDER_PREFIX, SUPERVISOR_FILE, type SupervisorRecord } from "./supervisor-protocol.ts";
 import { waitFor } from "./wait.ts";
 
@@ -16,6 +17,12 @@ export async function sweepFolder(dir: string): Promise<void> {
     signal(child, "SIGKILL");
     await waitFor(`${child.name} to end`, () => !isAlive(child), { everyMs: 10 });
   }
+  removeFolder(dir);
+}
+
+/** Removes a cluster's folder, and first the control groups of the node that ran in it. Its processes must have ended. */
+export function removeFolder(dir: string): void {
+  removeCgroups(basename(dir));
   rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
 }
 

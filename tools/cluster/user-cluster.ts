@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import { ApiClient, ApiError } from "./api-client.ts";
 import { ClientAccess } from "./client-access.ts";
-import type { Capabilities, Cluster, Identity, Processes, TokenOptions } from "./cluster.ts";
+import type { Capabilities, Cluster, Identity, Processes, RealNodeHandle, TokenOptions } from "./cluster.ts";
 import type { NodeShape } from "./node-shapes.ts";
 import type { AddNodesOptions } from "./nodes.ts";
 import { isAlive } from "./process-info.ts";
@@ -66,8 +66,12 @@ class UserCluster implements Cluster {
     fakeKubelets: false,
     controllerManager: true,
     scheduler: true,
+    realNode: false,
   };
   readonly processes = NO_PROCESSES;
+  get realNode(): RealNodeHandle {
+    return unsupported("a node whose power may be cut");
+  }
   readonly adminToken = "";
   readonly name: string;
   readonly url: string;

@@ -97,6 +97,8 @@ export class Explanations {
     this.#again.set(uid, nowMs + againAfterMs);
     const explanation = broker.explainTask(uid);
     if (explanation === undefined || explanation.reason === this.#said.get(uid)?.reason) return;
+    // In the status this stands whether anything else waits or not.
+    if (explanation.reason === "not-starting") return;
     this.#said.set(uid, explanation);
     changed(uid);
   }

@@ -299,6 +299,26 @@ describe("why a Task waits", () => {
     expect(standing().conditions).not.toContainEqual(expect.objectContaining({ type: "Waiting" }));
   });
 
+  test("is above all that a node cannot start it, until that is over", async () => {
+    const { clock, state, writer, observe, standing } = setUp();
+    const stuck: Explanation = { reason: "not-starting", message: "instance 0 on n: ErrImagePull" };
+    state.view = view({ state: "Starting", counts: { ...counts, starting: 1, pending: 1 }, stuck });
+    state.waiting = noNode;
+    writer.changed(taskUid);
+    await clock.advance(7_000);
+    expect(standing()).toMatchObject({
+      state: "Starting",
+      why: stuck.message,
+      conditions: [{}, { type: "Waiting", reason: "NotStarting" }],
+    });
+    observe();
+    state.waiting = undefined;
+    state.view = view({ counts: { ...counts, running: 1, pending: 1 } });
+    writer.changed(taskUid);
+    await clock.advance(3_000);
+    expect(standing().why).toBeUndefined();
+  });
+
   test("is asked for twenty times a second at most, however many tasks wait", async () => {
     const clock = new FakeClock();
     const explained: string[] = [];

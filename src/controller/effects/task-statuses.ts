@@ -32,7 +32,8 @@ export function taskStatusKind(options: TaskStatusOptions): StatusKind {
     const view = broker.taskView(uid);
     if (view === undefined) return "nothing";
     const recorded = (): void => feed({ type: "task-recorded", uid, version: view.version });
-    const why = view.counts.pending > 0 ? (waiting(uid) ?? waitingOf(standing.conditions)) : undefined;
+    const pending = view.counts.pending > 0 ? (waiting(uid) ?? waitingOf(standing.conditions)) : undefined;
+    const why = view.stuck ?? pending;
     const isFirst = standing.conditions.length === 0;
     if (isFirst && why === undefined && hasNothingToSay(view)) return "nothing";
     if (isFirst && (view.state === "Staging" || view.state === "Starting") && !hasEnded(view)) {
@@ -79,6 +80,8 @@ function hasEnded({ succeededIndexes, failedIndexes, attempts, lastFailures }: T
 function waitingOf(conditions: readonly Condition[]): Explanation | undefined {
   const condition = conditions.find(({ type, status }) => type === "Waiting" && status === "True");
   const reason = condition && reasonOfCondition(condition.reason);
+  // Whether an instance is stuck is known as soon as its pod is.
+  if (reason === "not-starting") return undefined;
   return reason && { reason, message: condition.message };
 }
 

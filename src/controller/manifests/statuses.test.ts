@@ -109,7 +109,16 @@ describe("the status of a Task", () => {
     };
     const failed = statusOf({ state: "Failed", lastFailures: [failure] }, { waiting: why });
     expect(failed.conditions?.at(-1)).toMatchObject({ type: "Finished", reason: "Failed" });
-    expect(failed.why).toBe("instance 1 on n1: exit code 3 boom");
+    expect(failed.why).toBe("instance 1 on n1: exit code 3: boom");
+    const sizing = { reason: "sizing" as const, message: "a dry run is asking" };
+    const adopted = statusOf({ state: "Failed", lastFailures: [failure], rejected: sizing });
+    expect(adopted.conditions?.[0]).toMatchObject({ type: "Accepted", status: "True" });
+    const silent = statusOf({ state: "Failed", instances: 1, lastFailures: [{ ...failure, message: "" }] });
+    expect(silent.why).toBe("on n1: exit code 3");
+    const { exitCode: _, ...refused } = { ...failure, reason: "kubelet-refused" as const, message: "OutOfcpu" };
+    expect(statusOf({ state: "Lost", instances: 1, lastFailures: [refused] }).why).toBe(
+      "on n1: The kubelet refused the pod before it ran. OutOfcpu",
+    );
   });
 
   test.each([

@@ -60,7 +60,9 @@ export function taskStatus(source: TaskStatusSource): TaskStatus {
 }
 
 function conditionsOf({ view, waiting }: TaskStatusSource): ConditionDraft[] {
-  const { rejected, state } = view;
+  const { state } = view;
+  // What has ended took part, even if a new leader does not know its size yet.
+  const rejected = isFinal(state) && view.rejected?.reason === "sizing" ? undefined : view.rejected;
   const drafts: ConditionDraft[] = [
     rejected
       ? { type: "Accepted", status: "False", reason: conditionReason(rejected.reason), message: rejected.message }
@@ -92,8 +94,10 @@ function whyItEnded({ state, counts, instances, lastFailures }: TaskView): strin
   if (last === undefined) return undefined;
   const where = [instances === 1 ? "" : `instance ${last.index}`, last.node && `on ${last.node}`].filter(Boolean);
   // Programs that are told to end do so with codes of their own, which say nothing of why.
-  const what = last.reason === "exit-code" ? `exit code ${last.exitCode}` : REASONS[last.reason][0];
-  return `${where.join(" ")}${where.length > 0 ? ": " : ""}${[what, last.message].filter(Boolean).join(" ")}`;
+  const isByCode = last.reason === "exit-code";
+  const what = isByCode ? `exit code ${last.exitCode}` : REASONS[last.reason][0];
+  const rest = last.message && (isByCode ? `: ${last.message}` : ` ${last.message}`);
+  return `${where.join(" ")}${where.length > 0 ? ": " : ""}${what}${rest}`;
 }
 
 function failureOf(failure: FailureView): NonNullable<TaskStatus["lastFailures"]>[number] {

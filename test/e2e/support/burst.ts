@@ -48,7 +48,12 @@ export async function allFinished(tenant: Tenant): Promise<Json[]> {
  * Each instance had one pod, which ran once and succeeded; the Tasks say so; no node ever held more than it has; and no
  * pod is held by the operator any more.
  */
-export async function ranExactlyOnce(watch: PodWatch, tenant: Tenant, instances: number): Promise<void> {
+export async function ranExactlyOnce(
+  watch: PodWatch,
+  tenant: Tenant,
+  instances: number,
+  nodes = `${tenant.namespace}-`,
+): Promise<void> {
   const tasks = await allFinished(tenant);
   expect(tasks.reduce((sum, { status }) => sum + status.counts.finished, 0)).toBe(instances);
   const seen = await tenant.seen();
@@ -56,15 +61,15 @@ export async function ranExactlyOnce(watch: PodWatch, tenant: Tenant, instances:
   expect({ pods: seen.length, indexes: indexes.size }).toEqual({ pods: instances, indexes: instances });
   const odd = seen.filter(({ phases, attempt }) => attempt !== 0 || phases.at(-1) !== "Succeeded");
   expect(odd.map(({ name, phases, attempt }) => ({ name, phases, attempt }))).toEqual([]);
-  await neverTooFull(watch, tenant);
+  await neverTooFull(watch, tenant, nodes);
   await noFinalizers(tenant);
 }
 
-/** What was requested on each of the tenant's nodes was never more than it has. */
-export async function neverTooFull(watch: PodWatch, tenant: Tenant): Promise<void> {
+/** What was requested on each of the tenant's nodes, or of those whose names begin so, was never more than it has. */
+export async function neverTooFull(watch: PodWatch, tenant: Tenant, nodes = `${tenant.namespace}-`): Promise<void> {
   await watch.caughtUp(tenant.namespace);
   const { items } = await tenant.api.get("/api/v1/nodes");
-  const own = items.filter(({ metadata }: Json) => metadata.name.startsWith(`${tenant.namespace}-`));
+  const own = items.filter(({ metadata }: Json) => metadata.name.startsWith(nodes));
   expect(own.length).toBeGreaterThan(0);
   for (const { metadata, status } of own) {
     const has = parseRequests(status.allocatable);

@@ -137,8 +137,13 @@ export class Site {
 
 /** Skips the tests of a file (or a `describe`) on clusters that cannot do what they need. */
 export function needs(cluster: () => Cluster, ...capabilities: readonly (keyof Capabilities)[]): void {
-  beforeEach(({ skip }) => {
-    for (const capability of capabilities)
-      skip(!cluster().capabilities[capability], `the cluster has no ${capability}`);
+  beforeEach(({ skip, task }) => {
+    for (const capability of capabilities) {
+      if (cluster().capabilities[capability]) continue;
+      const reason = `the cluster has no ${capability}`;
+      // The run's last lines say it, too.
+      Object.assign(task.meta, { skipped: reason });
+      skip(reason);
+    }
   });
 }
