@@ -87,6 +87,34 @@ describe("rights", () => {
     expect(JSON.stringify(role.rules)).not.toContain("/status");
   });
 
+  test("to reach the operator by the API server's proxy are everybody's, and for nothing else", () => {
+    const objects = render();
+    const [found, at] = ["kube-public", "system"].map((namespace) =>
+      objects.find(
+        ({ kind, metadata }) =>
+          kind === "Role" && metadata.name === "proffer-explain" && metadata.namespace === namespace,
+      ),
+    );
+    const { namespace, service, port } = one(objects, "ConfigMap", "proffer").data;
+    expect(found?.rules).toEqual([
+      { apiGroups: [""], resources: ["configmaps"], resourceNames: ["proffer"], verbs: ["get"] },
+    ]);
+    expect(at?.metadata.namespace).toBe(namespace);
+    expect(at?.rules).toEqual([
+      { apiGroups: [""], resources: ["services/proxy"], resourceNames: [`http:${service}:${port}`], verbs: ["get"] },
+    ]);
+    expect(one(objects, "Service", service).spec.ports[0].name).toBe(port);
+    const toAll = ofKind(objects, "RoleBinding", "ClusterRoleBinding").filter((binding) =>
+      JSON.stringify(binding.subjects).includes("system:authenticated"),
+    );
+    expect(toAll.map(({ metadata, roleRef }) => [metadata.namespace, roleRef.name])).toEqual([
+      ["kube-public", "proffer-explain"],
+      ["system", "proffer-explain"],
+    ]);
+    const closed = JSON.stringify(render({ http: { throughApiServer: false } }));
+    expect(closed).not.toMatch(/services\/proxy|system:authenticated|kube-public/);
+  });
+
   test("to read metrics are bound to the readers", () => {
     expect(one(render(everything), "ClusterRoleBinding", "proffer-metrics-reader").subjects).toEqual([
       { kind: "ServiceAccount", namespace: "m", name: "p" },
@@ -240,6 +268,7 @@ describe("optional parts", () => {
     expect([...kinds].sort()).toEqual([
       "ClusterRole",
       "ClusterRoleBinding",
+      "ConfigMap",
       "CustomResourceDefinition",
       "Role",
       "RoleBinding",
@@ -252,7 +281,7 @@ describe("optional parts", () => {
   test("the network policy lets in the http port, and out, when asked, DNS and the API server", () => {
     const { spec } = one(render(), "NetworkPolicy", "proffer");
     expect(spec.policyTypes).toEqual(["Ingress"]);
-    expect(spec.ingress).toEqual([{ ports: [{ protocol: "TCP", port: "http" }], from: [{ namespaceSelector: {} }] }]);
+    expect(spec.ingress).toEqual([{ ports: [{ protocol: "TCP", port: "http" }] }]);
     const from = [{ podSelector: { matchLabels: { a: "b" } } }];
     expect(
       one(render({ networkPolicy: { ingressFrom: from } }), "NetworkPolicy", "proffer").spec.ingress[0].from,
@@ -321,6 +350,7 @@ describe("values", () => {
     { values: { logLevel: "loud" }, says: "/logLevel" },
     { values: { operator: { enabled: "false" } }, says: /operator\/enabled.*got string, want boolean/ },
     { values: { round: { minIntervalMs: 0 } }, says: /round\/minIntervalMs.*minimum/ },
+    { values: { http: { throughApiServer: "no" } }, says: /http\/throughApiServer.*got string, want boolean/ },
     { values: { http: { port: 80 } }, says: /http\/port.*minimum: got 80, want 1,?024/ },
     { values: { extraArgs: ["connections 64"] }, says: "/extraArgs/0" },
     { values: { nodes: { headroom: { cpu: "-1" } } }, says: "/nodes/headroom/cpu" },

@@ -1,5 +1,5 @@
 import type { Task, TaskInput, TaskStatus } from "../../api/task.ts";
-import { KubeClient, type KubeObject } from "../../controller/kube/client.ts";
+import type { KubeObject } from "../../controller/kube/client.ts";
 import { FakeClock, until } from "../../controller/kube/clock.test-support.ts";
 import {
   FakeApiServer,
@@ -7,8 +7,9 @@ import {
   type FakeRequest,
   type FakeStream,
 } from "../../controller/kube/fake-api-server.test-support.ts";
-import { HttpTransport } from "../../controller/kube/transport.ts";
+import type { HttpTransport } from "../../controller/kube/transport.ts";
 import type { Session } from "../connection.ts";
+import { TestTerminal, testSession } from "../session.test-support.ts";
 import type { Terminal } from "../terminal.ts";
 
 type Plural = "tasks" | "pods";
@@ -22,9 +23,7 @@ export class FakeCluster {
   readonly server: FakeApiServer;
   readonly clock = new FakeClock();
   readonly transport: HttpTransport;
-  /** What was said: results, and what goes on. */
-  readonly out: string[] = [];
-  readonly notes: string[] = [];
+  readonly #terminal = new TestTerminal();
   /** Bodies of patches, and paths of deletes. */
   readonly patches: unknown[] = [];
   readonly deletes: string[] = [];
@@ -43,14 +42,16 @@ export class FakeCluster {
   private constructor(server: FakeApiServer) {
     this.server = server;
     server.otherwise = (request, reply) => this.#answer(request, reply);
-    this.transport = new HttpTransport({
-      config: server.config(),
-      clock: this.clock,
-      random: () => 0.5,
-      userAgent: "test",
-      // Time that others let pass is not to end a request that is under way.
-      timeoutMs: 1e9,
-    });
+    this.transport = testSession(server, this.#terminal, this.clock).transport;
+  }
+
+  /** What was said: results, and what goes on. */
+  get out(): string[] {
+    return this.#terminal.said;
+  }
+
+  get notes(): string[] {
+    return this.#terminal.notes;
   }
 
   static async start(): Promise<FakeCluster> {
@@ -58,25 +59,11 @@ export class FakeCluster {
   }
 
   session(): Session {
-    const cluster = this;
-    const terminal: Terminal = {
-      out: (text) => void this.out.push(text),
-      note: (line) => void this.notes.push(line),
-      colours: false,
-      get congested() {
-        return cluster.congested;
-      },
-      drained: () => new Promise((resolve) => this.#drained.push(resolve)),
-    };
-    return {
-      transport: this.transport,
-      client: new KubeClient(this.transport, "test"),
-      cluster: this.server.config(),
-      clock: this.clock,
-      random: () => 0.5,
-      namespace: "a",
-      terminal,
-    };
+    const terminal: Terminal = Object.create(this.#terminal, {
+      congested: { get: () => this.congested },
+      drained: { value: () => new Promise<void>((resolve) => this.#drained.push(resolve)) },
+    });
+    return { ...testSession(this.server, this.#terminal, this.clock), transport: this.transport, terminal };
   }
 
   readonly onInterrupt = (listener: () => void): (() => void) => {
