@@ -80,9 +80,9 @@ export async function buildOperator(): Promise<string> {
   return (await bundle("proffer", join(ROOT, "dist"))).path;
 }
 
-/** The plugin of kubectl in dist/, as kubectl wants it: executable, and without an extension. */
-export async function buildPlugin(): Promise<string> {
-  const { path } = await bundle("kubectl-proffer", join(ROOT, "dist"));
+/** The plugin of kubectl, as kubectl wants it: executable, and without an extension. */
+export async function buildPlugin(folder = join(ROOT, "dist")): Promise<string> {
+  const { path } = await bundle("kubectl-proffer", folder);
   const program = path.replace(/\.mjs$/, "");
   await rename(path, program);
   await chmod(program, 0o755);

@@ -317,7 +317,7 @@ describe("optional parts", () => {
   });
 
   test("dashboards are a ConfigMap where Grafana's sidecar looks for its label, if asked for", () => {
-    expect(ofKind(render(), "ConfigMap")).toEqual([]);
+    expect(one(render(), "ConfigMap", "proffer-dashboards")).toBeUndefined();
     const dashboards = { enabled: true, namespace: "monitoring", annotations: { grafana_folder: "Proffer" } };
     const { metadata, data } = one(render({ metrics: { dashboards } }), "ConfigMap", "proffer-dashboards");
     expect(metadata).toMatchObject({

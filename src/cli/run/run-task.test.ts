@@ -277,6 +277,78 @@ describe("what breaks", () => {
     expect(said("the API server answers again")).toBe(1);
   });
 
+  test("an API server that lost its kubelet ends a log as if all was said: the rest is read as well", async () => {
+    const run = start();
+    await created();
+    const name = cluster.running(0);
+    const whole = `${stamp(1)} one\n${stamp(2)} two\n${stamp(3)} three`;
+    cluster.logs.set(name, [
+      (_, reply) => reply.text(200, whole.slice(0, 20)),
+      (_, reply) => {
+        cluster.ended(0, 0, 0);
+        reply.text(200, whole.slice(0, 60));
+      },
+      (_, reply) => reply.text(200, whole.slice(0, 80)),
+      (_, reply) => reply.text(200, whole),
+    ]);
+    await cluster.until(() => cluster.out.length >= 3);
+    finished();
+    expect(await cluster.ends(run)).toBe(0);
+    expect(shown()).toBe("[0] one\n[0] two\n[0] three\n");
+  });
+
+  test("a log whose stream does not end with its container is read to its end all the same", async () => {
+    const run = start();
+    await created();
+    const name = cluster.running(0);
+    const follows: (string | null)[] = [];
+    cluster.logs.set(name, [
+      ({ query }, reply) => {
+        follows.push(query.get("follow"));
+        reply.stream().raw(`${stamp(1)} one\n`);
+      },
+      ({ query }, reply) => {
+        follows.push(query.get("follow"));
+        reply.text(200, `${stamp(1)} one\n${stamp(2)} two\n`);
+      },
+    ]);
+    await cluster.until(() => cluster.out.length === 1);
+    cluster.ended(0, 0, 0);
+    finished();
+    expect(await cluster.ends(run)).toBe(0);
+    expect(shown()).toBe("[0] one\n[0] two\n");
+    expect(follows).toEqual(["true", "false", "false"]);
+  });
+
+  test("an API server that has just started may refuse what it granted before", async () => {
+    const run = start();
+    await created();
+    const name = cluster.running(0);
+    cluster.logs.set(name, [(_, reply) => reply.stream().raw(`${stamp(1)} before\n`)]);
+    await cluster.until(() => cluster.out.length === 1);
+    const back = await cluster.server.outage();
+    let refusals = 0;
+    cluster.refuse = () => (refusals++ < 9 ? 403 : undefined);
+    await back();
+    cluster.log(name, `${stamp(1)} before`, `${stamp(5)} after`);
+    cluster.ended(0, 0, 0);
+    finished();
+    expect(await cluster.ends(run)).toBe(0);
+    expect(refusals).toBeGreaterThanOrEqual(9);
+    expect(shown()).toBe("[0] before\n[0] after\n");
+    expect(said("refused")).toBe(0);
+  });
+
+  test.each([401, 403])("a right that is taken away for good (%d) ends the run", async (status) => {
+    const run = start();
+    await created();
+    await cluster.until(() => cluster.server.requests.filter(({ query }) => query.has("watch")).length === 2);
+    const back = await cluster.server.outage();
+    cluster.refuse = () => status;
+    await back();
+    await expect(cluster.ends(run)).rejects.toThrow(status === 401 ? "credentials" : "refused");
+  });
+
   test("a log that cannot be read to its end is given up with a word", async () => {
     const run = start();
     await created();

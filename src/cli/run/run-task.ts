@@ -92,6 +92,7 @@ class TaskRun {
   #said = "";
   #interrupted = false;
   #logsRefused = false;
+  readonly #rights = { granted: false };
 
   constructor(options: RunOptions) {
     this.#options = options;
@@ -222,8 +223,8 @@ class TaskRun {
     const prefix = this.#options.prefix ? linePrefix(index, number, terminal.colours) : "";
     const path = `/api/v1/namespaces/${namespace}/pods/${name}/log`;
     return followLog({
-      open: (sinceTime, onData, signal) => {
-        const query = { container: CONTAINER, follow: true, timestamps: true, sinceTime };
+      open: ({ since, follow }, onData, signal) => {
+        const query = { container: CONTAINER, follow, timestamps: true, sinceTime: since };
         const options = { query, signal, onData, silenceLimitMs, openTimeoutMs: silenceLimitMs };
         return transport.watch(path, { ...options, resource: "pods/log" });
       },
@@ -231,6 +232,7 @@ class TaskRun {
       onLine: (text) => terminal.out(`${prefix}${text}\n`),
       congested: () => terminal.congested,
       drained: () => terminal.drained(),
+      rights: this.#rights,
       onTrouble: (what) => this.#note(`instance ${index}: ${what}`),
       clock,
       random,

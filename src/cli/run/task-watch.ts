@@ -18,6 +18,10 @@ export interface TaskWatchOptions {
   readonly onPodsRefused: (why: string) => void;
 }
 
+/** An API server that starts refuses this and that for a moment: what was granted before is lost only after this time. */
+const refusedForMs = 30_000;
+/** Refusals that are further apart have nothing to do with each other. */
+const unrelatedMs = 15_000;
 /** Seconds of silence of the API server are nothing to tell of. */
 const backoff = { baseMs: 500, maxMs: 5_000 };
 
@@ -28,6 +32,7 @@ export class TaskWatch {
   readonly #pods: Reflector<AttemptPod>;
   readonly #gone = Promise.withResolvers<never>();
   #away = false;
+  readonly #refusals = { tasks: new Refusals(), pods: new Refusals() };
   #stopListening: () => void = () => {};
 
   constructor(options: TaskWatchOptions) {
@@ -89,32 +94,51 @@ export class TaskWatch {
         if (isOurs(event)) this.#giveUp(gone(name));
         break;
       case "synced":
+        this.#refusals.tasks.granted = true;
         if (!isOurs(this.#tasks.get(`${session.namespace}/${name}`))) this.#giveUp(gone(name));
     }
   }
 
   #onPodEvent(event: ReflectorEvent<AttemptPod>): void {
     if (event.type === "error") this.#onError(event.error, "pods");
+    else if (event.type === "synced") this.#refusals.pods.granted = true;
     else if (event.type === "upsert") this.#options.onPod(event.object);
     else if (event.type === "delete" && event.object) this.#options.onPodGone(event.object.name);
   }
 
   #onError(error: unknown, what: "tasks" | "pods"): void {
     const sentence = sentenceOf(error);
-    const refused = isStatus(error, 403);
-    if (isStatus(error, 401) || (refused && what === "tasks")) {
-      this.#giveUp(sentence);
-    } else if (refused) {
-      this.#pods.stop();
-      this.#options.onPodsRefused(sentence);
-    } else if (!this.#away) {
+    const isRefusal = isStatus(error, 401) || isStatus(error, 403);
+    if (isRefusal && this.#refusals[what].isFinal(this.#options.session.clock.monotonicMs())) {
+      if (what === "tasks" || isStatus(error, 401)) this.#giveUp(sentence);
+      else this.#refusePods(sentence);
+    } else if (!isRefusal && !this.#away) {
       this.#away = true;
       this.#options.session.terminal.note(`${sentence}; trying again`);
     }
   }
 
+  #refusePods(sentence: string): void {
+    this.#pods.stop();
+    this.#options.onPodsRefused(sentence);
+  }
+
   #giveUp(sentence: string): void {
     this.#gone.reject(new CliError(sentence));
+  }
+}
+
+/** Whether a right is really not there. */
+class Refusals {
+  granted = false;
+  #firstMs = 0;
+  #lastMs = Number.NEGATIVE_INFINITY;
+
+  isFinal(nowMs: number): boolean {
+    if (!this.granted) return true;
+    if (nowMs - this.#lastMs > unrelatedMs) this.#firstMs = nowMs;
+    this.#lastMs = nowMs;
+    return nowMs - this.#firstMs >= refusedForMs;
   }
 }
 
