@@ -89,4 +89,8 @@ export async function buildPlugin(folder = join(ROOT, "dist")): Promise<string> 
   return program;
 }
 
-if (import.meta.main) for (const made of [buildOperator, buildPlugin]) console.log(await made());
+if (import.meta.main) {
+  const wanted = process.argv[2];
+  if (wanted === undefined || wanted === "proffer") console.log(await buildOperator());
+  if (wanted === undefined || wanted === "kubectl-proffer") console.log(await buildPlugin());
+}

@@ -19,7 +19,7 @@ export function withConnectionFlags(command: Command, { shortNamespace = true } 
 }
 
 /** Names of what `withConnectionFlags` adds, as commander gives them. */
-const CONNECTION_FLAGS = [
+export const CONNECTION_FLAGS = [
   "namespace",
   "kubeconfig",
   "context",
@@ -36,9 +36,4 @@ const CONNECTION_FLAGS = [
 export function connectionFlags(flags: object): ConnectionFlags {
   const chosen = Object.entries(flags).filter(([name]) => CONNECTION_FLAGS.some((known) => known === name));
   return Object.fromEntries(chosen);
-}
-
-/** Lines below a command's options. */
-export function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}`;
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import packageJson from "../../package.json" with { type: "json" };
+import { candidates, completionText, namesFrom } from "./complete.ts";
 import { sentenceOf } from "./errors.ts";
 import { createProgram } from "./program.ts";
 import { flushed, processTerminal } from "./terminal.ts";
@@ -34,7 +35,9 @@ process.on("unhandledRejection", (error) => {
   terminal.note(`error: ${sentenceOf(error)}`);
   process.exit(1);
 });
-await program.parseAsync().catch(fail);
+const [, , first, ...words] = process.argv;
+if (first === "__complete") terminal.out(completionText(await candidates(program, words, namesFrom(terminal))));
+else await program.parseAsync().catch(fail);
 await flushed();
 // Connections that are kept alive would keep the process, too.
 process.exit();

@@ -41,12 +41,3 @@ export function seconds(text: string): number {
   if (value >= 1 && value <= maxSeconds) return value;
   throw new InvalidArgumentError(`"${text}" is no time: 90s, 10m and 2h are some, a year is the longest.`);
 }
-
-/** One of a few words. */
-export function choiceOf<const T extends string>(choices: readonly T[]): (text: string) => T {
-  return (text) => {
-    const found = choices.find((choice) => choice === text);
-    if (found !== undefined) return found;
-    throw new InvalidArgumentError(`It must be one of ${choices.join(", ")}.`);
-  };
-}

@@ -4,7 +4,8 @@ import { isNotFound } from "../../controller/kube/api-error.ts";
 import { EXPLAINED, type Explained } from "../../server/explain.ts";
 import { connect, type Session } from "../connection.ts";
 import { CliError } from "../errors.ts";
-import { connectionFlags, examples, withConnectionFlags } from "../flags.ts";
+import { connectionFlags, withConnectionFlags } from "../flags.ts";
+import { type CommandHelp, withHelp } from "../help.ts";
 import { kindOf, refOf } from "../kinds.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { askOperator, type OperatorAnswer } from "./ask-operator.ts";
@@ -17,15 +18,17 @@ interface ExplainFlags {
 
 type Format = "text" | "json";
 
-const HELP = `
-The answer is the operator's own, worked out when you ask. It is asked through the API server with your token, and tells what you
-may see. Where it cannot be asked (you log in with a client certificate, or the chart does not let you through), you are told why,
-and what the object's status says: the same words, as of the operator's last write.
-${examples(
-  "kubectl proffer explain task train -n team-a",
-  "kubectl proffer explain framework nightly",
-  "kubectl proffer explain queue research -o json",
-)}`;
+const HELP: CommandHelp = {
+  about: [
+    "The answer is the operator's own, worked out when you ask. It is asked through the API server with your token, and tells what you may see.",
+    "Where it cannot be asked (you log in with a client certificate, or the chart does not let you through), you are told why, and what the object's status says: the same words, as of the operator's last write.",
+  ],
+  examples: [
+    ["Why does it wait?", "kubectl proffer explain task train -n team-a"],
+    ["Why does this framework get nothing more?", "kubectl proffer explain framework nightly"],
+    ["For a program.", "kubectl proffer explain queue research -o json"],
+  ],
+};
 
 /** `kubectl proffer explain`. */
 export function explainCommand({ terminal }: Surroundings): Command {
@@ -35,14 +38,14 @@ export function explainCommand({ terminal }: Surroundings): Command {
     .argument("<kind>", "task, framework or queue")
     .argument("<name>", "its name")
     .addOption(new Option("-o, --output <format>", "how to print").choices(["text", "json"]).default("text"));
-  return withConnectionFlags(command)
-    .addHelpText("after", HELP)
-    .action(async (kindName: string, name: string, flags: ExplainFlags) => {
+  return withHelp(withConnectionFlags(command), HELP).action(
+    async (kindName: string, name: string, flags: ExplainFlags) => {
       const kind = kindOf(kindName);
       if (!isExplained(kind)) throw new CliError(`an ${kind.singular} is not explained: ask for its framework`);
       const session = await connect(connectionFlags(flags), terminal);
       terminal.out(await explain(session, kind, name, flags));
-    });
+    },
+  );
 }
 
 const isExplained = ({ singular }: ResourceDefinition): boolean => Object.hasOwn(EXPLAINED, singular);

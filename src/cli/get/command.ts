@@ -5,7 +5,8 @@ import { isNotFound, isStatus } from "../../controller/kube/api-error.ts";
 import type { KubeObject } from "../../controller/kube/client.ts";
 import { connect, type Session } from "../connection.ts";
 import { CliError, sentenceOf } from "../errors.ts";
-import { connectionFlags, examples, withConnectionFlags } from "../flags.ts";
+import { connectionFlags, withConnectionFlags } from "../flags.ts";
+import { type CommandHelp, withHelp } from "../help.ts";
 import { KINDS, kindOf, refOf } from "../kinds.ts";
 import { type Listing, listObjects, withoutManagedFields } from "../list.ts";
 import type { Surroundings } from "../surroundings.ts";
@@ -18,14 +19,17 @@ interface GetFlags {
   output?: "wide" | "json" | "yaml" | "name";
 }
 
-const HELP = `
-Without a kind: queues, frameworks, tasks and offers, one below the other. Kinds may be separated by commas.
-${examples(
-  "kubectl proffer get                          # everything in your namespace",
-  "kubectl proffer get -A -o wide               # everything everywhere, with more columns",
-  "kubectl proffer get tasks -n team-a",
-  "kubectl proffer get framework nightly -o yaml",
-)}`;
+const HELP: CommandHelp = {
+  about: [
+    "Without a kind: queues, frameworks, tasks and offers, one below the other, as far as you may see them. Columns and formats are kubectl's.",
+  ],
+  examples: [
+    ["Everything in your namespace.", "kubectl proffer get"],
+    ["Everything everywhere, with more columns.", "kubectl proffer get -A -o wide"],
+    ["The tasks of a team.", "kubectl proffer get tasks -n team-a"],
+    ["All of one framework.", "kubectl proffer get framework nightly -o yaml"],
+  ],
+};
 
 /** `kubectl proffer get`. */
 export function getCommand({ terminal }: Surroundings): Command {
@@ -37,13 +41,13 @@ export function getCommand({ terminal }: Surroundings): Command {
     .option("-A, --all-namespaces", "of all namespaces")
     .option("-l, --selector <labels>", "only those with these labels: team=a,tier!=test")
     .addOption(new Option("-o, --output <format>", "how to print").choices(["wide", "json", "yaml", "name"]));
-  return withConnectionFlags(command)
-    .addHelpText("after", HELP)
-    .action(async (kind: string | undefined, names: string[], flags: GetFlags) => {
+  return withHelp(withConnectionFlags(command), HELP).action(
+    async (kind: string | undefined, names: string[], flags: GetFlags) => {
       const kinds = kind === undefined ? KINDS : kind.split(",").map(kindOf);
       const session = await connect(connectionFlags(flags), terminal);
       terminal.out(await get(session, kinds, { names, flags, overview: kind === undefined }));
-    });
+    },
+  );
 }
 
 interface Wanted {

@@ -4,7 +4,8 @@ import { stringify } from "yaml";
 import type { FrameworkSpec } from "../../api/framework.ts";
 import { connect, type Session } from "../connection.ts";
 import { CliError } from "../errors.ts";
-import { connectionFlags, examples, withConnectionFlags } from "../flags.ts";
+import { connectionFlags, withConnectionFlags } from "../flags.ts";
+import { type CommandHelp, withHelp } from "../help.ts";
 import { kindOf, refOf } from "../kinds.ts";
 import type { Surroundings } from "../surroundings.ts";
 import type { Terminal } from "../terminal.ts";
@@ -41,24 +42,27 @@ interface RunFlags {
   maxLogs: number;
 }
 
-const HELP = `
-Creates one Task of a Builtin framework, waits for a place, shows the logs of all instances as they come, and ends with the exit
-code of the worst one. Logs go to standard output, everything else to standard error. A line of instance 3 begins with "[3] ",
-one of its second attempt with "[3.1] ".
-
-Unlike kubectl's, -n is the number of instances here: the namespace is --namespace alone.
-
-Ctrl-C kills all instances and waits for their end; a second one leaves at once. Exit codes: 0 when all instances succeeded; else
-the greatest exit code of an instance's last attempt, 1 where there is none, 124 for --timeout; 130 after Ctrl-C; 1 when
-something else went wrong.
-${examples(
-  "# Four at once; each knows its number.",
-  "kubectl proffer run -n 4 --framework nightly --cpu 1 --memory 1Gi -- sh -c 'echo part $PROFFER_TASK_INDEX'",
-  "# One with a GPU, tried again twice, deleted at its end.",
-  "kubectl proffer run --framework train --image registry.example.com/train:3 --resource nvidia.com/gpu=1 --retry 2 --rm",
-  "# Only start it, and print the Task's name.",
-  "kubectl proffer run -n 100 --framework nightly --cpu 500m --detach -- ./step",
-)}`;
+const HELP: CommandHelp = {
+  about: [
+    "Creates one Task of a Builtin framework, waits for a place, shows the logs of all instances as they come, and ends with the exit code of the worst one. Logs go to standard output, everything else to standard error. A line of instance 3 begins with [3], one of its second attempt with [3.1].",
+    "Unlike kubectl's, -n is the number of instances here: the namespace is --namespace alone.",
+    "Ctrl-C kills all instances and waits for their end; a second one leaves at once. Exit codes: 0 when all instances succeeded; else the greatest exit code of an instance's last attempt, which is 124 for --timeout, and 1 where there is none; 130 after Ctrl-C; 1 when something else went wrong.",
+  ],
+  examples: [
+    [
+      "Four at once; each knows its number.",
+      "kubectl proffer run -n 4 --framework nightly --cpu 1 --memory 1Gi -- sh -c 'echo part $PROFFER_TASK_INDEX'",
+    ],
+    [
+      "One with a GPU, tried again twice, deleted at its end.",
+      "kubectl proffer run --framework train --image registry.example.com/train:3 --resource nvidia.com/gpu=1 --retry 2 --rm",
+    ],
+    [
+      "Only start them, and print the Task's name.",
+      "kubectl proffer run -n 100 --framework nightly --cpu 500m --image registry.example.com/step:1 --detach -- ./step",
+    ],
+  ],
+};
 
 /** `kubectl proffer run`: YARN's distributed shell. */
 export function runCommand(surroundings: Surroundings): Command {
@@ -92,9 +96,9 @@ export function runCommand(surroundings: Surroundings): Command {
     .addOption(new Option("--rm", "delete the Task at its end").conflicts("detach"))
     .option("-d, --detach", "create the Task, print its name, and leave")
     .option("--dry-run", "print the Task, and create nothing");
-  return withConnectionFlags(command, { shortNamespace: false })
-    .addHelpText("after", HELP)
-    .action((words: string[], flags: RunFlags) => run(words, flags, surroundings));
+  return withHelp(withConnectionFlags(command, { shortNamespace: false }), HELP).action(
+    (words: string[], flags: RunFlags) => run(words, flags, surroundings),
+  );
 }
 
 async function run(words: readonly string[], flags: RunFlags, surroundings: Surroundings): Promise<void> {
