@@ -77,6 +77,10 @@ image: setup ## Build the operator's image into dist/images, without a daemon; w
 	@npm run --silent image -- build operator
 	@if docker info >/dev/null 2>&1; then docker load --input dist/images/operator.tar; fi
 
+.PHONY: plugin
+plugin: setup ## Build kubectl's plugin, one file: dist/kubectl-proffer
+	@npm run --silent build -- kubectl-proffer
+
 .PHONY: cluster-binaries
 cluster-binaries: need-go setup ## Build the test cluster's control plane ahead of time
 	@npm run --silent cluster -- build

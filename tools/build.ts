@@ -1,11 +1,11 @@
-import { mkdir } from "node:fs/promises";
+import { chmod, mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
 
 const ROOT = join(import.meta.dirname, "..");
 
 /** The programs and where each begins. To ship one more, put it here: images hold them all. */
-const PROGRAMS = { proffer: "src/main.ts" } as const;
+const PROGRAMS = { proffer: "src/main.ts", "kubectl-proffer": "src/cli/main.ts" } as const;
 
 type ProgramName = keyof typeof PROGRAMS;
 export const PROGRAM_NAMES = Object.keys(PROGRAMS) as readonly ProgramName[];
@@ -15,6 +15,16 @@ export const PROGRAM_NAMES = Object.keys(PROGRAMS) as readonly ProgramName[];
  * filled, and stay: with 50,000 pods that is 100 MB for nothing.
  */
 export const NODE_FLAGS = ["--max-semi-space-size=8"] as const;
+
+/** The oldest Node.js that the programs run on: that of their dependencies. */
+const NODE_MAJOR = 22;
+
+/** Before everything else: what is missing as one sentence. And some dependencies call require for Node's own modules. */
+const BANNER = `import { createRequire } from "node:module"; const require = createRequire(import.meta.url);
+if (Number.parseInt(process.versions.node) < ${NODE_MAJOR}) {
+  console.error("error: this program needs Node.js ${NODE_MAJOR} or newer; this is " + process.version);
+  process.exit(1);
+}`;
 
 export interface Bundle {
   /** One file that runs with Node.js alone. */
@@ -49,8 +59,7 @@ export async function bundle(name: ProgramName, folder: string): Promise<Bundle>
     platform: "node",
     format: "esm",
     target: "node24",
-    // Some dependencies are CommonJS and call require for Node's own modules.
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    banner: { js: BANNER },
     plugins: [kubeconfigOnly],
     // Less to read and to hold. Names stay, so that a stack trace tells something.
     minifySyntax: true,
@@ -71,4 +80,17 @@ export async function buildOperator(): Promise<string> {
   return (await bundle("proffer", join(ROOT, "dist"))).path;
 }
 
-if (import.meta.main) console.log(await buildOperator());
+/** The plugin of kubectl, as kubectl wants it: executable, and without an extension. */
+export async function buildPlugin(folder = join(ROOT, "dist")): Promise<string> {
+  const { path } = await bundle("kubectl-proffer", folder);
+  const program = path.replace(/\.mjs$/, "");
+  await rename(path, program);
+  await chmod(program, 0o755);
+  return program;
+}
+
+if (import.meta.main) {
+  const wanted = process.argv[2];
+  if (wanted === undefined || wanted === "proffer") console.log(await buildOperator());
+  if (wanted === undefined || wanted === "kubectl-proffer") console.log(await buildPlugin());
+}

@@ -95,6 +95,34 @@ describe("rights", () => {
     expect(JSON.stringify(role.rules)).not.toContain("/status");
   });
 
+  test("to reach the operator by the API server's proxy are everybody's, and for nothing else", () => {
+    const objects = render();
+    const [found, at] = ["kube-public", "system"].map((namespace) =>
+      objects.find(
+        ({ kind, metadata }) =>
+          kind === "Role" && metadata.name === "proffer-explain" && metadata.namespace === namespace,
+      ),
+    );
+    const { namespace, service, port } = one(objects, "ConfigMap", "proffer").data;
+    expect(found?.rules).toEqual([
+      { apiGroups: [""], resources: ["configmaps"], resourceNames: ["proffer"], verbs: ["get"] },
+    ]);
+    expect(at?.metadata.namespace).toBe(namespace);
+    expect(at?.rules).toEqual([
+      { apiGroups: [""], resources: ["services/proxy"], resourceNames: [`http:${service}:${port}`], verbs: ["get"] },
+    ]);
+    expect(one(objects, "Service", service).spec.ports[0].name).toBe(port);
+    const toAll = ofKind(objects, "RoleBinding", "ClusterRoleBinding").filter((binding) =>
+      JSON.stringify(binding.subjects).includes("system:authenticated"),
+    );
+    expect(toAll.map(({ metadata, roleRef }) => [metadata.namespace, roleRef.name])).toEqual([
+      ["kube-public", "proffer-explain"],
+      ["system", "proffer-explain"],
+    ]);
+    const closed = JSON.stringify(render({ http: { throughApiServer: false } }));
+    expect(closed).not.toMatch(/services\/proxy|system:authenticated|kube-public/);
+  });
+
   test("to read metrics are bound to the readers", () => {
     expect(one(render(everything), "ClusterRoleBinding", "proffer-metrics-reader").subjects).toEqual([
       { kind: "ServiceAccount", namespace: "m", name: "p" },
@@ -256,6 +284,7 @@ describe("optional parts", () => {
     expect([...kinds].sort()).toEqual([
       "ClusterRole",
       "ClusterRoleBinding",
+      "ConfigMap",
       "CustomResourceDefinition",
       "Role",
       "RoleBinding",
@@ -268,7 +297,7 @@ describe("optional parts", () => {
   test("the network policy lets in the http port, and out, when asked, DNS and the API server", () => {
     const { spec } = one(render(), "NetworkPolicy", "proffer");
     expect(spec.policyTypes).toEqual(["Ingress"]);
-    expect(spec.ingress).toEqual([{ ports: [{ protocol: "TCP", port: "http" }], from: [{ namespaceSelector: {} }] }]);
+    expect(spec.ingress).toEqual([{ ports: [{ protocol: "TCP", port: "http" }] }]);
     const from = [{ podSelector: { matchLabels: { a: "b" } } }];
     const chosen = render({ networkPolicy: { ingressFrom: from } });
     const [first, tester, ...others] = one(chosen, "NetworkPolicy", "proffer").spec.ingress[0].from;
@@ -307,7 +336,7 @@ describe("optional parts", () => {
   });
 
   test("dashboards are a ConfigMap where Grafana's sidecar looks for its label, if asked for", () => {
-    expect(ofKind(render(), "ConfigMap")).toEqual([]);
+    expect(one(render(), "ConfigMap", "proffer-dashboards")).toBeUndefined();
     const dashboards = { enabled: true, namespace: "monitoring", annotations: { grafana_folder: "Proffer" } };
     const { metadata, data } = one(render({ metrics: { dashboards } }), "ConfigMap", "proffer-dashboards");
     expect(metadata).toMatchObject({
@@ -326,64 +355,5 @@ describe("optional parts", () => {
     const notes = run(["install", "--dry-run=client"], {});
     expect(notes.match(/^ {2}kubectl .+$/gm)).toHaveLength(3);
     expect(notes).toContain("--take-ownership");
-  });
-});
-
-describe("values", () => {
-  test.each<{ values: Json; says: string | RegExp }>([
-    { values: { unknown: 1 }, says: "additional properties 'unknown' not allowed" },
-    { values: { image: { repo: "x" } }, says: "additional properties 'repo' not allowed" },
-    { values: { image: { digest: "sha256:1" } }, says: "/image/digest" },
-    { values: { image: { pullPolicy: "Sometimes" } }, says: "'Always', 'IfNotPresent', 'Never'" },
-    { values: { replicas: 0 }, says: /replicas.*minimum: got 0, want 1/ },
-    { values: { replicas: "2" }, says: /replicas.*got string, want integer/ },
-    { values: { logLevel: "loud" }, says: "/logLevel" },
-    { values: { operator: { enabled: "false" } }, says: /operator\/enabled.*got string, want boolean/ },
-    { values: { round: { minIntervalMs: 0 } }, says: /round\/minIntervalMs.*minimum/ },
-    { values: { http: { port: 80 } }, says: /http\/port.*minimum: got 80, want 1,?024/ },
-    { values: { extraArgs: ["connections 64"] }, says: "/extraArgs/0" },
-    { values: { nodes: { headroom: { cpu: "-1" } } }, says: "/nodes/headroom/cpu" },
-    { values: { nodes: { headroom: { cpu: "a lot" } } }, says: "/nodes/headroom/cpu" },
-    { values: { nodes: { selector: { a: 1 } } }, says: /nodes\/selector\/a.*got number, want string/ },
-    {
-      values: { leaderElection: { leaseSeconds: 5 } },
-      says: "renewDeadlineSeconds (4) must be at least 2 s (one request) less",
-    },
-    { values: { leaderElection: { retrySeconds: 4 } }, says: "retrySeconds (4) must be less than" },
-    { values: { serviceAccount: { create: false } }, says: "/serviceAccount/name" },
-    { values: { networkPolicy: { ingressFrom: [{}] } }, says: "/networkPolicy/ingressFrom/0" },
-    { values: { podDisruptionBudget: { maxUnavailable: 0 } }, says: "/podDisruptionBudget/maxUnavailable" },
-    { values: { podSecurityContext: { runAsNonRoot: false } }, says: "/podSecurityContext/runAsNonRoot" },
-    { values: { podSecurityContext: { runAsUser: 0 } }, says: "/podSecurityContext/runAsUser" },
-    { values: { securityContext: { privileged: true } }, says: "additional properties 'privileged' not allowed" },
-    {
-      values: { securityContext: { capabilities: { add: ["NET_ADMIN"] } } },
-      says: "additional properties 'add' not allowed",
-    },
-    { values: { metrics: { serviceMonitor: { interval: "often" } } }, says: "/metrics/serviceMonitor/interval" },
-    { values: { metrics: { readers: [{ name: "x" }] } }, says: "missing property 'namespace'" },
-    { values: { metrics: { dashboards: { labels: { a: 1 } } } }, says: /dashboards\/labels\/a.*want string/ },
-    { values: { metrics: { prometheusRule: { runbookUrl: "{{ x }}" } } }, says: "/metrics/prometheusRule/runbookUrl" },
-    { values: { metrics: { prometheusRule: { launch: { seconds: 3 } } } }, says: "/prometheusRule/launch/seconds" },
-    { values: { metrics: { prometheusRule: { launch: { objective: 1 } } } }, says: "/prometheusRule/launch/objective" },
-  ])("$values are refused", ({ values, says }) => {
-    let said = "";
-    try {
-      run(["template"], values);
-    } catch (error) {
-      said = (error as { stderr: string }).stderr;
-    }
-    expect(said).toMatch(says);
-  });
-
-  test("know no object that takes any key, Kubernetes' own aside", () => {
-    const { properties } = JSON.parse(readFileSync(join(chart, "values.schema.json"), "utf8"));
-    const free: string[] = [];
-    const walk = (schema: Json, path: string) => {
-      if (schema.type === "object" && schema.additionalProperties === undefined) free.push(path);
-      for (const [key, inner] of Object.entries(schema.properties ?? {})) walk(inner, `${path}.${key}`);
-    };
-    for (const [key, schema] of Object.entries(properties)) walk(schema, key);
-    expect(free.filter((path) => !/^(global|affinity\.|podSecurityContext\.seLinuxOptions)/.test(path))).toEqual([]);
   });
 });

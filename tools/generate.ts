@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Command } from "commander";
+import { cliReferenceGenerator } from "./generate/cli.ts";
 import { chartCrdGenerator, crdGenerator } from "./generate/crd.ts";
 import { dashboardGenerator } from "./generate/dashboards.ts";
 import { dockerfileGenerator } from "./generate/dockerfile.ts";
@@ -18,6 +19,7 @@ const generators: Generator[] = [
   resourceReferenceGenerator,
   reasonReferenceGenerator,
   metricReferenceGenerator,
+  cliReferenceGenerator,
   valuesReferenceGenerator,
   performanceGenerator,
   dockerfileGenerator,

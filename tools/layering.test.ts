@@ -13,6 +13,7 @@ const shapes = "src/api is the one source";
 const otherSide = "src/frameworks is the other side";
 const client = "src/controller/kube is a client of Kubernetes";
 const meet = "Server and controller meet in src/main.ts alone";
+const cli = "src/cli is a client";
 const composition = "Only src/main.ts, the composition root";
 const testOnly = "The program does not import what is there to test or build it";
 const synchronous = "The core is synchronous";
@@ -82,7 +83,15 @@ const imports: [folder: string, specifier: string, refused: string | null][] = [
   ["src/server", "./http.test-support.ts", testOnly],
   ["src/server", "../../tools/cluster/cluster.ts", testOnly],
   ["src/server", "../../bench/load.ts", testOnly],
-  ["src/cli", "../controller/loop.ts", meet],
+  ["src/cli", "../server/explain-text.ts", null],
+  ["src/cli/top", "../../controller/kube/client.ts", null],
+  ["src/cli/top", "../../controller/pod-requests.ts", null],
+  ["src/cli", "../controller/loop.ts", cli],
+  ["src/cli", "../controller/observe/pod.ts", cli],
+  ["src/cli", "../main.ts", cli],
+  ["src/cli", "../simulator/world.ts", cli],
+  ["src/cli", "./session.test-support.ts", testOnly],
+  ["src/cli", "../../tools/cluster/cluster.ts", testOnly],
   ["src/simulator", "../controller/loop.ts", null],
   ["src/simulator", "../server/http.ts", null],
 ];

@@ -18,6 +18,9 @@ export const ATTEMPT_LABEL = "proffer.dev/attempt";
 /** On pods: `‹offer UID›.‹launch›`, the answer that this pod carries out. */
 export const OFFER_LABEL = "proffer.dev/offer";
 
+/** On Tasks: which call of `kubectl proffer run` made it. */
+export const RUN_ANNOTATION = "proffer.dev/run";
+
 /** On pods: kept until the end of the attempt stands in the Task's status. */
 export const TRACKING_FINALIZER = "proffer.dev/tracking";
 

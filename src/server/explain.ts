@@ -2,7 +2,7 @@ import { formatQuantities } from "../offers/quantity.ts";
 import { REASONS } from "../offers/reasons.ts";
 import type { Quantities } from "../offers/resources.ts";
 import type { Explanation, FailureView, FrameworkView, QueueView, TaskView } from "../offers/views.ts";
-import { oneLine } from "./printable.ts";
+import { amountsText, countsText, type Line, lines, percent, whyLines } from "./explain-text.ts";
 import type { Document } from "./respond.ts";
 
 /** What the explanations are made of: the leader's broker, and the Task objects that it knows by UID. */
@@ -127,37 +127,17 @@ function explainQueue(source: ExplainSource, object: ObjectName, nowMs: number):
   };
 }
 
-type Line = readonly [title: string, value: string | undefined];
-
-/** A title and what belongs to it, one line each; what has no value is left out. */
-function lines(title: string, ...entries: readonly Line[]): string {
-  const width = Math.max(0, ...entries.map(([name, value]) => (value ? name.length : 0)));
-  const rest = entries.filter(([, value]) => value).map(([name, value]) => `  ${`${name}:`.padEnd(width + 3)}${value}`);
-  return `${[title, ...rest].map(oneLine).join("\n")}\n`;
-}
-
 const keyOf = ({ namespace, name }: ObjectName): string => (namespace === undefined ? name : `${namespace}/${name}`);
 
 function headOf(kind: string, { namespace, name }: ObjectName, nowMs: number) {
   return { kind, namespace, name, at: new Date(nowMs).toISOString() };
 }
 
-type Why = ReturnType<typeof reasonOf>;
-
 function reasonOf(explanation: Explanation | undefined) {
   if (explanation === undefined) return undefined;
   const { reason, message } = explanation;
   const [meaning, whatToDo] = REASONS[reason];
   return { reason, message, meaning, whatToDo, page: `docs/reference/reasons.md#${reason}` };
-}
-
-function whyLines(why: Why): Line[] {
-  if (why === undefined) return [];
-  return [
-    ["Why", `${why.reason}: ${why.message}`],
-    ["Means", why.meaning],
-    ["What to do", why.whatToDo],
-  ];
 }
 
 function failureOf({ atMs, ...failure }: FailureView) {
@@ -184,17 +164,3 @@ function amountLines({ allocated, offered, demand }: ReturnType<typeof amountsOf
     ["Demand", amountsText(demand) || "nothing"],
   ];
 }
-
-function amountsText(amounts: Readonly<Record<string, string>>): string {
-  return Object.entries(amounts)
-    .map(([resource, amount]) => `${resource} ${amount}`)
-    .join(", ");
-}
-
-/** Counts that are not zero. */
-function countsText(counts: object): string {
-  const present = Object.entries(counts).filter(([, count]) => count !== 0);
-  return present.length === 0 ? "none" : present.map(([name, count]) => `${name} ${count}`).join(", ");
-}
-
-const percent = (ratio: number): string => `${(ratio * 100).toFixed(1)} %`;

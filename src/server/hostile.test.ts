@@ -194,13 +194,14 @@ describe("tokens (guards T20)", () => {
     const { get, api, log } = await start();
     api.users.set(canary, { username: "anna" });
     const seen: string[] = [];
-    const ask = async (path: string, authorization: string) => {
-      const response = await get(path, { authorization, "x-token": canary, cookie: `token=${canary}` });
+    const ask = async (path: string, authorization: string, header = "authorization") => {
+      const response = await get(path, { [header]: authorization, "x-token": canary, cookie: `token=${canary}` });
       seen.push(await response.text(), JSON.stringify([...response.headers]));
     };
     for (const path of ["/", "/metrics", "/explain/task/team-a/train", "/explain/task/b/c", `/nothing/${canary}`]) {
       for (const authorization of [`Bearer ${canary}`, `Bearer x${canary}`, `Basic ${canary}`, canary]) {
         await ask(path, authorization);
+        await ask(path, authorization, "proffer-authorization");
       }
     }
     api.instead = () => Promise.reject(new Error(`POST failed with Bearer ${canary}`));

@@ -103,6 +103,15 @@ describe("/explain", () => {
     expect((await get(path)).status).toBe(401);
   });
 
+  test.each(explained)("%s takes a token that came through the API server's proxy", async (path) => {
+    const { get } = await start();
+    const proxied = (authorization: string) => ({ "proffer-authorization": authorization });
+    expect((await get(path, proxied(anna.authorization))).status).toBe(200);
+    expect((await get(path, proxied(bert.authorization))).status).toBe(404);
+    expect((await get(path, proxied("Bearer made-up"))).status).toBe(401);
+    expect((await get(path, { ...bert, ...proxied(anna.authorization) })).status).toBe(404);
+  });
+
   test("asks the API server about the very object, as the caller (guards T1, T8, T24)", async () => {
     const { get, api } = await start();
     for (const path of explained) await get(path, anna);

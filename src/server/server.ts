@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { type Audit, type Endpoint, type EndpointOptions, endpoints } from "./endpoints.ts";
 import { type ErrorCode, problem } from "./errors.ts";
+import { PROXIED_AUTHORIZATION } from "./proxied.ts";
 import { TokenBucket } from "./rate-limit.ts";
 import { formatOf, isProblem, problemDocument, type Result, send } from "./respond.ts";
 
@@ -136,8 +137,9 @@ function serve(app: FastifyInstance, { path, handle }: Endpoint, finish: Finish)
   app.get(path, async (request, reply) => {
     const audit: Audit = {};
     const { params, query } = request;
-    const { authorization } = request.headers;
-    finish(request, reply, await handle({ authorization, params, query }, audit), audit);
+    const authorization = request.headers.authorization ?? request.headers[PROXIED_AUTHORIZATION];
+    const incoming = { authorization: typeof authorization === "string" ? authorization : undefined, params, query };
+    finish(request, reply, await handle(incoming, audit), audit);
     return reply;
   });
 }

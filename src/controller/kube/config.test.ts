@@ -4,6 +4,7 @@ import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { FakeClock } from "./clock.test-support.ts";
 import { loadConfig } from "./config.ts";
+import type { KubeconfigOverrides } from "./overrides.ts";
 
 let directory: string;
 let clock: FakeClock;
@@ -180,4 +181,36 @@ test("a kubeconfig that cannot be read is named, not quoted", async () => {
   expect(String(error)).toContain("broken: cannot be read");
   expect(String(error)).not.toContain("canary");
   await expect(loadConfig({ path: `${path}-not`, env: {}, clock })).rejects.toThrow("ENOENT");
+});
+
+test("a command line may say other things than the context", async () => {
+  const path = await kubeconfig(
+    { token: "theirs" },
+    { "certificate-authority-data": Buffer.from("CA").toString("base64") },
+  );
+  const of = (overrides: KubeconfigOverrides) => loadConfig({ path, env: {}, clock, overrides });
+  expect(await of({ cluster: "c2" })).toMatchObject({ server: "https://two:6443", namespace: "team" });
+  const elsewhere = await of({ server: "https://other", token: "ours", insecureSkipTlsVerify: true });
+  expect(elsewhere).toMatchObject({ server: "https://other", namespace: "team", tls: { rejectUnauthorized: false } });
+  expect(await elsewhere.authorize()).toEqual({ authorization: "Bearer ours" });
+  const acting = await of({ as: "somebody" });
+  expect(await acting.authorize()).toEqual({ authorization: "Bearer theirs", "impersonate-user": "somebody" });
+  const ca = await write("other-ca.crt", "another CA");
+  expect((await of({ certificateAuthority: ca })).tls.ca?.toString()).toBe("another CA");
+  await expect(of({ cluster: "nowhere" })).rejects.toThrow("no cluster for context");
+});
+
+test("whoever names server and token needs no kubeconfig", async () => {
+  const env = { HOME: directory };
+  const config = await loadConfig({ env, clock, overrides: { server: "https://other", token: "ours" } });
+  expect(config).toMatchObject({ server: "https://other", namespace: "default" });
+  expect(await config.authorize()).toEqual({ authorization: "Bearer ours" });
+  await expect(loadConfig({ env, clock })).rejects.toThrow("ENOENT");
+});
+
+test("in a pod, another server and token may be named", async () => {
+  const overrides = { server: "https://other", token: "ours" };
+  const config = await loadConfig({ ...(await serviceAccount()), overrides });
+  expect(config).toMatchObject({ server: "https://other", namespace: "operators" });
+  expect(await config.authorize()).toEqual({ authorization: "Bearer ours" });
 });

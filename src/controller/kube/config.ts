@@ -4,6 +4,7 @@ import { delimiter, dirname, join, resolve } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
 import { type Clock, sleep } from "./clock.ts";
+import { type KubeconfigOverrides, overridden } from "./overrides.ts";
 
 export type Headers = Readonly<Record<string, string>>;
 
@@ -39,6 +40,8 @@ export interface ConfigSource {
   readonly path?: string;
   /** A context of the kubeconfig instead of its current one. */
   readonly context?: string;
+  /** What is said instead of the kubeconfig. From within a pod only `server` and `token` have a meaning. */
+  readonly overrides?: KubeconfigOverrides;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   /** Where a pod finds its ServiceAccount; for tests. */
@@ -74,30 +77,33 @@ async function loadInCluster(source: ConfigSource): Promise<ClusterConfig> {
   const directory = source.serviceAccountDirectory ?? serviceAccountDirectory;
   const host = source.env.KUBERNETES_SERVICE_HOST ?? "";
   const port = source.env.KUBERNETES_SERVICE_PORT ?? "443";
-  const server = `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const { server = `https://${host.includes(":") ? `[${host}]` : host}:${port}`, token } = source.overrides ?? {};
   const namespace = await readFile(join(directory, "namespace"), "utf8").catch(() => "default");
   return RefreshedConfig.create(server, namespace.trim(), source.clock, async () => ({
-    headers: { authorization: `Bearer ${(await readFile(join(directory, "token"), "utf8")).trim()}` },
+    headers: { authorization: `Bearer ${token ?? (await readFile(join(directory, "token"), "utf8")).trim()}` },
     tls: { ca: await readFile(join(directory, "ca.crt"), "utf8") },
   }));
 }
 
 async function loadKubeconfig(paths: readonly string[], source: ConfigSource): Promise<ClusterConfig> {
-  let kubeconfig = await readKubeconfig(paths, source.context);
+  let kubeconfig = await readKubeconfig(paths, source);
   const cluster = kubeconfig.getCurrentCluster();
   if (!cluster) throw new Error(`kubeconfig: no cluster for context "${kubeconfig.getCurrentContext()}"`);
   if (cluster.proxyUrl) throw new Error("kubeconfig: proxy-url is not supported");
   const context = kubeconfig.getContextObject(kubeconfig.getCurrentContext());
-  const tokenFile = await tokenFileOf(paths, context?.user);
+  const tokenFile = source.overrides?.token === undefined ? await tokenFileOf(paths, context?.user) : undefined;
   const read = async (afresh: boolean): Promise<Credentials> => {
     // Plugins keep their credentials until they expire, even when the server has refused them: begin anew.
-    if (afresh) kubeconfig = await readKubeconfig(paths, source.context);
+    if (afresh) kubeconfig = await readKubeconfig(paths, source);
     return credentialsOf(kubeconfig, tokenFile);
   };
   return RefreshedConfig.create(cluster.server, context?.namespace ?? "default", source.clock, read);
 }
 
-async function readKubeconfig(paths: readonly string[], context: string | undefined): Promise<KubeConfig> {
+async function readKubeconfig(
+  paths: readonly string[],
+  { context, overrides = {} }: Pick<ConfigSource, "context" | "overrides">,
+): Promise<KubeConfig> {
   const { KubeConfig } = await import("@kubernetes/client-node");
   const merged = new KubeConfig();
   for (const path of paths) {
@@ -105,6 +111,8 @@ async function readKubeconfig(paths: readonly string[], context: string | undefi
     try {
       one.loadFromFile(path);
     } catch (error) {
+      // Whoever names the server needs no file.
+      if (overrides.server !== undefined && (error as NodeJS.ErrnoException).code === "ENOENT") continue;
       // A parser's message quotes the line it stumbles on, which may hold a token.
       throw new Error(`kubeconfig ${path}: ${(error as NodeJS.ErrnoException).code ?? "cannot be read as one"}`);
     }
@@ -112,7 +120,7 @@ async function readKubeconfig(paths: readonly string[], context: string | undefi
     merged.mergeConfig(one, merged.getCurrentContext() !== undefined);
   }
   if (context !== undefined) merged.setCurrentContext(context);
-  return merged;
+  return Object.keys(overrides).length === 0 ? merged : overridden(merged, overrides);
 }
 
 async function credentialsOf(kubeconfig: KubeConfig, tokenFile: string | undefined): Promise<Credentials> {
@@ -133,7 +141,7 @@ async function credentialsOf(kubeconfig: KubeConfig, tokenFile: string | undefin
 /** The `tokenFile` of a kubeconfig's user, which client-node does not know. */
 async function tokenFileOf(paths: readonly string[], user: string | undefined): Promise<string | undefined> {
   for (const path of paths) {
-    const config = parse(await readFile(path, "utf8")) as {
+    const config = parse(await readFile(path, "utf8").catch(() => "")) as {
       users?: { name?: string; user?: { tokenFile?: string } }[];
     } | null;
     const tokenFile = config?.users?.find(({ name }) => name === user)?.user?.tokenFile;

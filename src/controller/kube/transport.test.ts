@@ -266,3 +266,25 @@ describe("the verbs of the client", () => {
     expect(await failure(client.get({ ...pods, name: "p" }))).toMatchObject({ status: 404, reason: "NotFound" });
   });
 });
+
+describe("what is no object of the API", () => {
+  test("comes as it is, whatever its status, with further headers made of our credentials", async () => {
+    const { server, transport } = bench();
+    server.script.push((_, reply) => reply.text(503, "not now", { "content-type": "text/plain" }));
+    const headers = ({ authorization = "" }) => ({ "x-forwarded-token": authorization });
+    expect(await transport.raw("/proxy/x", { query: { a: "b c" }, headers })).toEqual({ status: 503, text: "not now" });
+    expect(server.requests).toHaveLength(1);
+    expect(server.requests[0]).toMatchObject({
+      method: "GET",
+      path: "/proxy/x",
+      headers: { authorization: "Bearer canary", "x-forwarded-token": "Bearer canary" },
+    });
+    expect(server.requests[0]?.query.get("a")).toBe("b c");
+  });
+
+  test("is asked for once: without an answer it fails", async () => {
+    bench().server.script.push(drop);
+    expect(await failure(bench().transport.raw("/proxy/x"))).toMatchObject({ kind: "network", sent: true });
+    expect(bench().server.requests).toHaveLength(1);
+  });
+});

@@ -53,6 +53,18 @@ export interface WatchOptions extends StreamOptions {
   readonly resource?: string;
 }
 
+export interface RawOptions {
+  readonly query?: Query;
+  /** Further headers, made of those that carry our credentials. */
+  readonly headers?: (credentials: Headers) => Headers;
+  readonly signal?: AbortSignal;
+}
+
+export interface RawAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
 /** What the rest of this folder needs of the network; a simulator can stand in for it. */
 export interface Transport {
   /**
@@ -166,6 +178,26 @@ export class HttpTransport implements Transport {
     if (answer.status >= 300) throw this.#errorOf(answer);
   }
 
+  /**
+   * One GET of something that is no object of the API, such as what is behind the proxy of a Service: whatever the answer is,
+   * it comes back as it is.
+   *
+   * @throws TransportError without a whole answer
+   */
+  async raw(path: string, { query, headers, signal }: RawOptions = {}): Promise<RawAnswer> {
+    const request = {
+      method: "GET",
+      path: this.#target(path, query),
+      body: undefined,
+      accept: "*/*",
+      further: headers,
+    };
+    const timeoutMs = this.#options.timeoutMs;
+    const options = { signal, timeoutMs, veto: undefined, stream: undefined };
+    const { status, body } = await this.#exchange(this.#streams, request, { verb: "get", resource: "raw" }, options);
+    return { status, text: body.toString("utf8") };
+  }
+
   onReachable(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -220,14 +252,19 @@ export class HttpTransport implements Transport {
   /** Sends with credentials; refused ones are replaced once. A 401 was never carried out, so any method may go again. */
   async #exchange(
     pool: Dispatcher,
-    request: Omit<HttpRequest, "headers"> & { contentType?: string | undefined; accept: string },
+    request: Omit<HttpRequest, "headers"> & {
+      contentType?: string | undefined;
+      accept: string;
+      further?: RawOptions["headers"];
+    },
     labels: { verb: string; resource: string },
     options: Parameters<typeof exchange>[2],
   ): Promise<HttpAnswer> {
     let rejected: Headers | undefined;
     for (;;) {
       const credentials = await this.#credentials(rejected);
-      const headers = this.#headers(credentials, request.accept, request.contentType);
+      const own = this.#headers(credentials, request.accept, request.contentType);
+      const headers = { ...own, ...request.further?.(credentials) };
       const startMs = this.#clock.monotonicMs();
       const record = (code: string): void =>
         this.#options.onRequest?.({ ...labels, code, seconds: (this.#clock.monotonicMs() - startMs) / 1_000 });
