@@ -22,6 +22,15 @@ export class LeaseServer {
   lease: StoredLease | undefined;
   #version = 100;
 
+  /** Makes a backup; the function that is returned restores it, with `writes` of others right after. */
+  backup(): (writes?: number) => void {
+    const [lease, version] = [this.lease, this.#version];
+    return (writes = 0) => {
+      this.lease = lease;
+      this.#version = version + writes;
+    };
+  }
+
   apply(method: Method, body: unknown): unknown {
     const given = body as
       | { metadata: { resourceVersion?: string; labels?: object }; spec: StoredLease["spec"] }
@@ -52,6 +61,7 @@ export class Replica implements Transport {
   readonly clock = new FakeClock();
   readonly elector: LeaderElector;
   readonly log: string[] = [];
+  readonly doubts: string[] = [];
   network: Network = "up";
   paused = false;
   sent = 0;
@@ -71,6 +81,7 @@ export class Replica implements Transport {
       identity: name,
       onAcquired: (term) => this.log.push(`acquired ${term}`),
       onLost: (reason) => this.log.push(reason),
+      onDoubt: (doubt) => this.doubts.push(`${doubt}${this.elector.isLeader() ? " in office" : ""}`),
       ...options,
     });
   }
