@@ -7,7 +7,7 @@ import { create, fill, setUp, stopWorlds } from "./operator.test-support.ts";
 afterEach(stopWorlds);
 
 test("the next term begins with what is there after a restore, and goes on with what the watches show", async () => {
-  const { kube, clock, operator, brokers, broker, lead, lose, logged } = setUp();
+  const { kube, clock, world, operator, brokers, broker, lead, lose, logged } = setUp();
   fill(kube);
   const restore = kube.backup();
   await lead("7");
@@ -23,6 +23,8 @@ test("the next term begins with what is there after a restore, and goes on with 
   operator.doubted("restored");
   expect(logged.at(-1)).toMatch("restored from a backup");
   await clock.advance(100);
+  // A standby's caches, too, are right at once.
+  expect([...world.tasks.entries()].map(([, { uid }]) => uid)).toEqual([taskUid]);
   await lead("6");
   expect(brokers.map(({ term }) => term)).toEqual(["7", "6"]);
   expect(

@@ -35,7 +35,7 @@ const rebuildMs = { first: 1_000, longest: 60_000, forgottenAfter: 600_000 };
 const doubts = {
   restored: "versions went back: the API server's store was restored from a backup; everything is read again",
   recreated: "the Lease was deleted and made anew, or the store was restored from a backup; everything is read again",
-  unseen: "nothing was heard for so long that a restore would have gone unnoticed; everything is read again",
+  unseen: "others wrote the Lease while it was out of sight, perhaps after a restore; everything is read again",
 } satisfies Record<Doubt, string>;
 
 /**

@@ -137,6 +137,16 @@ test("an outage that is shorter than a lease raises no doubt", async () => {
   expect([a.log[1], a.doubts, b.doubts]).toEqual(["expired", [], []]);
 });
 
+test("nor does a long one in which nobody wrote the Lease", async () => {
+  await start(a);
+  await pass([a], 2_000);
+  a.network = "refused";
+  await pass([a], 60_000);
+  a.network = "up";
+  await pass([a], 5_000);
+  expect([a.elector.isLeader(), a.log[1], a.doubts]).toEqual([true, "expired", []]);
+});
+
 test("in years of renewals, with versions of any length, nothing is in doubt", async () => {
   const write = (n: number) => server.backup()(n);
   await start(a, b);

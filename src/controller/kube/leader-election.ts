@@ -14,7 +14,7 @@ export type LossReason = "expired" | "taken" | "deleted" | "restored" | "stopped
 /**
  * Why nothing that was read before counts any more. `restored`: the Lease went back to an earlier version, as only a
  * backup of etcd makes it do. `recreated`: the Lease is another one; somebody deleted it, or a backup is older than it.
- * `unseen`: the Lease was not read for so long that a restore would have gone unnoticed.
+ * `unseen`: others wrote the Lease while it was not read for so long that a restore would have gone unnoticed.
  */
 export type Doubt = "restored" | "recreated" | "unseen";
 
@@ -233,7 +233,8 @@ export class LeaderElector {
       if (isStatus(error, 409)) return undefined;
       throw error;
     });
-    if (written === undefined || this.#observe(written, sentMs) === "restored") return;
+    if (written === undefined) return;
+    this.#observe(written, sentMs);
     // Too late to be sure that nobody took it from us already; the next look will tell.
     const validUntilMs = sentMs + this.#renewDeadlineMs;
     if (this.#clock.monotonicMs() >= validUntilMs || this.#stop.signal.aborted) return;
@@ -309,7 +310,7 @@ export class LeaderElector {
   }
 
   /** Takes in what a request that was sent at `sentMs` showed. */
-  #observe(lease: Lease, sentMs: number): Doubt | undefined {
+  #observe(lease: Lease, sentMs: number): void {
     const nowMs = this.#clock.monotonicMs();
     const doubt = this.#doubtIn(lease, nowMs);
     this.#lookedMs = sentMs;
@@ -317,21 +318,23 @@ export class LeaderElector {
     if (known?.resourceVersion !== lease.metadata.resourceVersion || known?.uid !== lease.metadata.uid) {
       this.#observed = { lease, sinceMs: nowMs };
     }
-    if (doubt === undefined) return undefined;
+    if (doubt === undefined) return;
     // Whoever led before the restore may not know of it yet. And for so long everybody finds the Lease as it was restored.
     if (doubt === "restored") this.#heldBackUntilMs = nowMs + this.#leaseMs;
     const left = lease.spec.holderIdentity === this.#options.identity ? "expired" : "taken";
     if (this.#term !== undefined) this.#lose(doubt === "restored" ? doubt : left);
     this.#options.onDoubt?.(doubt);
-    return doubt;
   }
 
   /** One request comes after the other, and each is answered from etcd: versions only go up, unless etcd went back. */
   #doubtIn({ metadata }: Lease, nowMs: number): Doubt | undefined {
     const known = this.#observed?.lease.metadata;
     if (known === undefined) return undefined;
-    if (compareResourceVersions(metadata.resourceVersion ?? "", known.resourceVersion ?? "") < 0) return "restored";
+    const change = compareResourceVersions(metadata.resourceVersion ?? "", known.resourceVersion ?? "");
+    if (change < 0) return "restored";
     if (metadata.uid !== known.uid) return "recreated";
+    // An outage for all leaves the Lease as it was, and is no reason to list everything while a server recovers.
+    if (change === 0) return undefined;
     return nowMs - this.#lookedMs > this.#leaseMs ? "unseen" : undefined;
   }
 
