@@ -1,5 +1,6 @@
+import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { LeaseServer, pass, Replica } from "./leader-election.test-support.ts";
+import { LeaseServer, type Network, neverTwoAtOnce, pass, Replica } from "./leader-election.test-support.ts";
 
 // etcd goes back to a backup while operators run. What they knew of the Lease is then newer than what there is.
 
@@ -125,6 +126,26 @@ test("who was away when the Lease went back, and finds its versions overtaken, t
   expect([a.log, a.doubts]).toEqual([["acquired 101", "expired"], ["unseen"]]);
 });
 
+test("a version that we know as our own write is another's in the restored history", async () => {
+  await start(a);
+  const restore = server.backup();
+  const { lease } = server;
+  await pass([a], 1_000);
+  const ours = server.lease?.metadata.resourceVersion;
+  a.network = "refused";
+  await pass([a], 6_000);
+  restore();
+  server.apply("PUT", { metadata: lease?.metadata, spec: { ...lease?.spec, holderIdentity: "other", renewTime: "x" } });
+  expect(server.lease?.metadata.resourceVersion).toBe(ours);
+  a.network = "up";
+  await pass([a], 5_000);
+  expect([a.log, a.doubts, server.lease?.spec.holderIdentity]).toEqual([
+    ["acquired 101", "expired"],
+    ["restored"],
+    "other",
+  ]);
+});
+
 test("an outage that is shorter than a lease raises no doubt", async () => {
   await start(a, b);
   await pass([a, b], 2_000);
@@ -155,4 +176,51 @@ test("in years of renewals, with versions of any length, nothing is in doubt", a
     await pass([a, b], 3_000);
   }
   expect([a.log, a.doubts, b.doubts]).toEqual([["acquired 101"], [], []]);
+});
+
+test("whatever backup is restored whenever, nobody leads beside another, and everybody notices", async () => {
+  const steps = fc.array(
+    fc.record({
+      who: fc.nat(2),
+      network: fc.constantFrom<Network>("up", "up", "refused", "reply-lost"),
+      ms: fc.integer({ min: 1, max: 160 }).map((n) => n * 50),
+    }),
+    { maxLength: 8 },
+  );
+  await fc.assert(
+    fc.asyncProperty(steps, fc.nat(8), fc.nat(8), async (script, x, y) => {
+      const world = new LeaseServer();
+      const replicas = ["a", "b", "c"].map((name) => new Replica(world, name));
+      const look = neverTwoAtOnce(replicas);
+      for (const replica of replicas) void replica.elector.start();
+      await pass(replicas, 1_000, look);
+      let bringBack = world.backup();
+      // The API servers are stopped meanwhile, for longer than a leader leads without renewing and a request takes.
+      const restore = async (): Promise<void> => {
+        for (const replica of replicas) replica.network = "refused";
+        await pass(replicas, 6_000, look);
+        bringBack();
+        for (const replica of replicas) replica.network = "up";
+      };
+      for (const [i, { who, network, ms }] of script.entries()) {
+        if (i === Math.min(x, y)) bringBack = world.backup();
+        if (i === Math.max(x, y)) await restore();
+        replicas[who]!.network = network;
+        await pass(replicas, ms, look);
+      }
+      for (const replica of replicas) replica.network = "up";
+      await pass(replicas, 16_000, look);
+      const doubtsBefore = replicas.map(({ doubts }) => doubts.length);
+      await restore();
+      await pass(replicas, 2_000, look);
+      expect(replicas.filter(({ elector }) => elector.isLeader())).toEqual([]);
+      expect(replicas.map(({ doubts }, i) => doubts.length - doubtsBefore[i]!)).toEqual([1, 1, 1]);
+      await pass(replicas, 16_000, look);
+      expect(replicas.filter(({ elector }) => elector.isLeader()).length).toBe(1);
+      const stops = replicas.map(({ elector }) => elector.stop());
+      await pass(replicas, 100);
+      await Promise.all(stops);
+    }),
+    { numRuns: 25 },
+  );
 });

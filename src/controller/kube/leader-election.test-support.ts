@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import { ApiError, TransportError } from "./api-error.ts";
 import { KubeClient } from "./client.ts";
 import { FakeClock, settle } from "./clock.test-support.ts";
@@ -137,4 +138,20 @@ export async function pass(replicas: readonly Replica[], ms: number, look: () =>
       look();
     }
   }
+}
+
+/** To call at every step: fails if one leads while a request of another, which led before, may still be under way. */
+export function neverTwoAtOnce(replicas: readonly Replica[]): () => void {
+  const ledUntilMs = new Map<Replica, number>();
+  return () => {
+    for (const replica of replicas) {
+      if (!replica.elector.isLeader()) continue;
+      const nowMs = replica.clock.monotonicMs();
+      for (const [other, untilMs] of ledUntilMs) {
+        // All clocks here run at one rate; only the last step may not have reached everyone yet.
+        if (other !== replica) expect(nowMs + 50).toBeGreaterThanOrEqual(untilMs + 2_000);
+      }
+      ledUntilMs.set(replica, nowMs);
+    }
+  };
 }

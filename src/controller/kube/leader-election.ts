@@ -315,7 +315,7 @@ export class LeaderElector {
     const doubt = this.#doubtIn(lease, nowMs);
     this.#lookedMs = sentMs;
     const known = this.#observed?.lease.metadata;
-    if (known?.resourceVersion !== lease.metadata.resourceVersion || known?.uid !== lease.metadata.uid) {
+    if (doubt !== undefined || known?.resourceVersion !== lease.metadata.resourceVersion) {
       this.#observed = { lease, sinceMs: nowMs };
     }
     if (doubt === undefined) return;
@@ -327,12 +327,14 @@ export class LeaderElector {
   }
 
   /** One request comes after the other, and each is answered from etcd: versions only go up, unless etcd went back. */
-  #doubtIn({ metadata }: Lease, nowMs: number): Doubt | undefined {
-    const known = this.#observed?.lease.metadata;
+  #doubtIn({ metadata, spec }: Lease, nowMs: number): Doubt | undefined {
+    const known = this.#observed?.lease;
     if (known === undefined) return undefined;
-    const change = compareResourceVersions(metadata.resourceVersion ?? "", known.resourceVersion ?? "");
-    if (change < 0) return "restored";
-    if (metadata.uid !== known.uid) return "recreated";
+    const change = compareResourceVersions(metadata.resourceVersion ?? "", known.metadata.resourceVersion ?? "");
+    // One version has one content. After a restore another may have taken the Lease, at a version that we know as our own.
+    const differs = spec.holderIdentity !== known.spec.holderIdentity || spec.renewTime !== known.spec.renewTime;
+    if (change < 0 || (change === 0 && differs)) return "restored";
+    if (metadata.uid !== known.metadata.uid) return "recreated";
     // An outage for all leaves the Lease as it was, and is no reason to list everything while a server recovers.
     if (change === 0) return undefined;
     return nowMs - this.#lookedMs > this.#leaseMs ? "unseen" : undefined;
