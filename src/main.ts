@@ -171,6 +171,7 @@ function createElector(config: Config, connection: Connection, log: Logger, oper
     requestTimeoutMs: config.requestTimeoutSeconds * 1_000,
     onAcquired: (term) => operator.acquired(term, elector.fence()),
     onLost: (reason) => operator.lost(reason),
+    onDoubt: (doubt) => operator.doubted(doubt),
     onError: (error) => log.warn({ err: error, lease: config.leaseName }, "the lease could not be had or renewed"),
   });
   return elector;

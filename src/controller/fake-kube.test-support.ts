@@ -131,6 +131,20 @@ export class FakeKube implements Transport {
     for (const watcher of this.#watchers) watcher.muted = true;
   }
 
+  /**
+   * Makes a backup; the function that is returned restores it: objects and versions are what they were, and watches that
+   * are open wait for versions that have come before.
+   */
+  backup(): () => void {
+    const [objects, version] = [structuredClone([...this.#objects]), this.#version];
+    return () => {
+      this.mute();
+      this.#objects.clear();
+      for (const [key, object] of objects) this.#objects.set(key, structuredClone(object));
+      this.#version = version;
+    };
+  }
+
   /** Requests that change something. */
   get writes(): FakeRequest[] {
     return this.requests.filter(({ method, query }) => method !== "GET" && query.dryRun === undefined);

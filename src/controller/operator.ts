@@ -2,6 +2,7 @@ import { AdmissionProbe } from "./admission.ts";
 import type { BrokerContract } from "./broker-contract.ts";
 import type { KubeClient } from "./kube/client.ts";
 import { type Clock, sleep } from "./kube/clock.ts";
+import type { Doubt } from "./kube/leader-election.ts";
 import type { Logger, Telemetry } from "./telemetry.ts";
 import { type EventEffect, Term, type TermSettings } from "./term.ts";
 import type { World } from "./world.ts";
@@ -30,6 +31,12 @@ export type Standing = { readonly role: "starting" | "standby" } | { readonly ro
 
 /** A broker that failed is rebuilt after so long, doubled each time up to the limit. */
 const rebuildMs = { first: 1_000, longest: 60_000, forgottenAfter: 600_000 };
+
+const doubts = {
+  restored: "versions went back: the API server's store was restored from a backup; everything is read again",
+  recreated: "the Lease was deleted and made anew, or the store was restored from a backup; everything is read again",
+  unseen: "others wrote the Lease while it was out of sight, perhaps after a restore; everything is read again",
+} satisfies Record<Doubt, string>;
 
 /**
  * Leader or standby: what changes when the lease comes and goes. A lost lease ends the term and nothing else; the caches
@@ -74,6 +81,14 @@ export class Operator {
     log.warn({ reason }, "this process does not lead any more; it stands by");
     this.#tenure.end();
     this.#tenure = undefined;
+  }
+
+  /** What was read before may be of a history that is no more. Leader or standby: everything is read again. */
+  doubted(doubt: Doubt): void {
+    const { log, telemetry, world } = this.#options;
+    log.warn({ doubt }, doubts[doubt]);
+    telemetry.doubted(doubt);
+    world.startOver();
   }
 
   /** Ends the term in order, before the lease is given back. */

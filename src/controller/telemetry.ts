@@ -1,4 +1,5 @@
 import type { EndedOffer } from "../offers/views.ts";
+import type { Doubt } from "./kube/leader-election.ts";
 import type { RequestRecord } from "./kube/transport.ts";
 
 /** What the shell tells those who measure. */
@@ -12,6 +13,8 @@ export interface Telemetry {
   apiRequest(request: RequestRecord): void;
   queueDepth(lane: string, depth: number): void;
   leader(leading: boolean): void;
+  /** The caches are read again from the beginning. */
+  doubted(doubt: Doubt): void;
   offerEnded(offer: EndedOffer): void;
 }
 
@@ -30,6 +33,7 @@ export const noTelemetry: Telemetry = {
   apiRequest: () => {},
   queueDepth: () => {},
   leader: () => {},
+  doubted: () => {},
   offerEnded: () => {},
 };
 

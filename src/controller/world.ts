@@ -4,6 +4,7 @@ import type { Clock } from "./kube/clock.ts";
 import { nodeMessage, podMessage } from "./kube/core-v1.ts";
 import type { Message } from "./kube/protobuf.ts";
 import { Reflector, type ReflectorEvent } from "./kube/reflector.ts";
+import { compareResourceVersions } from "./kube/resource-version.ts";
 import type { Transport } from "./kube/transport.ts";
 import { type ObservedFramework, projectFramework } from "./observe/framework.ts";
 import { type NodeOptions, type ObservedNode, projectNode } from "./observe/node.ts";
@@ -96,6 +97,11 @@ export class World {
     return (await Promise.all(this.#all.map((reflector) => reflector.synced))).every(Boolean);
   }
 
+  /** What the caches hold may be of a history that is no more. */
+  startOver(): void {
+    for (const reflector of this.#all) void reflector.startOver();
+  }
+
   /** From now on `listener` is told of every change; undefined: nobody. */
   listen(listener: WorldListener | undefined): void {
     this.#listener = listener;
@@ -131,16 +137,18 @@ export class World {
   /**
    * A process that leads from its start on has lists that are new enough. Else listing a small cache again is the quickest
    * way. Of a large one, a list of one object tells how new the API server is: a warm cache that hears of something newer
-   * soon after has all before it; only a quiet one is listed again.
+   * soon after has all before it; only a quiet one is listed again, or one that knew of something newer: etcd went back.
    */
   async #catchUp<T>(reflector: Reflector<T>, resource: ResourceType, sinceMs: number): Promise<boolean> {
     if (!(await reflector.synced)) return false;
     if (reflector.listedSince(sinceMs)) return true;
     if (reflector.size <= smallCache) return reflector.resync();
+    const known = reflector.lastSyncResourceVersion;
     try {
       const list = await this.#options.client.list(resource, { query: { limit: 1 }, priority: "high" });
-      const passed = await reflector.waitUntil(list.metadata.resourceVersion, this.#options.catchUpMs ?? 300);
-      if (passed) return true;
+      const { resourceVersion } = list.metadata;
+      const wentBack = known !== undefined && compareResourceVersions(known, resourceVersion) > 0;
+      if (!wentBack && (await reflector.waitUntil(resourceVersion, this.#options.catchUpMs ?? 300))) return true;
     } catch (error) {
       this.#options.log.debug({ resource: resource.plural, err: error }, "listing again, with the usual retries");
     }

@@ -211,6 +211,12 @@ export const METRICS = {
     labels: [],
     unit: "transitions",
   },
+  proffer_history_doubts_total: {
+    type: "counter",
+    help: "How often everything was read again because etcd went back to a backup (restored) or may have (recreated, unseen).",
+    labels: ["type"],
+    unit: "doubts",
+  },
   proffer_build_info: {
     type: "gauge",
     help: "Always 1; the labels say what runs.",

@@ -37,6 +37,7 @@ function everyEvent(metrics: Metrics): void {
   metrics.effectEnded("launch", 0.02);
   metrics.queueDepth("pods", 3);
   metrics.leader(true);
+  metrics.doubted("restored");
   metrics.offerEnded({ framework: "team-a/etl", phase: "Accepted", openMs: 1_500 });
 }
 

@@ -126,6 +126,10 @@ export class Metrics {
     if (!leading) this.#made.proffer_effect_queue_depth.reset();
   }
 
+  doubted(doubt: string): void {
+    this.#made.proffer_history_doubts_total.inc({ type: this.#ownName("type", doubt) });
+  }
+
   offerEnded(offer: Pick<EndedOffer, "framework" | "phase" | "openMs">): void {
     const outcome = offer.phase.toLowerCase();
     this.#made.proffer_offers_total.inc({ framework: this.#frameworks.admit(offer.framework), outcome });

@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import { ApiError, TransportError } from "./api-error.ts";
 import { KubeClient } from "./client.ts";
 import { FakeClock, settle } from "./clock.test-support.ts";
@@ -21,6 +22,15 @@ export type Network = "up" | "refused" | "unanswered" | "reply-lost" | "late";
 export class LeaseServer {
   lease: StoredLease | undefined;
   #version = 100;
+
+  /** Makes a backup; the function that is returned restores it, with `writes` of others right after. */
+  backup(): (writes?: number) => void {
+    const [lease, version] = [this.lease, this.#version];
+    return (writes = 0) => {
+      this.lease = lease;
+      this.#version = version + writes;
+    };
+  }
 
   apply(method: Method, body: unknown): unknown {
     const given = body as
@@ -52,6 +62,7 @@ export class Replica implements Transport {
   readonly clock = new FakeClock();
   readonly elector: LeaderElector;
   readonly log: string[] = [];
+  readonly doubts: string[] = [];
   network: Network = "up";
   paused = false;
   sent = 0;
@@ -71,6 +82,7 @@ export class Replica implements Transport {
       identity: name,
       onAcquired: (term) => this.log.push(`acquired ${term}`),
       onLost: (reason) => this.log.push(reason),
+      onDoubt: (doubt) => this.doubts.push(`${doubt}${this.elector.isLeader() ? " in office" : ""}`),
       ...options,
     });
   }
@@ -126,4 +138,20 @@ export async function pass(replicas: readonly Replica[], ms: number, look: () =>
       look();
     }
   }
+}
+
+/** To call at every step: fails if one leads while a request of another, which led before, may still be under way. */
+export function neverTwoAtOnce(replicas: readonly Replica[]): () => void {
+  const ledUntilMs = new Map<Replica, number>();
+  return () => {
+    for (const replica of replicas) {
+      if (!replica.elector.isLeader()) continue;
+      const nowMs = replica.clock.monotonicMs();
+      for (const [other, untilMs] of ledUntilMs) {
+        // All clocks here run at one rate; only the last step may not have reached everyone yet.
+        if (other !== replica) expect(nowMs + 50).toBeGreaterThanOrEqual(untilMs + 2_000);
+      }
+      ledUntilMs.set(replica, nowMs);
+    }
+  };
 }

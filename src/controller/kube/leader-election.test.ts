@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { settle } from "./clock.test-support.ts";
-import { LeaseServer, type Network, pass, Replica } from "./leader-election.test-support.ts";
+import { LeaseServer, type Network, neverTwoAtOnce, pass, Replica } from "./leader-election.test-support.ts";
 import { LeaderElector, processIdentity } from "./leader-election.ts";
 
 let server: LeaseServer;
@@ -347,18 +347,7 @@ describe("whatever happens", () => {
       fc.asyncProperty(steps, async (script) => {
         const world = new LeaseServer();
         const replicas = ["a", "b", "c"].map((name) => new Replica(world, name));
-        const ledUntilMs = new Map<Replica, number>();
-        const look = (): void => {
-          for (const replica of replicas) {
-            if (!replica.elector.isLeader()) continue;
-            const nowMs = replica.clock.monotonicMs();
-            for (const [other, untilMs] of ledUntilMs) {
-              // All clocks here run at one rate; only the last step may not have reached everyone yet.
-              if (other !== replica) expect(nowMs + 50).toBeGreaterThanOrEqual(untilMs + 2_000);
-            }
-            ledUntilMs.set(replica, nowMs);
-          }
-        };
+        const look = neverTwoAtOnce(replicas);
         for (const replica of replicas) void replica.elector.start();
         for (const { who, network: next, paused, arrive, jumpMs, ms } of script) {
           const replica = replicas[who]!;

@@ -2,12 +2,21 @@ import { ApiError, isConflict, isNotFound, isStatus, TransportError } from "./ap
 import type { KubeClient, KubeObject, ObjectMeta, ResourceRef } from "./client.ts";
 import { type Clock, sleep, type TimerHandle } from "./clock.ts";
 import { microTime } from "./micro-time.ts";
+import { compareResourceVersions } from "./resource-version.ts";
 import type { RequestOptions } from "./transport.ts";
 
 /**
- * `expired`: not renewed in time; `taken`: another holds the lease; `deleted`: the Lease is gone; `stopped`: by `stop`.
+ * `expired`: not renewed in time; `taken`: another holds the lease; `deleted`: the Lease is gone; `restored`: the store
+ * went back to an earlier state; `stopped`: by `stop`.
  */
-export type LossReason = "expired" | "taken" | "deleted" | "stopped";
+export type LossReason = "expired" | "taken" | "deleted" | "restored" | "stopped";
+
+/**
+ * Why nothing that was read before counts any more. `restored`: the Lease went back to an earlier version, as only a
+ * backup of etcd makes it do. `recreated`: the Lease is another one; somebody deleted it, or a backup is older than it.
+ * `unseen`: others wrote the Lease while it was not read for so long that a restore would have gone unnoticed.
+ */
+export type Doubt = "restored" | "recreated" | "unseen";
 
 export interface ElectorOptions {
   readonly client: KubeClient;
@@ -33,6 +42,8 @@ export interface ElectorOptions {
   readonly onAcquired: (term: string) => void;
   /** The end of a term; `isLeader` was false before. The elector stands by for the next one. */
   readonly onLost: (reason: LossReason) => void;
+  /** What was read before may be of a history that is no more: read it again. No term runs when this is called. */
+  readonly onDoubt?: (doubt: Doubt) => void;
   /** For logs: an attempt failed; the elector goes on. */
   readonly onError?: (error: unknown) => void;
 }
@@ -93,6 +104,10 @@ export class LeaderElector {
   #term: Term | undefined;
   #expiry: TimerHandle | undefined;
   #observed: Observation | undefined;
+  /** When the last request was sent that showed the Lease. */
+  #lookedMs = Number.POSITIVE_INFINITY;
+  /** Until then nobody takes a Lease that went back. */
+  #heldBackUntilMs = Number.NEGATIVE_INFINITY;
   #lastTime = "";
 
   constructor(options: ElectorOptions) {
@@ -185,6 +200,7 @@ export class LeaderElector {
   }
 
   async #standBy(): Promise<void> {
+    const sentMs = this.#clock.monotonicMs();
     let lease: Lease;
     try {
       lease = (await this.#options.client.get(this.#ref, this.#requestOptions())) as unknown as Lease;
@@ -194,7 +210,7 @@ export class LeaderElector {
       if (this.#observed === undefined || this.#isFree(this.#observed)) await this.#acquire(undefined);
       return;
     }
-    this.#observe(lease);
+    this.#observe(lease, sentMs);
     if (this.#observed !== undefined && this.#isFree(this.#observed)) await this.#acquire(lease);
   }
 
@@ -218,7 +234,7 @@ export class LeaderElector {
       throw error;
     });
     if (written === undefined) return;
-    this.#observe(written);
+    this.#observe(written, sentMs);
     // Too late to be sure that nobody took it from us already; the next look will tell.
     const validUntilMs = sentMs + this.#renewDeadlineMs;
     if (this.#clock.monotonicMs() >= validUntilMs || this.#stop.signal.aborted) return;
@@ -236,10 +252,10 @@ export class LeaderElector {
       try {
         const written = await this.#write(lease, { ...lease.spec, renewTime: this.#microTime() });
         if (this.#term !== term) return;
-        this.#observe(written);
         // Lapsed is lapsed: others may have acted on it, even if this renewal came through.
         if (this.#clock.monotonicMs() >= term.validUntilMs) this.#lose("expired");
         else term.validUntilMs = sentMs + this.#renewDeadlineMs;
+        this.#observe(written, sentMs);
         return;
       } catch (error) {
         if (this.#term !== term) return;
@@ -252,12 +268,14 @@ export class LeaderElector {
   }
 
   async #stillOurs(term: Term): Promise<Lease | undefined> {
+    const sentMs = this.#clock.monotonicMs();
     const found = await this.#options.client.find(this.#ref, this.#requestOptions());
     const lease = found as unknown as Lease | undefined;
     if (lease !== undefined) {
-      this.#observe(lease);
+      this.#observe(lease, sentMs);
       const { holderIdentity, acquireTime } = lease.spec;
-      if (holderIdentity === this.#options.identity && acquireTime === term.acquireTime) return lease;
+      const ours = holderIdentity === this.#options.identity && acquireTime === term.acquireTime;
+      if (ours && this.#term === term) return lease;
     }
     if (this.#term === term) this.#lose(lease === undefined ? "deleted" : "taken");
     return undefined;
@@ -291,17 +309,42 @@ export class LeaderElector {
     return { urgent: true, retries: 0, timeoutMs: this.#requestTimeoutMs };
   }
 
-  #observe(lease: Lease): void {
+  /** Takes in what a request that was sent at `sentMs` showed. */
+  #observe(lease: Lease, sentMs: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    const doubt = this.#doubtIn(lease, nowMs);
+    this.#lookedMs = sentMs;
     const known = this.#observed?.lease.metadata;
-    if (known?.resourceVersion === lease.metadata.resourceVersion && known?.uid === lease.metadata.uid) return;
-    this.#observed = { lease, sinceMs: this.#clock.monotonicMs() };
+    if (doubt !== undefined || known?.resourceVersion !== lease.metadata.resourceVersion) {
+      this.#observed = { lease, sinceMs: nowMs };
+    }
+    if (doubt === undefined) return;
+    // Whoever led before the restore may not know of it yet. And for so long everybody finds the Lease as it was restored.
+    if (doubt === "restored") this.#heldBackUntilMs = nowMs + this.#leaseMs;
+    const left = lease.spec.holderIdentity === this.#options.identity ? "expired" : "taken";
+    if (this.#term !== undefined) this.#lose(doubt === "restored" ? doubt : left);
+    this.#options.onDoubt?.(doubt);
+  }
+
+  /** One request comes after the other, and each is answered from etcd: versions only go up, unless etcd went back. */
+  #doubtIn({ metadata, spec }: Lease, nowMs: number): Doubt | undefined {
+    const known = this.#observed?.lease;
+    if (known === undefined) return undefined;
+    const change = compareResourceVersions(metadata.resourceVersion ?? "", known.metadata.resourceVersion ?? "");
+    // One version has one content. After a restore another may have taken the Lease, at a version that we know as our own.
+    const differs = spec.holderIdentity !== known.spec.holderIdentity || spec.renewTime !== known.spec.renewTime;
+    if (change < 0 || (change === 0 && differs)) return "restored";
+    if (metadata.uid !== known.metadata.uid) return "recreated";
+    // An outage for all leaves the Lease as it was, and is no reason to list everything while a server recovers.
+    if (change === 0) return undefined;
+    return nowMs - this.#lookedMs > this.#leaseMs ? "unseen" : undefined;
   }
 
   #isFree(observed: Observation): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs < this.#heldBackUntilMs) return false;
     const holder = observed.lease.spec.holderIdentity ?? "";
-    return (
-      holder === "" || holder === this.#options.identity || this.#clock.monotonicMs() >= this.#expiresAtMs(observed)
-    );
+    return holder === "" || holder === this.#options.identity || nowMs >= this.#expiresAtMs(observed);
   }
 
   /** By the duration that the holder promised, which another release may have set otherwise than ours. */

@@ -77,3 +77,22 @@ test("a list that equals the cache makes no change", () => {
   cache.replaceAll(list);
   expect(changes.length).toBe(1);
 });
+
+test("an object at a version of another history is news, whatever its number", () => {
+  const changes: unknown[] = [];
+  const cache = new ObjectCache<string>(true, ({ type, key, object }) => changes.push([type, key, object]));
+  const list = (...keys: string[]) =>
+    new Map(keys.map((key) => [key, { uid: key, resourceVersion: "7", object: key }]));
+  cache.replaceAll(list("a", "b", "c"));
+  changes.length = 0;
+  cache.forgetVersions();
+  cache.upsert("a", "a", "3", "a again", "2");
+  cache.remove("b", "4");
+  cache.replaceAll(list("a", "c"));
+  expect(changes).toEqual([
+    ["upsert", "a", "a again"],
+    ["delete", "b", "b"],
+    ["upsert", "a", "a"],
+    ["upsert", "c", "c"],
+  ]);
+});

@@ -81,6 +81,11 @@ export class ObjectCache<T> {
     }
   }
 
+  /** The versions are of a history that is no more: whatever comes next about an object is news. */
+  forgetVersions(): void {
+    for (const [key, known] of this.#entries) this.#entries.set(key, { ...known, resourceVersion: "" });
+  }
+
   #put(key: string, uid: string, resourceVersion: string, object: T, known: CacheEntry<T> | undefined): void {
     if (known !== undefined && known.uid !== uid) this.#drop(key, known);
     this.#entries.set(key, { uid, resourceVersion, object: this.#storesObjects ? object : undefined });

@@ -53,7 +53,8 @@ const livedLongMs = 10_000;
 
 /**
  * Keeps a projection of all objects of one type up to date: the whole state by a streamed list (paged where the server
- * refuses that), then a watch that is resumed where it broke off. Only an expired version costs a new list.
+ * refuses that), then a watch that is resumed where it broke off. Only an expired version costs a new list, or one that
+ * the consumer asks for.
  *
  * A list is applied whole or not at all. Follows client-go's Reflector and KEP-3157 (streaming lists).
  */
@@ -129,7 +130,7 @@ export class Reflector<T> {
   stop(): void {
     this.#stop.abort();
     this.#interrupt.abort();
-    this.#waiters.stop();
+    this.#waiters.giveUp();
     this.#firstSync.resolve(false);
     for (const resync of this.#resyncs.splice(0)) resync.resolve(false);
   }
@@ -143,7 +144,7 @@ export class Reflector<T> {
     return this.#lastSync !== undefined && compareResourceVersions(this.#lastSync, resourceVersion) >= 0;
   }
 
-  /** Resolves true once the cache has passed `resourceVersion`, false after `timeoutMs` or `stop`. */
+  /** Resolves true once the cache has passed `resourceVersion`, false after `timeoutMs`, `startOver` or `stop`. */
   waitUntil(resourceVersion: string, timeoutMs: number): Promise<boolean> {
     if (this.hasPassed(resourceVersion)) return Promise.resolve(true);
     if (this.#stop.signal.aborted) return Promise.resolve(false);
@@ -163,6 +164,17 @@ export class Reflector<T> {
     this.#failures = 0;
     this.#interrupt.abort();
     return resync.promise;
+  }
+
+  /**
+   * Lists anew because the server's history is another one than before: its versions say nothing about ours. What the
+   * cache holds stays until then.
+   */
+  startOver(): Promise<boolean> {
+    this.#cache.forgetVersions();
+    this.#lastSync = undefined;
+    this.#waiters.giveUp();
+    return this.resync();
   }
 
   /** One attempt to list or watch, and the wait after it if it failed. */
@@ -281,6 +293,8 @@ export class Reflector<T> {
   // Where to resume is set before the changes are told, so that a handler may ask for a resync.
   #apply(staged: Staged<T>, resourceVersion: string): void {
     const answered = this.#resyncs.splice(0);
+    const wentBack = this.#lastSync !== undefined && compareResourceVersions(resourceVersion, this.#lastSync) < 0;
+    if (wentBack) this.#cache.forgetVersions();
     this.#listMs = this.#attemptMs;
     this.#resumeFrom = resourceVersion;
     this.#cache.replaceAll(staged);

@@ -50,7 +50,7 @@ test("exactly those who wait for a version up to the one passed are told", async
         const waiters = new VersionWaiters(new FakeClock());
         const waits = all.map((version) => waiters.wait(String(version), 1_000));
         waiters.passed(String(at));
-        waiters.stop();
+        waiters.giveUp();
         expect(await Promise.all(waits)).toEqual(all.map((version) => version <= at));
       },
     ),

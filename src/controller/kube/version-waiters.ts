@@ -17,7 +17,7 @@ export class VersionWaiters {
     this.#clock = clock;
   }
 
-  /** Resolves true once `passed` was called with that version or a later one, false after `timeoutMs` or `stop`. */
+  /** Resolves true once `passed` was called with that version or a later one, false after `timeoutMs` or `giveUp`. */
   wait(resourceVersion: string, timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const waiter: Waiter = {
@@ -42,7 +42,8 @@ export class VersionWaiters {
     }
   }
 
-  stop(): void {
+  /** Nobody waits any longer: those versions will not come. */
+  giveUp(): void {
     for (const waiter of this.#waiters) if (!waiter.gone) waiter.finish(false);
     this.#waiters = [];
   }
