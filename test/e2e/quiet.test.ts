@@ -48,6 +48,12 @@ function withoutConflicts(writes: readonly Write[]): Write[] {
   });
 }
 
+/** Whether a Task's start took so long (5 s) that it was worth a status of its own. Times are in whole seconds. */
+async function startedSlowly(tenant: Tenant, name: string): Promise<boolean> {
+  const { metadata, status } = await tenant.api.get(tenant.path("tasks", name));
+  return Date.parse(status.startedAt) - Date.parse(metadata.creationTimestamp) >= 4_000;
+}
+
 /** Waits until it has written nothing for a while: longer than any of its own delays. */
 function settled(): Promise<unknown> {
   const lastMs = () => Math.max(...audit.requests().map(({ atMs }) => atMs));
@@ -73,7 +79,7 @@ test("a Task of one instance costs one pod, one removal of the finalizer and two
   for (const name of names) {
     const statuses = writes.filter((write) => write.resource === "tasks/status" && write.name === name);
     expect(statuses.length).toBeGreaterThanOrEqual(1);
-    expect(statuses.length).toBeLessThanOrEqual(2);
+    expect(statuses.length).toBeLessThanOrEqual((await startedSlowly(tenant, name)) ? 3 : 2);
   }
 });
 
