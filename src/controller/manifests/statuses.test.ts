@@ -79,6 +79,13 @@ describe("the status of a Task", () => {
     isValid(taskDefinition, status);
   });
 
+  test("says why an instance that has its place does not start, though none waits for one", () => {
+    const stuck = { reason: "not-starting" as const, message: "on n1: ErrImagePull: no such image" };
+    const counts = { ...noCounts, starting: 1 };
+    const status = statusOf({ state: "Starting", instances: 1, counts, stuck }, { waiting: stuck });
+    expect(status.why).toBe(stuck.message);
+  });
+
   test("says why it waits, why it cannot take part, and how it ended", () => {
     const why = { reason: "no-node" as const, message: "4 nodes: 4 insufficient cpu" };
     const waiting = statusOf({}, { waiting: why });

@@ -82,9 +82,10 @@ function conditionsOf({ view, waiting }: TaskStatusSource): ConditionDraft[] {
   return drafts;
 }
 
-/** Whatever keeps a Task from starting more is nothing to it while all it has is running. */
+/** Whatever keeps a Task from starting more is nothing to it while none of its instances waits to start. */
 function whyItWaits({ view, waiting }: TaskStatusSource): string | undefined {
-  return view.counts.pending > 0 ? (view.rejected?.message ?? waiting?.message) : undefined;
+  const { stuck, rejected, counts } = view;
+  return stuck?.message ?? (counts.pending > 0 ? (rejected?.message ?? waiting?.message) : undefined);
 }
 
 function whyItEnded({ state, counts, instances, lastFailures }: TaskView): string | undefined {
