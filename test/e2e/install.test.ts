@@ -11,6 +11,8 @@ import { RELEASE } from "../../tools/operator/install-chart.ts";
 import { ranExactlyOnce } from "./support/burst.ts";
 import { eventually } from "./support/eventually.ts";
 import { Installation, script, shellPod } from "./support/installation.ts";
+import { Person } from "./support/person.ts";
+import { Plugin, type PluginRun } from "./support/plugin.ts";
 import { onRealNode } from "./support/real-node.ts";
 import type { Tenant } from "./support/tenant.ts";
 
@@ -89,6 +91,49 @@ onRealNode("an installation", () => {
       const status = await tenant.ended("stubborn");
       expect(status).toMatchObject({ state: "Killed", lastFailures: [{ reason: "killed", exitCode: 137 }] });
       await tenant.podsUntil("it is gone", (pods) => pods.length === 0, "stubborn");
+    });
+  });
+
+  describe("kubectl proffer, typed by a tenant", () => {
+    let start: (...args: string[]) => PluginRun;
+    beforeAll(async () => {
+      const plugin = await Plugin.build(site.cluster.dir);
+      const { kubeconfig } = await Person.in(site.cluster, "team-a", "somebody", "edit");
+      start = (...args) => plugin.start(kubeconfig, "team-a", ...args);
+    });
+    const command = (name: string, text: string, ...flags: string[]) => {
+      const how = ["--name", name, "--image", "workload:local", "--run-as-user", "65534", "--cpu", "10m", "--rm"];
+      return start("run", ...how, ...flags, "--", "sh", "-c", text);
+    };
+
+    test("runs a command in several containers, shows all that each says, and ends with the worst exit code", async () => {
+      const says = 'i=0; while [ $i -lt 500 ]; do echo "line $i"; i=$((i+1)); done; exit $PROFFER_TASK_INDEX';
+      const { code, out, notes } = await command("typed", says, "-n", "3").ended;
+      const expected = Array.from({ length: 500 }, (_, i) => `line ${i}`);
+      for (const index of [0, 1, 2]) {
+        const lines = out.filter((line) => line.startsWith(`[${index}] `)).map((line) => line.slice(4));
+        expect(lines).toEqual(expected);
+      }
+      expect(code).toBe(2);
+      expect(notes).toContain("instance 2: exit code 2 on real-node");
+      expect(notes.at(-1)).toBe("task typed deleted");
+    });
+
+    test("shows what a container says when Ctrl-C ends it", async () => {
+      const run = command("ended", "trap 'echo saved; exit 5' TERM; echo up; while :; do sleep 0.1; done");
+      await run.says("[0] up");
+      run.signal("SIGINT");
+      const { code, out } = await run.ended;
+      expect({ code, out }).toEqual({ code: 130, out: ["[0] up", "[0] saved"] });
+    });
+
+    test("has the leader explain, through the Service and with the default values", async () => {
+      await site.apply("team-a", script("giant", "true", { requests: { cpu: "1000" } }));
+      await tenant.waits("giant", "NoNode");
+      const { code, out, notes } = await start("explain", "task", "giant").ended;
+      expect({ code, notes }).toEqual({ code: 0, notes: [] });
+      expect(out.join()).toMatch(/Why: +no-node: .*insufficient cpu \(needs 1000, largest free [^)]+\)/);
+      await site.kubectl("delete", "task.proffer.dev", "-n", "team-a", "giant");
     });
   });
 
