@@ -349,6 +349,23 @@ describe("what breaks", () => {
     await expect(cluster.ends(run)).rejects.toThrow(status === 401 ? "credentials" : "refused");
   });
 
+  test("a connection on which the rest of a log does not come is replaced", async () => {
+    const run = start();
+    await created();
+    const name = cluster.ended(0, 0, 0);
+    let asked = false;
+    const silent = () => {
+      asked = true;
+    };
+    cluster.logs.set(name, [silent, (_, reply) => reply.text(200, `${stamp(1)} rest\n`)]);
+    cluster.log(cluster.ended(1, 0, 0), `${stamp(1)} all`);
+    finished();
+    await cluster.until(() => asked);
+    await cluster.clock.advance(15_000);
+    expect(await cluster.ends(run)).toBe(0);
+    expect([...cluster.out].sort()).toEqual(["[0] rest\n", "[1] all\n"]);
+  });
+
   test("a log that cannot be read to its end is given up with a word", async () => {
     const run = start();
     await created();

@@ -39,6 +39,8 @@ export interface RunOptions {
 const unseenMs = 15_000;
 /** An idle log may be silent for days; a dead peer shows by TCP's keep-alive. */
 const silenceLimitMs = 2 ** 31 - 1;
+/** What a log holds already is sent at once: a connection on which it is not is dead, and is replaced. */
+const restLimitMs = 15_000;
 const killBackoffMs = 1_000;
 /** The last look at the pods is for exit codes, which the Task's failures have in part as well. */
 const lastLookMs = 30_000;
@@ -225,8 +227,9 @@ class TaskRun {
     return followLog({
       open: ({ since, follow }, onData, signal) => {
         const query = { container: CONTAINER, follow, timestamps: true, sinceTime: since };
-        const options = { query, signal, onData, silenceLimitMs, openTimeoutMs: silenceLimitMs };
-        return transport.watch(path, { ...options, resource: "pods/log" });
+        const limitMs = follow ? silenceLimitMs : restLimitMs;
+        const limits = { silenceLimitMs: limitMs, openTimeoutMs: limitMs };
+        return transport.watch(path, { query, signal, onData, ...limits, resource: "pods/log" });
       },
       source: attempt,
       onLine: (text) => terminal.out(`${prefix}${text}\n`),
