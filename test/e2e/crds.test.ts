@@ -194,6 +194,17 @@ describe("an offer that exists", () => {
     expect(await patch({ answer: { decision: "Decline", launches: null } })).toMatch(once);
   });
 
+  test("is not answered once it has ended, and an answer does not keep it from ending", async () => {
+    await create(offer({}, undefined, "ended"));
+    const end = (name: string, phase: string) =>
+      refusal(cluster.api.patch(`${collectionOf("Offer")}/${name}/status`, { status: { phase } }));
+    expect(await end("ended", "Expired")).toBe("");
+    expect(await patch({ answer }, "ended")).toMatch("the offer has ended");
+    await create(offer({}, undefined, "taken"));
+    expect(await patch({ answer }, "taken")).toBe("");
+    expect(await end("taken", "Accepted")).toBe("");
+  });
+
   test("is answered by one of two that answer at once", async () => {
     const { metadata } = await create(offer({}, undefined, "contended"));
     const { resourceVersion, uid } = metadata;
