@@ -1,3 +1,5 @@
+import type { OfferDraft } from "../offers/messages.ts";
+
 /** Objects as the API server shows them, for tests. */
 
 type Json = Record<string, unknown>;
@@ -121,3 +123,16 @@ export function offerObject(over: { metadata?: Json; spec?: Json; answer?: unkno
     status: { phase: "Open", ...over.status },
   };
 }
+
+/** An offer of Framework `fw` of one slice, before it is published. */
+export const offerDraft: OfferDraft = {
+  key: "ns/fw-7-0",
+  framework: "ns/fw",
+  frameworkUid: "fw-1",
+  queue: "q",
+  term: "7",
+  concurrency: "Exclusive",
+  slices: [{ name: "s0", node: "n1", nodeUid: "u1", resources: { cpu: 1000 }, labels: {} }],
+  expiresAtMs: Date.UTC(2026, 0, 1),
+  answerers: ["alice"],
+};

@@ -260,3 +260,24 @@ export function taskFacts(name: string, change: Partial<TaskFacts> = {}): TaskFa
     ...change,
   };
 }
+
+/** A running pod on node `n`: instance 0 of task `t`, first attempt, unless said otherwise. */
+export function podFacts(change: Partial<PodFacts> = {}): PodFacts {
+  const { index = 0, attempt = 0 } = change;
+  return {
+    uid: `pod-${index}-${attempt}`,
+    key: `ns/t-${index}-${attempt}`,
+    taskUid: "t-uid",
+    index,
+    attempt,
+    node: "n",
+    queue: "default",
+    framework: "ns/f",
+    phase: "Running",
+    deleting: false,
+    tracked: true,
+    requests: { cpu: 1, pods: 1 },
+    started: true,
+    ...change,
+  };
+}

@@ -1,22 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { Bench } from "./broker.test-support.ts";
-import type { Input, PodFacts } from "./messages.ts";
+import { Bench, podFacts } from "./broker.test-support.ts";
+import type { Input } from "./messages.ts";
 
-const pod: PodFacts = {
-  uid: "p",
-  key: "ns/p",
-  taskUid: "nobody",
-  index: 0,
-  attempt: 0,
-  node: "n",
-  queue: "default",
-  framework: "ns/f",
-  phase: "Running",
-  deleting: false,
-  tracked: true,
-  requests: { cpu: 1, pods: 1 },
-  started: true,
-};
+const pod = podFacts({ uid: "p", key: "ns/p", taskUid: "nobody" });
 const offer = { key: "ns/f-t1-9", uid: "o", framework: "ns/f", queue: "default", phase: "Open", slices: [] } as const;
 
 describe("news of what the broker does not know (any more) change nothing", () => {

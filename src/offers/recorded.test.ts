@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Bench } from "./broker.test-support.ts";
+import { Bench, podFacts } from "./broker.test-support.ts";
 import type { PodFacts, RecordedTask, TaskFacts } from "./messages.ts";
 
 // What the status of a Task says when a term begins is all that is left of pods that have gone.
@@ -20,26 +20,6 @@ function found(
   made.task("t", { instances: 5, retry: RETRY, recorded: { ...nothing, ...recorded }, ...change });
   made.apply({ type: "opened" });
   return made.settle();
-}
-
-function podFacts(change: Partial<PodFacts>): PodFacts {
-  const { index = 0, attempt = 0 } = change;
-  return {
-    uid: `pod-${index}-${attempt}`,
-    key: `ns/t-${index}-${attempt}`,
-    taskUid: "t-uid",
-    index,
-    attempt,
-    node: "n",
-    queue: "default",
-    framework: "ns/f",
-    phase: "Running",
-    deleting: false,
-    tracked: true,
-    requests: { cpu: 1, pods: 1 },
-    started: true,
-    ...change,
-  };
 }
 
 const view = (made: Bench) => made.broker.taskView("t-uid")!;

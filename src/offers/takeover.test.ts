@@ -1,27 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { Bench, taskFacts } from "./broker.test-support.ts";
+import { Bench, podFacts, taskFacts } from "./broker.test-support.ts";
 import type { Input, OfferFacts, PodFacts } from "./messages.ts";
-
-/** A pod of an earlier term: instance 0 of task `t` on node `n`. */
-function oldPod(change: Partial<PodFacts> = {}): PodFacts {
-  const { index = 0, attempt = 0 } = change;
-  return {
-    uid: `old-${index}-${attempt}`,
-    key: `ns/t-${index}-${attempt}`,
-    taskUid: "t-uid",
-    index,
-    attempt,
-    node: "n",
-    queue: "default",
-    framework: "ns/f",
-    phase: "Running",
-    deleting: false,
-    tracked: true,
-    requests: { cpu: 1, pods: 1 },
-    started: true,
-    ...change,
-  };
-}
 
 /** A new term that is shown these facts, in this order and in the reverse one. */
 function newTerms(facts: readonly Input[], name = ""): { name: string; bench: Bench }[] {
@@ -45,7 +24,7 @@ const node: Input = {
 };
 
 describe("a new term", () => {
-  test.each(newTerms([node, task({ kill: {}, instances: 2 }), observed(oldPod({ phase: "Succeeded" }))]))(
+  test.each(newTerms([node, task({ kill: {}, instances: 2 }), observed(podFacts({ phase: "Succeeded" }))]))(
     "an instance that ended well before its Task was killed is not told as killed ($name)",
     ({ bench }) => {
       expect(bench.broker.taskView("t-uid")).toMatchObject({ succeededIndexes: "0", failedIndexes: "1" });
@@ -55,26 +34,26 @@ describe("a new term", () => {
     },
   );
 
-  test.each(newTerms([node, task({ kill: {} }), observed(oldPod())]))(
+  test.each(newTerms([node, task({ kill: {} }), observed(podFacts())]))(
     "a running instance of a killed Task is killed once ($name)",
     ({ bench }) => {
-      expect(bench.all("delete-pod")).toMatchObject([{ uid: "old-0-0" }]);
+      expect(bench.all("delete-pod")).toMatchObject([{ uid: "pod-0-0" }]);
       expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Killing", failedIndexes: "" });
     },
   );
 
-  test.each(newTerms([task(), observed(oldPod())]))(
+  test.each(newTerms([task(), observed(podFacts())]))(
     "an instance on a node that was never there in this term is lost in time ($name)",
     ({ bench }) => {
       bench.wait(39_999);
       expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Unreachable" });
       bench.wait(1);
       expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Lost" });
-      expect(bench.last("delete-pod")).toMatchObject({ uid: "old-0-0", gracePeriodSeconds: 0 });
+      expect(bench.last("delete-pod")).toMatchObject({ uid: "pod-0-0", gracePeriodSeconds: 0 });
     },
   );
 
-  test.each(newTerms([task(), observed(oldPod())]))(
+  test.each(newTerms([task(), observed(podFacts())]))(
     "a node that appears in time keeps its instances ($name)",
     ({ bench }) => {
       bench.wait(30_000).apply(node);
@@ -83,7 +62,7 @@ describe("a new term", () => {
     },
   );
 
-  test.each(newTerms([node, task(), observed(oldPod({ queue: "q" }))]))(
+  test.each(newTerms([node, task(), observed(podFacts({ queue: "q" }))]))(
     "what runs counts in the queue where it was started, though its framework is gone ($name)",
     ({ bench }) => {
       bench.queue("q").apply({ type: "framework-gone", key: "ns/f" });
@@ -94,7 +73,7 @@ describe("a new term", () => {
 
   test.each(["pod first", "task first"])("and where it was gone before, too (%s)", (order) => {
     const bench = new Bench({ term: "t2" }).queue("default").queue("q");
-    const facts = [observed(oldPod({ queue: "q" })), task()];
+    const facts = [observed(podFacts({ queue: "q" })), task()];
     for (const input of order === "pod first" ? facts : facts.reverse()) bench.apply(input);
     bench.apply({ type: "opened" });
     expect(bench.broker.queueView("q")).toMatchObject({ allocated: { cpu: 1 } });
@@ -116,11 +95,11 @@ describe("a new term", () => {
 
   test("a pod without a Task on a node that is gone is let go, finalizer and all", () => {
     const bench = Bench.open();
-    bench.apply(observed(oldPod({ deleting: true })));
+    bench.apply(observed(podFacts({ deleting: true })));
     expect(bench.claims("task")).toEqual(["n: 1"]);
     bench.wait(40_000);
-    expect(bench.all("delete-pod")).toMatchObject([{ uid: "old-0-0", gracePeriodSeconds: 0 }]);
-    expect(bench.all("release-pod")).toMatchObject([{ uid: "old-0-0" }]);
+    expect(bench.all("delete-pod")).toMatchObject([{ uid: "pod-0-0", gracePeriodSeconds: 0 }]);
+    expect(bench.all("release-pod")).toMatchObject([{ uid: "pod-0-0" }]);
     expect(bench.claims("task")).toEqual([]);
   });
 
@@ -158,13 +137,13 @@ describe("a new term", () => {
           attempts: [{ indexes: "0", ended: 1, failed: 0 }],
         },
       }),
-      observed(oldPod({ deleting: true })),
+      observed(podFacts({ deleting: true })),
     ]),
   )("an index whose lost attempt may still run waits until that pod is gone ($name)", ({ bench }) => {
     bench.settle();
     expect(bench.all("create-pod")).toEqual([]);
     expect(bench.broker.explainTask("t-uid")?.reason).toBe("node-lost");
-    bench.apply({ type: "pod-gone", pod: oldPod({ deleting: true }) });
+    bench.apply({ type: "pod-gone", pod: podFacts({ deleting: true }) });
     bench.settle();
     expect(bench.all("create-pod")).toMatchObject([{ attempt: { index: 0, attempt: 1 } }]);
   });
@@ -195,7 +174,7 @@ describe("offers of an earlier term", () => {
     bench.apply(large);
     for (const input of more) bench.apply(input);
     bench.apply(task({ instances: 40 }));
-    for (let index = 0; index < pods; index++) bench.apply(observed(oldPod({ index, offer: "old.0", ...change })));
+    for (let index = 0; index < pods; index++) bench.apply(observed(podFacts({ index, offer: "old.0", ...change })));
     bench.apply({ type: "offer-observed", offer: facts });
     bench.apply({ type: "opened" });
     return bench;
@@ -231,10 +210,10 @@ describe("offers of an earlier term", () => {
   test("each launch is told apart by its place in the answer, also where those before it were carried out", () => {
     const three = [1, 2, 1].map((count) => ({ task: "t", slice: "s0", count }));
     const pods = [
-      { type: "pod-observed", pod: oldPod({ index: 0, offer: "old.0" }) },
-      { type: "pod-observed", pod: oldPod({ index: 1, offer: "old.1" }) },
+      { type: "pod-observed", pod: podFacts({ index: 0, offer: "old.0" }) },
+      { type: "pod-observed", pod: podFacts({ index: 1, offer: "old.1" }) },
       // Two attempts of one index were one launch.
-      { type: "pod-observed", pod: oldPod({ index: 1, attempt: 1, offer: "old.1", uid: "again", key: "ns/again" }) },
+      { type: "pod-observed", pod: podFacts({ index: 1, attempt: 1, offer: "old.1", uid: "again", key: "ns/again" }) },
     ] as const;
     const bench = found(offer({ answer: { ...answer, launches: three } }), 0, {}, pods);
     expect(bench.all("create-pod").map(({ attempt, offer: label }) => [attempt.index, label])).toEqual([
@@ -250,7 +229,7 @@ describe("offers of an earlier term", () => {
     bench.apply(large);
     bench.apply(task({ instances: 40 }));
     bench.apply({ type: "offer-observed", offer: offer({ answer }) });
-    for (let index = 0; index < 3; index++) bench.apply(observed(oldPod({ index, offer: "old.0" })));
+    for (let index = 0; index < 3; index++) bench.apply(observed(podFacts({ index, offer: "old.0" })));
     expect(bench.all("create-pod")).toEqual([]);
     bench.apply({ type: "opened" });
     expect(bench.all("create-pod").map(({ attempt }) => attempt.index)).toEqual([3, 4]);
@@ -332,14 +311,14 @@ describe("an older attempt's pod", () => {
       bench.queue("default").framework("f");
       bench.apply(node);
       bench.apply(task({ retry: { limit: 1, backoffMs: 0, maxBackoffMs: 0, onNodeLost: "Never" } }));
-      const pods = [oldPod({ attempt: 0, phase: "Failed", exitCode: 1 }), oldPod({ attempt: 1 })];
+      const pods = [podFacts({ attempt: 0, phase: "Failed", exitCode: 1 }), podFacts({ attempt: 1 })];
       for (const i of order) bench.apply(observed(pods[i]!));
       bench.apply({ type: "opened" });
       expect(bench.broker.taskView("t-uid")).toMatchObject({
         state: "Running",
         attempts: [{ indexes: "0", ended: 1, failed: 1 }],
       });
-      bench.apply(observed(oldPod({ attempt: 1, phase: "Failed", exitCode: 1 })));
+      bench.apply(observed(podFacts({ attempt: 1, phase: "Failed", exitCode: 1 })));
       expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Failed" });
     }
   });

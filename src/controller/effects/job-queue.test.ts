@@ -1,9 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { OfferDraft } from "../../offers/messages.ts";
 import { FakeKube } from "../fake-kube.test-support.ts";
 import { FakeClock } from "../kube/clock.test-support.ts";
 import type { RequestOptions } from "../kube/transport.ts";
-import { taskObject, taskUid } from "../objects.test-support.ts";
+import { offerDraft, taskObject, taskUid } from "../objects.test-support.ts";
 import { TaskReader } from "../observe/task.ts";
 import { noLogger, noTelemetry } from "../telemetry.ts";
 import { type Job, JobQueue, type Lane } from "./job-queue.ts";
@@ -92,17 +91,6 @@ describe("while pods are being launched", () => {
 
 // Each kind of write, the lane that its job takes and the priority of its request: launches before everything else.
 describe("the place of each write", () => {
-  const draft: OfferDraft = {
-    key: "ns/fw-7-0",
-    framework: "ns/fw",
-    frameworkUid: "fw-1",
-    queue: "q",
-    term: "7",
-    concurrency: "Exclusive",
-    slices: [{ name: "s0", node: "n1", nodeUid: "u1", resources: { cpu: 1000 }, labels: {} }],
-    expiresAtMs: Date.UTC(2026, 0, 1),
-    answerers: ["alice"],
-  };
   const attempt = { taskUid, index: 0, attempt: 0 };
   const blueprint = {
     namespace: "ns",
@@ -176,7 +164,7 @@ describe("the place of each write", () => {
       make: ({ add, pods }) => add(pods.size({ type: "size-template", templateKey: "ns/h", taskUid })),
       place: "launch POST high",
     },
-    { name: "an offer", make: ({ offers }) => offers.publish(draft), place: "launch POST high" },
+    { name: "an offer", make: ({ offers }) => offers.publish(offerDraft), place: "launch POST high" },
     {
       name: "the removal of a finalizer",
       make: ({ add, context, cached }) =>
@@ -196,7 +184,7 @@ describe("the place of each write", () => {
   test("the end of an offer: between the two", async () => {
     const places = await placeOf(({ kube, offers }) => {
       kube.put("offers", { metadata: { name: "fw-7-0", namespace: "ns" }, spec: { term: "7" } });
-      offers.close({ type: "close-offer", key: draft.key, phase: "Expired", launches: [] });
+      offers.close({ type: "close-offer", key: offerDraft.key, phase: "Expired", launches: [] });
     });
     expect(places).toEqual(["close GET normal", "close PUT normal"]);
   });

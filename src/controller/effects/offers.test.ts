@@ -1,23 +1,14 @@
 import { describe, expect, test } from "vitest";
-import type { Input, OfferDraft } from "../../offers/messages.ts";
+import type { Input } from "../../offers/messages.ts";
 import { FakeKube, lost, status } from "../fake-kube.test-support.ts";
 import { FakeClock } from "../kube/clock.test-support.ts";
+import { offerDraft } from "../objects.test-support.ts";
 import { type ObservedOffer, projectOffer } from "../observe/offer.ts";
 import { noLogger, noTelemetry } from "../telemetry.ts";
 import { JobQueue } from "./job-queue.ts";
 import { type CloseOffer, OfferEffects } from "./offers.ts";
 
-const draft: OfferDraft = {
-  key: "ns/fw-7-0",
-  framework: "ns/fw",
-  frameworkUid: "fw-1",
-  queue: "q",
-  term: "7",
-  concurrency: "Exclusive",
-  slices: [{ name: "s0", node: "n1", nodeUid: "u1", resources: { cpu: 1000 }, labels: {} }],
-  expiresAtMs: Date.UTC(2026, 0, 1),
-  answerers: ["alice"],
-};
+const draft = offerDraft;
 const close = (phase: CloseOffer["phase"]): CloseOffer => ({
   type: "close-offer",
   key: draft.key,

@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { LeaseServer, type Network, neverTwoAtOnce, pass, Replica } from "./leader-election.test-support.ts";
+import {
+  LeaseServer,
+  type Network,
+  neverTwoAtOnce,
+  pass,
+  Replica,
+  start,
+  stopAll,
+} from "./leader-election.test-support.ts";
 
 // etcd goes back to a backup while operators run. What they knew of the Lease is then newer than what there is.
 
@@ -14,22 +22,7 @@ beforeEach(async () => {
   b = new Replica(server, "b");
 });
 
-afterEach(async () => {
-  for (const replica of [a, b]) {
-    replica.paused = false;
-    replica.network = "up";
-    const stopped = replica.elector.stop();
-    await pass([replica], 3_000);
-    await stopped;
-  }
-});
-
-async function start(...replicas: Replica[]): Promise<void> {
-  for (const replica of replicas) {
-    void replica.elector.start();
-    await pass([replica], 50);
-  }
-}
+afterEach(() => stopAll(a, b));
 
 const leaders = (): boolean[] => [a.elector.isLeader(), b.elector.isLeader()];
 

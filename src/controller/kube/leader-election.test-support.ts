@@ -155,3 +155,22 @@ export function neverTwoAtOnce(replicas: readonly Replica[]): () => void {
     }
   };
 }
+
+/** Starts their electors, one after the other: the first takes a free Lease. */
+export async function start(...replicas: Replica[]): Promise<void> {
+  for (const replica of replicas) {
+    void replica.elector.start();
+    await pass([replica], 50);
+  }
+}
+
+/** Stops their electors, whatever state the test has left them in. */
+export async function stopAll(...replicas: Replica[]): Promise<void> {
+  for (const replica of replicas) {
+    replica.paused = false;
+    replica.network = "up";
+    const stopped = replica.elector.stop();
+    await pass([replica], 3_000);
+    await stopped;
+  }
+}

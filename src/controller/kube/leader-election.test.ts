@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { settle } from "./clock.test-support.ts";
-import { LeaseServer, type Network, neverTwoAtOnce, pass, Replica } from "./leader-election.test-support.ts";
+import {
+  LeaseServer,
+  type Network,
+  neverTwoAtOnce,
+  pass,
+  Replica,
+  start,
+  stopAll,
+} from "./leader-election.test-support.ts";
 import { LeaderElector, processIdentity } from "./leader-election.ts";
 
 let server: LeaseServer;
@@ -14,22 +22,7 @@ beforeEach(() => {
   b = new Replica(server, "b");
 });
 
-afterEach(async () => {
-  for (const replica of [a, b]) {
-    replica.paused = false;
-    replica.network = "up";
-    const stopped = replica.elector.stop();
-    await pass([replica], 3_000);
-    await stopped;
-  }
-});
-
-async function start(...replicas: Replica[]): Promise<void> {
-  for (const replica of replicas) {
-    void replica.elector.start();
-    await pass([replica], 50);
-  }
-}
+afterEach(() => stopAll(a, b));
 
 async function passUntil(condition: () => boolean, limitMs = 60_000): Promise<number> {
   let passedMs = 0;
