@@ -298,6 +298,8 @@ describe("optional parts", () => {
     const { spec } = one(render(), "NetworkPolicy", "proffer");
     expect(spec.policyTypes).toEqual(["Ingress"]);
     expect(spec.ingress).toEqual([{ ports: [{ protocol: "TCP", port: "http" }] }]);
+    const direct = render({ http: { throughApiServer: false } });
+    expect(one(direct, "NetworkPolicy", "proffer").spec.ingress[0].from).toEqual([{ namespaceSelector: {} }]);
     const from = [{ podSelector: { matchLabels: { a: "b" } } }];
     const chosen = render({ networkPolicy: { ingressFrom: from } });
     const [first, tester, ...others] = one(chosen, "NetworkPolicy", "proffer").spec.ingress[0].from;
