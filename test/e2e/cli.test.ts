@@ -99,7 +99,7 @@ describe("run", () => {
     expect((await tenant.status("t")).state).toBe("Failed");
   });
 
-  test("loses and doubles no line when connections break", async () => {
+  test("loses and doubles no line when connections break and the API server restarts", async () => {
     const { tenant, run } = await scene("breaks");
     const it = run("--rm", "--", "work");
     const pod = await runs(tenant, 0);
@@ -113,9 +113,10 @@ describe("run", () => {
     await say("two");
     kubelet.break();
     await say("three");
-    kubelet.break();
-    kubelet.say(pod, "four");
-    expected.push("[0] four");
+    await site.cluster.processes.restart("kube-apiserver");
+    await say("four");
+    kubelet.say(pod, "five");
+    expected.push("[0] five");
     await ends(tenant, pod, 0);
     const { code, out } = await it.ended;
     expect({ code, out }).toEqual({ code: 0, out: expected });
