@@ -66,6 +66,16 @@ export class FakeKube implements Transport {
     return answer === undefined ? undefined : structuredClone(answer);
   }
 
+  /** The first request of this method is carried out, and nobody gets its answer. */
+  loseFirstAnswer(method: string): void {
+    let isFirst = true;
+    this.fault = (request) => {
+      if (request.method !== method || !isFirst) return undefined;
+      isFirst = false;
+      return { error: lost(), applied: true };
+    };
+  }
+
   watch(path: string, options: WatchOptions): Promise<void> {
     const { plural } = locate(path);
     const send = (type: string, object: object): void => {

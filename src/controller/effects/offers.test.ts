@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Input } from "../../offers/messages.ts";
-import { FakeKube, lost, status } from "../fake-kube.test-support.ts";
+import { FakeKube, status } from "../fake-kube.test-support.ts";
 import { FakeClock } from "../kube/clock.test-support.ts";
 import { offerDraft } from "../objects.test-support.ts";
 import { type ObservedOffer, projectOffer } from "../observe/offer.ts";
@@ -63,12 +63,7 @@ describe("publishing an offer", () => {
 
   test("whose answer is lost finds its own earlier try", async () => {
     const { kube, clock, inputs, offers } = setUp();
-    let first = true;
-    kube.fault = ({ method }) => {
-      if (method !== "POST" || !first) return undefined;
-      first = false;
-      return { error: lost(), applied: true };
-    };
+    kube.loseFirstAnswer("POST");
     offers.publish(draft);
     await clock.advance(10_000);
     expect(inputs).toMatchObject([{ type: "offer-published" }]);
@@ -178,12 +173,7 @@ describe("ending an offer", () => {
 
   test("whose write may have got through is not written again once it stands", async () => {
     const { kube, clock, inputs, offers, observe, standing } = await published();
-    let first = true;
-    kube.fault = ({ method }) => {
-      if (method !== "PUT" || !first) return undefined;
-      first = false;
-      return { error: lost(), applied: true };
-    };
+    kube.loseFirstAnswer("PUT");
     offers.close(close("Expired"));
     await clock.advance(10);
     observe();

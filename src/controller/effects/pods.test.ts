@@ -82,12 +82,7 @@ describe("creating a pod", () => {
 
   test("that was seen while its answer was lost is not made again, though it has ended and its name is free (guards: seen)", async () => {
     const { kube, clock, inputs, jobs, pods, creates, name } = setUp();
-    let first = true;
-    kube.fault = ({ method }) => {
-      if (method !== "POST" || !first) return undefined;
-      first = false;
-      return { error: lost(), applied: true };
-    };
+    kube.loseFirstAnswer("POST");
     jobs.add(pods.create(effect));
     await clock.advance(10);
     // It ran, its end is on record, its finalizer is off, and somebody has deleted it.
@@ -120,12 +115,7 @@ describe("creating a pod", () => {
 
   test("of another attempt than the one that was seen goes on", async () => {
     const { kube, clock, created, jobs, pods, name } = setUp();
-    let first = true;
-    kube.fault = ({ method }) => {
-      if (method !== "POST" || !first) return undefined;
-      first = false;
-      return { error: lost(), applied: true };
-    };
+    kube.loseFirstAnswer("POST");
     jobs.add(pods.create(effect));
     await clock.advance(10);
     pods.seen({ ...ownFacts(kube.get("pods", "ns", name))!, attempt: 1 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Input } from "../../offers/messages.ts";
 import type { Explanation, TaskView } from "../../offers/views.ts";
-import { FakeKube, lost, status } from "../fake-kube.test-support.ts";
+import { FakeKube, status } from "../fake-kube.test-support.ts";
 import { FakeClock } from "../kube/clock.test-support.ts";
 import { taskObject, taskUid } from "../objects.test-support.ts";
 import { type ObservedTask, TaskReader } from "../observe/task.ts";
@@ -196,12 +196,7 @@ describe("the status of a Task", () => {
   test("whose write is lost is written until it stands, once", async () => {
     const { kube, clock, inputs, state, writer, standing } = setUp();
     state.view = finished;
-    let first = true;
-    kube.fault = ({ method }) => {
-      if (method !== "PUT" || !first) return undefined;
-      first = false;
-      return { error: lost(), applied: true };
-    };
+    kube.loseFirstAnswer("PUT");
     writer.changed(taskUid, true);
     await clock.advance(30_000);
     expect(standing().state).toBe("Finished");
