@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,6 +6,7 @@ import { NODE_FLAGS } from "../build.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { freePorts } from "../cluster/ports.ts";
 import { cpuSeconds, rssBytes } from "../cluster/process-info.ts";
+import { spawnTied } from "../cluster/tie-to-life.ts";
 import { waitFor } from "../cluster/wait.ts";
 import { RELEASE } from "./install-chart.ts";
 
@@ -87,9 +88,8 @@ export async function operatorCommand(
 export async function startOperator(cluster: Cluster, options: OperatorOptions = {}): Promise<OperatorProcess> {
   const { command, args, url, logFile } = await operatorCommand(cluster, options);
   const out = openSync(logFile, "a");
-  const child = spawn(command, args, { stdio: ["ignore", out, out] });
+  const child = spawnTied(command, args, { stdio: ["ignore", out, out] });
   closeSync(out);
-  endWithParent(child);
   const operator = handle(child, url, logFile);
   const state = await waitFor("the operator serves /healthz", async () => {
     if (!operator.running()) return "ended";
@@ -128,11 +128,4 @@ function handle(child: ChildProcess, url: string, logFile: string): OperatorProc
     cpuSeconds: () => cpuSeconds(pid),
     rssBytes: () => rssBytes(pid),
   };
-}
-
-/** The operator is not to outlive a test run that is interrupted. */
-function endWithParent(child: ChildProcess): void {
-  const end = () => child.kill("SIGKILL");
-  process.once("exit", end);
-  child.once("exit", () => process.removeListener("exit", end));
 }

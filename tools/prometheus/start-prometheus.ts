@@ -1,10 +1,10 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import type { Json } from "../cluster/api-client.ts";
 import { freePorts } from "../cluster/ports.ts";
+import { spawnTied } from "../cluster/tie-to-life.ts";
 import { waitFor } from "../cluster/wait.ts";
 
 export interface PrometheusOptions {
@@ -71,12 +71,8 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
     `--storage.tsdb.path=${join(folder, "data")}`,
     `--web.listen-address=127.0.0.1:${port}`,
   ];
-  const child = spawn(program, args, { stdio: ["ignore", out, out] });
+  const child = spawnTied(program, args, { stdio: ["ignore", out, out] });
   closeSync(out);
-  const kill = () => child.kill("SIGKILL");
-  // It is not to outlive a test run that is interrupted.
-  process.once("exit", kill);
-  child.once("exit", () => process.removeListener("exit", kill));
   const running = () => child.exitCode === null && child.signalCode === null;
   const state = await waitFor(
     "Prometheus is ready",

@@ -1,10 +1,10 @@
 /** The reference framework as a process of its own. */
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BagLine } from "../../../src/frameworks/bag-of-tasks/bag.ts";
 import type { Cluster } from "../../../tools/cluster/cluster.ts";
+import { spawnTied } from "../../../tools/cluster/tie-to-life.ts";
 import type { Person } from "./person.ts";
 
 const MAIN = new URL("../../../src/frameworks/bag-of-tasks/main.ts", import.meta.url).pathname;
@@ -32,24 +32,19 @@ export function startBag(cluster: Cluster, person: Person, name: string, wishes:
   writeFileSync(file, lines.join("\n"));
   const args = ["--name", name, "--namespace", wishes.namespace, "--file", file, "--kubeconfig", person.kubeconfig];
   const fake = ["--annotation", `fake-kubelet/duration=${wishes.duration}`];
-  const child = spawn(process.execPath, [MAIN, ...args, ...fake, ...(wishes.optimistic ? ["--optimistic"] : [])]);
+  const child = spawnTied(process.execPath, [MAIN, ...args, ...fake, ...(wishes.optimistic ? ["--optimistic"] : [])]);
   let said = "";
   for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (data) => {
+    stream?.on("data", (data) => {
       said += data;
     });
   }
-  const end = () => child.kill("SIGKILL");
-  process.once("exit", end);
-  const ended = once(child, "close").then(([code]) => {
-    process.removeListener("exit", end);
-    return { code: code as number | null, said };
-  });
+  const ended = once(child, "close").then(([code]) => ({ code: code as number | null, said }));
   return {
     ended,
     running: () => child.exitCode === null && child.signalCode === null,
     kill: async () => {
-      end();
+      child.kill("SIGKILL");
       await ended;
     },
   };

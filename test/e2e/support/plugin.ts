@@ -1,9 +1,10 @@
 /** `kubectl proffer`, as somebody with a kubeconfig types it: kubectl finds the bundled program on the PATH. */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { delimiter, dirname } from "node:path";
 import { buildPlugin } from "../../../tools/build.ts";
 import { ensureKubectl } from "../../../tools/cluster/helm-kubectl.ts";
+import { spawnTied } from "../../../tools/cluster/tie-to-life.ts";
 import { eventually } from "./eventually.ts";
 
 export interface Said {
@@ -33,7 +34,7 @@ export class Plugin {
   start(kubeconfig: string, namespace: string, ...args: readonly string[]): PluginRun {
     const [command = "", ...rest] = args;
     const all = ["proffer", command, "--kubeconfig", kubeconfig, "--namespace", namespace, ...rest];
-    return new PluginRun(spawn(this.#kubectl, all, { env: { ...process.env, PATH: this.#path } }));
+    return new PluginRun(spawnTied(this.#kubectl, all, { env: { ...process.env, PATH: this.#path } }));
   }
 
   /** Runs it to its end. */
@@ -56,12 +57,7 @@ export class PluginRun {
     child.stderr?.setEncoding("utf8").on("data", (text) => {
       this.#notes += text;
     });
-    const end = () => child.kill("SIGKILL");
-    process.once("exit", end);
-    this.ended = once(child, "close").then(([code]) => {
-      process.removeListener("exit", end);
-      return { code, out: this.out, notes: this.notes };
-    });
+    this.ended = once(child, "close").then(([code]) => ({ code, out: this.out, notes: this.notes }));
   }
 
   get out(): string[] {
