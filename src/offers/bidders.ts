@@ -1,6 +1,10 @@
+import { assert } from "./assert.ts";
 import { queueRejection } from "./assignment.ts";
 import type { Bitset } from "./bitset.ts";
 import type { Framework } from "./framework.ts";
+import type { Gang } from "./gang.ts";
+import type { Place } from "./gang-search.ts";
+import type { Hold } from "./holds.ts";
 import type { Claim } from "./ledger.ts";
 import type { Levels } from "./levels.ts";
 import type { Line } from "./lines.ts";
@@ -10,6 +14,7 @@ import { add, type Claimant } from "./queues.ts";
 import { atLeast, type Vector } from "./resources.ts";
 import type { Bidder, Pass } from "./round.ts";
 import type { State } from "./state.ts";
+import type { Task } from "./task.ts";
 import type { Tasks } from "./tasks.ts";
 
 /** More slices than this go into another offer. */
@@ -23,6 +28,8 @@ class BuiltinBidder implements Bidder {
   readonly refused = undefined;
   readonly shown = undefined;
   readonly full = false;
+  readonly startsGangs = true;
+  readonly maxNodes = Number.POSITIVE_INFINITY;
   readonly #state: State;
   readonly #tasks: Tasks;
 
@@ -38,6 +45,7 @@ class BuiltinBidder implements Bidder {
   shownOn(_node: number): undefined {}
 
   wanted(line: Line, pass: Pass): number {
+    if (line.gang !== undefined) return pass === 1 ? line.ready : 0;
     return pass === 1 ? line.ready - line.held : 0;
   }
 
@@ -45,7 +53,7 @@ class BuiltinBidder implements Bidder {
     return line.request;
   }
 
-  first(line: Line): Vector {
+  first(line: Pick<Line, "request">): Vector {
     return line.request;
   }
 
@@ -70,6 +78,22 @@ class BuiltinBidder implements Bidder {
     this.#tasks.start(task, index, node);
     return true;
   }
+
+  grantGang(gang: Gang, places: readonly Place[], held: readonly Hold[]): boolean {
+    const indexes = new Map<Task, Iterator<number>>();
+    const starts = places.flatMap(({ task, node, count }) => {
+      const own = indexes.get(task) ?? task.readyIndexes();
+      indexes.set(task, own);
+      return Array.from({ length: count }, () => ({ task, index: own.next().value as number, node }));
+    });
+    const add = starts.map(({ task, index, node }) => this.#tasks.claim(task, index, node));
+    const stands = this.#state.holds.exchange(held, add);
+    assert(stands, "what a search has found is free");
+    this.#tasks.gangs.grant(new Set([gang]), () => {
+      for (const { task, index, node } of starts) this.#tasks.start(task, index, node);
+    });
+    return true;
+  }
 }
 
 /** What an offers framework's bidder needs of the book of offers. */
@@ -82,6 +106,8 @@ export interface Drafting {
 class OffersBidder implements Bidder {
   readonly claimant: Claimant;
   readonly levels = undefined;
+  readonly startsGangs = false;
+  readonly maxNodes = MAX_SLICES;
   refused: Bitset | undefined;
   shown: Vector | undefined;
   readonly #state: State;
@@ -124,6 +150,7 @@ class OffersBidder implements Bidder {
   }
 
   wanted(line: Line, pass: Pass): number {
+    if (line.gang !== undefined) return pass === 1 && line.outstanding === 0 ? line.pending : 0;
     if (pass === 1) return line.pending - line.outstanding - line.held;
     // What is spread gets no slack: whether one more may go anywhere hangs on where the others go.
     const slack = line.shape.spread.length > 0 ? 1 : this.#slack;
@@ -137,7 +164,7 @@ class OffersBidder implements Bidder {
     return started ? line.request : this.first(line);
   }
 
-  first(line: Line): Vector {
+  first(line: Pick<Line, "request">): Vector {
     return this.#minimum === undefined ? line.request : atLeast(line.request, this.#minimum);
   }
 
@@ -151,12 +178,30 @@ class OffersBidder implements Bidder {
 
   grant(line: Line, node: number, need: Vector, pass: Pass): boolean {
     const offer = this.#draftFor(node, pass);
+    return offer !== undefined && this.#give(offer, line, node, need);
+  }
+
+  /** An offer of its own, of many slices, that covers all of it. What is held for it is offered to it alone. */
+  grantGang(_gang: Gang, places: readonly Place[], held: readonly Hold[]): boolean {
+    const optimistic = this.shown !== undefined && held.length === 0;
+    const offer = this.#drafting.draft(this.#framework, this.claimant, optimistic, false);
     if (offer === undefined) return false;
+    this.#state.holds.exchange(held, []);
+    for (const { task, node, count } of places) {
+      for (let n = 0; n < count; n++) {
+        const need = offer.slices.has(node) ? task.shape!.request : this.first(task.shape!);
+        assert(this.#give(offer, task.line!, node, need), "what a search has found is free");
+      }
+    }
+    return true;
+  }
+
+  #give(offer: Offer, line: Line, node: number, need: Vector): boolean {
     const slice = offer.slices.get(node);
     const stands = slice === undefined ? this.#open(offer, node, line, need) : this.#grow(offer, slice, line, need);
     if (!stands) return false;
     line.outstanding++;
-    if (this.shown === undefined) return true;
+    if (offer.concurrency === "Exclusive" || this.shown === undefined) return true;
     line.shown++;
     add(this.shown, need, 1);
     const here = this.#shown!.get(node);

@@ -4,6 +4,7 @@ import { Bidders } from "./bidders.ts";
 import { Explain } from "./explain.ts";
 import type { Framework } from "./framework.ts";
 import { Frameworks } from "./frameworks.ts";
+import { GangStarts } from "./gang-starts.ts";
 import type { Claim } from "./ledger.ts";
 import type { Effect, ForeignPodFacts, Input, NodeFacts, PodFacts } from "./messages.ts";
 import { NodeWatch } from "./node-watch.ts";
@@ -51,6 +52,7 @@ export class Broker implements BrokerContract {
   readonly #summary: Summary;
   readonly #bidders: Bidders;
   readonly #round: Round;
+  readonly #gangs: GangStarts;
   readonly #slack: Slack;
   readonly #nodeWatch: NodeWatch;
   #lastRoundMs = Number.NEGATIVE_INFINITY;
@@ -69,13 +71,9 @@ export class Broker implements BrokerContract {
       this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" }),
     );
     this.#bidders = new Bidders(this.#state, this.#tasks, this.#offers);
-    this.#round = new Round(
-      this.#state.nodes,
-      this.#state.shapes,
-      this.#state.lines,
-      this.#state.room,
-      this.#state.policy,
-    );
+    const { nodes, shapes, lines, room, policy } = this.#state;
+    this.#gangs = new GangStarts(this.#state, this.#assignment);
+    this.#round = new Round(nodes, shapes, lines, room, policy, this.#gangs);
   }
 
   /** What to do now that `input` has happened at `nowMs`. Time never goes back: an earlier `nowMs` counts as the last. */
@@ -223,7 +221,7 @@ export class Broker implements BrokerContract {
     };
     for (const node of gained) refusals.gained(node, demandedBy);
     const bidders = this.#bidders.begin();
-    const redeemed = this.#state.holds.redeem(bidders);
+    const redeemed = this.#gangs.begin(bidders) + this.#state.holds.redeem(bidders);
     const grants = redeemed + this.#round.run(bidders, (unmet) => this.#slack.giveWay(unmet));
     // What was granted may have made room elsewhere, as when a guarantee is partly spent: again, until nothing is.
     if (grants > 0) this.#state.dirty = true;

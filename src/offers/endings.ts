@@ -75,3 +75,9 @@ const WORDING: Readonly<Record<string, string>> = { Error: "", OOMKilled: "OOMKi
 export function withReason({ reason = "", message = "" }: PodFacts): string {
   return [WORDING[reason] ?? reason, message].filter((part) => part !== "").join(": ");
 }
+
+/** However it looked: we ended it, for its gang did not start as a whole. Its index starts anew with the others. */
+export function endingOfRecalled(ending: Ending): Ending {
+  const message = "not all that start together could be started";
+  return { ...ending, outcome: "lost", reason: "gang-undone", message, counts: false };
+}

@@ -70,6 +70,14 @@ export class Holds {
     this.#state.dirty = true;
   }
 
+  /** In one step the holds go and the claims stand, or all is as it was: then false. */
+  exchange(holds: readonly Hold[], add: readonly Claim[]): boolean {
+    const remove = holds.map(({ claim }) => claim.id);
+    if (this.#state.ledger.commit({ remove, add, atomic: true }).length > 0) return false;
+    for (const hold of holds) this.#forget(hold);
+    return true;
+  }
+
   /** The node is closed, or facts took more of it than there is. */
   releaseOn(node: number): void {
     for (const hold of [...this.#all]) if (hold.claim.node === node) this.release(hold);
@@ -86,6 +94,8 @@ export class Holds {
     for (const hold of [...this.#all]) {
       const bidder = byClaimant.get(hold.line.claimant);
       if (bidder === undefined || !this.#isNeeded(hold, bidder)) this.release(hold);
+      // What starts together redeems its holds together, in its own turn.
+      else if (hold.line.gang !== undefined) continue;
       else if (isWhole(hold) && !bidder.full && bidder.redeem(hold.line, hold.claim)) {
         this.#forget(hold);
         granted++;

@@ -85,6 +85,8 @@ export interface RecordedTask {
   /** How the failed indexes ended. */
   readonly counts?: { readonly failed: number; readonly killed: number; readonly lost: number };
   readonly lastFailures?: readonly FailureView[];
+  /** All that start together had started. */
+  readonly startedTogether?: boolean;
   readonly startedAtMs?: number;
   readonly finishedAtMs?: number;
 }
@@ -102,6 +104,10 @@ export interface TaskFacts {
   readonly invalid?: string;
   readonly instances: number;
   readonly parallelism?: number;
+  /** So many of its instances start together or not at all. */
+  readonly gang?: { readonly minimum: number };
+  /** Tasks of one framework and queue that start together: `size` of this name. */
+  readonly group?: { readonly name: string; readonly size: number };
   readonly priority: number;
   readonly constraints?: Constraints;
   readonly retry: RetryFacts;

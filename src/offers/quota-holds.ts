@@ -54,7 +54,8 @@ export class QuotaHolds {
   tryAgain(taskUid: string): void {
     const task = this.#state.tasks.get(taskUid);
     if (task?.hold === undefined || task.hold.window > 0 || task.hold.untilMs > this.#state.nowMs) return;
-    task.hold.window = 1;
+    // What starts together tries together.
+    task.hold.window = task.gang === undefined || task.gang.state === "started" ? 1 : task.pending;
     this.#assignment.demand(task);
   }
 

@@ -36,10 +36,26 @@ export const REASONS = {
     "The queue holds `maxTasks` unfinished tasks already.",
     "Wait for tasks to finish or raise the bound.",
   ],
+  "group-invalid": [
+    "The Task names a group that has its size of Tasks already, or another size than they, or it is in another queue.",
+    "Give the Task another `spec.group`; nothing of it can be changed later, so delete it and create it anew.",
+  ],
+  "gang-too-large": [
+    "What is to start together is more than there is or may be had, whoever else runs.",
+    "Read the numbers in the message: ask for less, add nodes, or raise the limit that it names.",
+  ],
   suppressed: ["The framework asked for no offers.", "Set `Framework.spec.suppressed` to false."],
   // Why nothing is offered now, in the order of the checks.
   "no-demand": ["Nothing is waiting.", "Create a Task or state `Framework.spec.demand`."],
   sizing: ["A dry run is asking the API server what pods of this template will really request.", "Wait a moment."],
+  "gang-not-ready": [
+    "Not all that is to start together may start yet: a Task of the group is missing, or an instance waits for something else.",
+    "Read the message: create the Tasks that are missing, or look at the one that it names.",
+  ],
+  "gang-starting": [
+    "What starts together is being started; the rest follows once all of it has.",
+    "Wait a moment. If it came to nothing, what was started ends, and all of it starts anew.",
+  ],
   "back-off": ["An earlier attempt failed; the next one waits.", "Wait, or look at `status.lastFailures`."],
   "quota-exceeded": [
     "A ResourceQuota of the namespace is spent: the API server refused a pod, which counts as no attempt.",
@@ -61,6 +77,14 @@ export const REASONS = {
   "kept-back": [
     "What is free is kept back for guarantees of other queues that have demand.",
     "Wait, or give this queue a guarantee.",
+  ],
+  "gang-too-wide": [
+    "What is to start together would need more nodes than an offer has slices.",
+    "Run it in a Builtin framework, or ask for fewer and larger instances.",
+  ],
+  gathering: [
+    "It has waited long for more room than is free at a time: what becomes free is kept for it now.",
+    "Wait. The message says what is kept, and when another one's turn comes if that is not enough by then.",
   ],
   "no-node": ["No node fits.", "Read the numbers in the message: they say what each node lacks."],
   "in-line": ["Nodes fit, and others are served first.", "Wait: the next round comes when something changes."],
@@ -89,6 +113,10 @@ export const REASONS = {
     "Launch fewer, or wait for a larger offer.",
   ],
   constraint: ["The Task's constraints do not admit the slice's node.", "Launch it on a slice whose labels match."],
+  "gang-incomplete": [
+    "The answer starts a part of what starts together or not at all.",
+    "Launch all of it in one answer: the offer made for it has room for all. `gang.minimum`, and `group`, say what belongs together.",
+  ],
   "lost-race": [
     "The room was taken before the answer was committed.",
     "Answer the next offer; after three lost races it is exclusive.",
@@ -114,6 +142,10 @@ export const REASONS = {
   "pod-refused": [
     "The API server refused to create the pod.",
     "Read the message: a webhook, a missing reference, or something that a quota wants stated.",
+  ],
+  "gang-undone": [
+    "Its gang could not be started as a whole, so what had been started was ended.",
+    "Nothing to do: all of it starts anew, and it counts as no failure. Look at why some pods could not be created.",
   ],
   killed: ["It was killed on request.", "Nothing to do."],
   "exit-code": ["A container ended with a code other than zero.", "Read the logs of the pod."],

@@ -1,8 +1,11 @@
 import { type Attempts, attemptGroups, type Rank } from "./attempt-groups.ts";
 import { Bitset } from "./bitset.ts";
 import { type Ending, withReason } from "./endings.ts";
+import type { Gang } from "./gang.ts";
+import { Gathered } from "./gathered.ts";
 import { formatIndexes, parseIndexes } from "./indexes.ts";
 import type { Instance } from "./instance.ts";
+import type { Line } from "./lines.ts";
 import type { PodFacts, TaskFacts } from "./messages.ts";
 import type { QuotaHold } from "./quota-holds.ts";
 import type { Shape } from "./shapes.ts";
@@ -24,8 +27,18 @@ export class Task {
   startedIn: string | undefined;
   /** Why it cannot take part. */
   rejected: Explanation | undefined;
-  /** What it adds to the demand of its line now; kept by lines.ts. */
+  /** What it adds to the demand of a line now, and of which; kept by lines.ts. */
   counted = 0;
+  line: Line | undefined;
+  /** The last line that was for it alone. */
+  ownLine: Line | undefined;
+  /** Whose instances start together with its own, or its own alone; kept by gangs.ts. */
+  gang: Gang | undefined;
+  /** They have; said in its status. */
+  startedTogether: boolean | undefined;
+  /** The version that says that they are to start anew. */
+  unstartedVersion = 0;
+  readonly gathered = new Gathered();
   version = 1;
   recordedVersion = 0;
   /** Present while a ResourceQuota keeps pods of it out. */
@@ -69,6 +82,7 @@ export class Task {
     for (const index of this.#failed) this.#settle(index, "failed");
     if (recorded?.counts !== undefined) Object.assign(this.#ended, recorded.counts);
     this.lastFailures.push(...(recorded?.lastFailures ?? []).slice(0, LAST_FAILURES));
+    this.startedTogether = recorded?.startedTogether;
     this.startedAtMs = recorded?.startedAtMs;
     this.finishedAtMs = recorded?.finishedAtMs;
   }
@@ -80,6 +94,8 @@ export class Task {
   /** Instances that may start now. */
   get ready(): number {
     if (this.rejected !== undefined || this.gone || this.facts.deleting || this.shape === undefined) return 0;
+    // Past the size of its group.
+    if (this.facts.group !== undefined && this.gang === undefined) return 0;
     const waiting = this.#pendingCount - this.backOff.size;
     const { parallelism = Number.POSITIVE_INFINITY } = this.facts;
     const allowed = this.hold === undefined ? Number.POSITIVE_INFINITY : this.hold.window - this.#creating;
@@ -102,6 +118,11 @@ export class Task {
     const [{ index, nodeName }, said] = first;
     const which = this.facts.instances === 1 ? "" : `instance ${index} `;
     return { reason: "not-starting", message: `${which}on ${nodeName}: ${said}` };
+  }
+
+  /** Something of it runs, or ran. */
+  get hasRun(): boolean {
+    return this.live.size > 0 || this.#attempts.size > 0 || this.#ended.finished > 0;
   }
 
   /** Something of it runs or has ended. */
@@ -136,9 +157,10 @@ export class Task {
     return index;
   }
 
-  /** Indexes that may start, lowest first; `ready` of them may. */
+  /** Indexes that may start, lowest first; `ready` of them may. Those that count in a start come last. */
   *readyIndexes(): Generator<number> {
-    for (const index of this.#pending) if (!this.backOff.has(index)) yield index;
+    for (const index of this.#pending) if (!this.backOff.has(index) && !this.gathered.has(index)) yield index;
+    for (const index of this.#pending) if (!this.backOff.has(index) && this.gathered.has(index)) yield index;
   }
 
   /** The attempt that an index runs next. */
@@ -159,6 +181,7 @@ export class Task {
     if (this.#pending.delete(instance.index)) this.#pendingCount--;
     this.backOff.delete(instance.index);
     this.live.set(instance.index, instance);
+    if (this.gang !== undefined && this.gang.state !== "started") this.gathered.add(instance.index);
     this.#creating++;
     this.changed();
   }
@@ -166,6 +189,7 @@ export class Task {
   /** The pod of a live instance is known now. */
   created(instance: Instance, pod: NonNullable<Instance["pod"]>): void {
     instance.pod = pod;
+    this.gathered.seen(instance.index);
     this.#creating--;
   }
 
@@ -288,6 +312,7 @@ export class Task {
       attempts: attemptGroups(this.#attempts, (index) => this.#rank(index)),
       ...(only === undefined ? {} : { node: only.nodeName, pod: { attempt: only.attempt } }),
       lastFailures: this.lastFailures,
+      ...(this.startedTogether === undefined ? {} : { startedTogether: this.startedTogether }),
       ...(this.startedAtMs === undefined ? {} : { startedAtMs: this.startedAtMs }),
       ...(this.finishedAtMs === undefined ? {} : { finishedAtMs: this.finishedAtMs }),
       ...(stuck === undefined ? {} : { stuck }),
@@ -298,6 +323,7 @@ export class Task {
   #triesAgain(instance: Instance, ending: Ending, attempts: Attempts): boolean {
     if (this.gone || this.facts.deleting || ending.outcome === "killed") return false;
     const { limit, onNodeLost } = this.facts.retry;
+    if (ending.reason === "gang-undone") return true;
     if (ending.counts) return attempts.failed <= limit;
     if (!instance.started) return attempts.ended - attempts.failed <= UNSTARTED_LIMIT;
     return onNodeLost === "Retry";
@@ -306,7 +332,9 @@ export class Task {
   #leave(instance: Instance): void {
     this.#stuck.delete(instance);
     this.live.delete(instance.index);
-    if (instance.pod === undefined) this.#creating--;
+    if (instance.pod !== undefined) return;
+    this.#creating--;
+    this.gathered.delete(instance.index);
   }
 
   #pend(index: number): void {
@@ -322,6 +350,7 @@ export class Task {
   #settle(index: number, outcome: "finished" | "failed" | "killed" | "lost"): void {
     if (this.#pending.delete(index)) this.#pendingCount--;
     this.backOff.delete(index);
+    this.gathered.ended(index);
     this.#ended[outcome]++;
   }
 

@@ -1,11 +1,13 @@
 import type { Assignment } from "./assignment.ts";
 import { type Ending, endingOf, endingOfForced, endingOfRefused, endingOfVanished } from "./endings.ts";
 import { parseIndexes } from "./indexes.ts";
-import { claimId, type Instance, staged } from "./instance.ts";
+import type { Gangs } from "./gangs.ts";
+import { claimId, type Instance, isDoomed, staged } from "./instance.ts";
 import { Launched } from "./launched.ts";
 import type { Claim } from "./ledger.ts";
 import type { AttemptRef, PodFacts, TaskFacts } from "./messages.ts";
 import { QuotaHolds } from "./quota-holds.ts";
+import { followRecall, recalledEnding } from "./recalls.ts";
 import { equalVectors } from "./resources.ts";
 import type { State } from "./state.ts";
 import { PodStrays } from "./strays.ts";
@@ -20,9 +22,11 @@ export class Tasks {
   readonly #early = new Map<string, PodFacts[]>();
   readonly #launched = new Launched();
   readonly quotas: QuotaHolds;
+  readonly gangs: Gangs;
 
   constructor(state: State, assignment: Assignment) {
     this.#state = state;
+    this.gangs = assignment.gangs;
     this.#assignment = assignment;
     this.#strays = new PodStrays(state);
     this.quotas = new QuotaHolds(state, assignment);
@@ -34,7 +38,7 @@ export class Tasks {
       this.#adopt(new Task(facts));
       return;
     }
-    if (known.facts.priority !== facts.priority) this.#state.lines.withdraw(known, this.#assignment.claimant(known));
+    if (known.facts.priority !== facts.priority) this.#state.lines.withdraw(known);
     known.facts = facts;
     this.#kill(known);
     this.#assignment.assign(known);
@@ -47,6 +51,7 @@ export class Tasks {
     task.gone = true;
     for (const [podUid, { key }] of task.unreleased) this.#letGo(task, key, podUid);
     task.unreleased.clear();
+    this.gangs.leave(task);
     this.#killAll(task);
     this.#assignment.demand(task);
     this.#forgetIfOver(task);
@@ -179,6 +184,7 @@ export class Tasks {
     this.#state.tasks.set(task.uid, task);
     this.#state.tasksByKey.set(task.facts.key, task);
     this.#state.framework(task.facts.framework).tasks.add(task);
+    this.gangs.join(task);
     this.#assignment.assign(task);
     const pods = this.#early.get(task.uid) ?? [];
     this.#early.delete(task.uid);
@@ -215,6 +221,7 @@ export class Tasks {
     instance.started ||= pod.started || pod.phase === "Running";
     // Its deletion was ours, in an earlier term.
     if (isNew && pod.deleting && isDoomed(task, instance.index)) instance.killing = true;
+    followRecall(this.#state, this.gangs, task, instance, pod, isNew);
     const ending = endingOf(pod, instance.killing) ?? endingOfForced(pod, instance.killing, this.#isUp(pod.node));
     if (ending !== undefined) {
       task.startedAtMs ??= pod.startedAtMs;
@@ -250,21 +257,22 @@ export class Tasks {
   }
 
   /** The attempt has ended: its claim goes, its end is told. `tracked`: its pod, where that has the finalizer. */
-  end(task: Task, instance: Instance, ending: Ending, tracked: { key: string; uid: string } | undefined): void {
+  end(task: Task, instance: Instance, why: Ending, tracked: { key: string; uid: string } | undefined): void {
+    const ending = recalledEnding(instance, why);
     const id = claimId(task.uid, instance.index);
     this.#state.ledger.forget(id);
     for (const group of task.shape?.spread ?? []) group.counts.leave(id);
     const again = task.end(instance, ending, this.#state.nowMs);
     if (typeof again === "number") this.#backOff(task, instance.index, again);
     if (tracked !== undefined) this.#release(task, tracked);
-    if (ending.reason === "kubelet-refused") {
+    if (why.reason === "kubelet-refused") {
       const node = this.#state.nodes.get(instance.nodeName);
       if (node !== undefined) {
         this.#state.nodes.distrust(node, this.#state.nowMs);
         this.#state.timers.set(node.distrustedUntilMs, { type: "node-settles", name: node.name });
       }
     }
-    if (!instance.killing) this.#tell(task, instance, ending);
+    if (!instance.killing && !instance.recalled) this.#tell(task, instance, ending);
     this.#state.dirty = true;
     this.#changed(task);
     this.#forgetIfOver(task);
@@ -384,11 +392,4 @@ export class Tasks {
     this.#state.frameworkChanged(task.facts.framework);
     this.#state.forgetFramework(task.facts.framework);
   }
-}
-
-/** Whether the index is to end, by the Task's deletion or its `spec.kill`. */
-function isDoomed({ gone, facts }: Task, index: number): boolean {
-  if (gone || facts.deleting) return true;
-  if (facts.kill === undefined) return false;
-  return facts.kill.indexes === undefined || parseIndexes(facts.kill.indexes, facts.instances).has(index);
 }

@@ -57,6 +57,8 @@ export interface TaskView {
   readonly node?: string;
   /** Name of the pod, where there is one instance. */
   readonly pod?: { readonly attempt: number };
+  /** Of instances that start together: whether they have. */
+  readonly startedTogether?: boolean;
   readonly lastFailures: readonly FailureView[];
   readonly startedAtMs?: number;
   readonly finishedAtMs?: number;
