@@ -78,6 +78,8 @@ class OffersBidder implements Bidder {
   readonly #drafting: Drafting;
   readonly #framework: Framework;
   readonly #slack: number;
+  /** What is shown to it and what it holds may overlap. */
+  readonly #mayRace: boolean;
   /** The least of a slice, where the framework has such a wish. */
   readonly #minimum: Vector | undefined;
   /** Optimistic only: slices open or drafted, by node. A framework is not shown the same room twice. */
@@ -91,6 +93,7 @@ class OffersBidder implements Bidder {
     this.#framework = framework;
     this.claimant = claimant;
     this.#slack = facts.slack;
+    this.#mayRace = facts.concurrency === "Optimistic";
     this.#minimum = Object.keys(facts.minimum).length > 0 ? state.resources.vector(facts.minimum) : undefined;
   }
 
@@ -99,8 +102,9 @@ class OffersBidder implements Bidder {
     this.refused = this.#state.refusals.refused(framework);
     this.#draft = undefined;
     this.#slackDraft = undefined;
-    this.#shown = framework.optimistic ? shownTo(framework) : undefined;
-    this.shown = framework.optimistic ? shownInAll(framework, this.claimant, this.#state.resources.width) : undefined;
+    const optimistic = framework.optimisticIn(this.claimant.queueName);
+    this.#shown = optimistic ? shownTo(framework) : undefined;
+    this.shown = optimistic ? shownInAll(framework, this.claimant, this.#state.resources.width) : undefined;
   }
 
   shownOn(node: number): Vector | undefined {
@@ -171,6 +175,7 @@ class OffersBidder implements Bidder {
       const id = `offer/${offer.key}/${name}`;
       claim = { id, kind: "offer", node, vector: need, instances: 1, holder: this.claimant };
       if (!this.#state.ledger.claim(claim)) return false;
+      if (this.#mayRace) this.#framework.claimed(node, 1);
     }
     const slice: OfferSlice = {
       name,
@@ -179,6 +184,7 @@ class OffersBidder implements Bidder {
       nodeUid: entry.facts?.uid ?? "",
       vector: need,
       claim,
+      version: entry.version,
       parts: [{ line, instances: 1 }],
     };
     offer.slices.set(node, slice);
@@ -192,6 +198,7 @@ class OffersBidder implements Bidder {
       add(slice.vector, need, 1);
     } else {
       if (!this.#state.ledger.grow(slice.claim, need)) return false;
+      if (this.#mayRace) this.#framework.claimed(slice.node, 1);
       slice.vector = slice.claim.vector;
     }
     let part = slice.parts.find((other) => other.line === line);
@@ -275,7 +282,7 @@ export class Bidders {
       if (made?.bidder === undefined) continue;
       const { framework, facts, bidder } = made;
       if (facts.suppressed || (facts.scheduler === "Offers" && !this.#mayPublish(framework))) continue;
-      claimant.penalised = framework.penaltyUntilMs > this.#state.nowMs;
+      claimant.penalised = framework.penaltyUntilMs(claimant.queueName) > this.#state.nowMs;
       bidder.begin();
       bidders.push(bidder);
     }
