@@ -79,6 +79,31 @@ describe("a loser", () => {
     expect(made.broker.frameworkView("ns/f")!.offers).toMatchObject({ refused: 3, accepted: 0, declined: 0 });
   });
 
+  test("wants what it did not get: a node that it lost is none that it left over, however long its answer refuses that", () => {
+    const made = Bench.open().node("n", { cpu: 4 }).framework("f", racing(VERSION)).asking("t", { cpu: 1 }).settle();
+    made.apply({ type: "foreign-pod-observed", pod: { uid: "p", node: "n", requests: { cpu: 1 } } });
+    made.accept(made.openOffers()[0]!, [launch()], { refuseMs: 60_000 });
+    expect(made.last("close-offer")).toMatchObject({ phase: "Refused", reason: "lost-race" });
+    expect(made.settle().openOffers()).toHaveLength(1);
+  });
+
+  test("loses nothing in another queue by the offer that it then gets for itself", () => {
+    const made = two(VERSION, 2).node("n", { cpu: 3 });
+    const taken = { type: "foreign-pod-observed", pod: { uid: "p", node: "n", requests: { cpu: 2 } } } as const;
+    for (let i = 0; i < 3; i++) {
+      const [offer] = made.settle().openOffers();
+      made.apply(taken);
+      made.accept(offer!, [launch({ task: "qa" })]);
+      if (i < 2) made.apply({ type: "foreign-pod-gone", uid: "p" });
+    }
+    made.asking("qb", { cpu: 1 }, { queue: "qb" });
+    expect(kinds(made)).toEqual({ qb: "Optimistic" });
+    made.apply({ type: "foreign-pod-gone", uid: "p" });
+    expect(kinds(made)).toEqual({ qa: "Exclusive", qb: "Optimistic" });
+    made.accept(made.openOffers().find(({ queue }) => queue === "qb")!, [launch({ task: "qb" })]);
+    expect(made.last("close-offer")).toMatchObject({ phase: "Accepted" });
+  });
+
   test("is settled by the rules of its framework as they are when it answers", () => {
     const made = Bench.open().node("n", { cpu: 2 }).framework("f", racing(VERSION)).asking("t", { cpu: 1 }).settle();
     made.apply({ type: "foreign-pod-observed", pod: { uid: "p", node: "n", requests: { cpu: 1 } } });
