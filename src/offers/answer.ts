@@ -1,4 +1,5 @@
 import type { Framework } from "./framework.ts";
+import { gangRefusal } from "./gang-answers.ts";
 import type { Answer, Launch, LaunchOutcome } from "./messages.ts";
 import type { Offer, OfferSlice } from "./offer.ts";
 import { formatQuantity, unitOf } from "./quantity.ts";
@@ -52,7 +53,8 @@ export function check(state: State, offer: Offer, answer: Answer, queueOf: (task
     }
     wishes.push(wish);
   }
-  return { wishes };
+  const half = gangRefusal(wishes, answer);
+  return half === undefined ? { wishes } : { refusal: half };
 }
 
 /** Whoever answers, be it by a decline, is one of the framework's answerers; checked here whatever admission has checked. */

@@ -13,6 +13,7 @@ import type { Offer, OfferSlice } from "./offer.ts";
 import { add, type Claimant } from "./queues.ts";
 import { atLeast, type Vector } from "./resources.ts";
 import type { Bidder, Pass } from "./round.ts";
+import { shownInAll, shownTo } from "./shown.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
 import type { Tasks } from "./tasks.ts";
@@ -307,30 +308,6 @@ export function withdrawParts(offer: Offer, slice: OfferSlice): void {
   slice.parts.length = 0;
 }
 
-/** By node: what open optimistic offers show the framework. */
-export function shownTo(framework: Framework): Map<number, Vector> {
-  const shown = new Map<number, Vector>();
-  for (const offer of framework.offers) {
-    if (offer.concurrency !== "Optimistic") continue;
-    for (const { node, vector } of offer.slices.values()) {
-      const sum = shown.get(node);
-      if (sum === undefined) shown.set(node, vector.slice());
-      else add(sum, vector, 1);
-    }
-  }
-  return shown;
-}
-
-/** All that open optimistic offers show the claimant. */
-function shownInAll(framework: Framework, claimant: Claimant, width: number): Vector {
-  const sum = new Float64Array(width);
-  for (const offer of framework.offers) {
-    if (offer.concurrency !== "Optimistic" || offer.claimant !== claimant) continue;
-    for (const { vector } of offer.slices.values()) add(sum, vector, 1);
-  }
-  return sum;
-}
-
 /** A claimant's bidder, and what it was made of: good for as long as neither has changed. */
 interface Made {
   readonly framework: Framework;
@@ -367,6 +344,13 @@ export class Bidders {
       bidders.push(bidder);
     }
     return bidders;
+  }
+
+  /** The claimant's, outside a round: what it would be shown, and refuses, now. */
+  of(claimant: Claimant): Bidder | undefined {
+    const bidder = this.#of(claimant)?.bidder;
+    bidder?.begin();
+    return bidder;
   }
 
   /** May an offer be drafted for it? Not without the admission policies, and not soon after one could not be created. */

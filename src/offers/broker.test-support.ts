@@ -105,8 +105,20 @@ export class Bench {
 
   task(name: string, change: Partial<TaskFacts> & { readonly of?: string } = {}): this {
     const { of = "f", ...facts } = change;
-    this.apply({ type: "task-observed", task: taskFacts(name, { framework: `ns/${of}`, ...facts }) });
+    const task = taskFacts(name, { framework: `ns/${of}`, ...facts });
+    this.tasks.set(task.uid, task);
+    this.apply({ type: "task-observed", task });
     return this;
+  }
+
+  /** By UID, as last observed. */
+  readonly tasks = new Map<string, TaskFacts>();
+
+  /** A pod that somebody else made is seen. */
+  adopt(name: string, change: Partial<PodFacts>): Effect[] {
+    const pod = podFacts({ uid: `pod-${name}`, key: `ns/${name}`, ...change });
+    this.pods.set(name, pod);
+    return this.apply({ type: "pod-observed", pod });
   }
 
   /** Open offers of a framework, oldest first. */

@@ -4,8 +4,11 @@ import { Bidders } from "./bidders.ts";
 import { Explain } from "./explain.ts";
 import type { Framework } from "./framework.ts";
 import { Frameworks } from "./frameworks.ts";
+import { ExplainWaits } from "./explain-waits.ts";
+import { GangBounds } from "./gang-bounds.ts";
 import { GangStarts } from "./gang-starts.ts";
 import type { Claim } from "./ledger.ts";
+import { LongWaits } from "./long-waits.ts";
 import type { Effect, ForeignPodFacts, Input, NodeFacts, PodFacts } from "./messages.ts";
 import { NodeWatch } from "./node-watch.ts";
 import type { NodeEntry } from "./nodes.ts";
@@ -53,6 +56,7 @@ export class Broker implements BrokerContract {
   readonly #bidders: Bidders;
   readonly #round: Round;
   readonly #gangs: GangStarts;
+  readonly #longWaits: LongWaits;
   readonly #slack: Slack;
   readonly #nodeWatch: NodeWatch;
   #lastRoundMs = Number.NEGATIVE_INFINITY;
@@ -65,14 +69,19 @@ export class Broker implements BrokerContract {
     this.#nodeWatch = new NodeWatch(this.#state, this.#tasks);
     this.#offers = new Offers(this.#state, this.#tasks, this.#assignment);
     this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers);
-    this.#explain = new Explain(this.#state, this.#assignment);
-    this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
     this.#slack = new Slack(this.#state, (offer) =>
       this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" }),
     );
     this.#bidders = new Bidders(this.#state, this.#tasks, this.#offers);
     const { nodes, shapes, lines, room, policy } = this.#state;
     this.#gangs = new GangStarts(this.#state, this.#assignment);
+    const bounds = new GangBounds(this.#state);
+    this.#longWaits = new LongWaits(this.#state, this.#gangs, bounds);
+    this.#explain = new Explain(
+      this.#state,
+      new ExplainWaits(this.#state, this.#assignment, this.#bidders, bounds, this.#longWaits),
+    );
+    this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
     this.#round = new Round(nodes, shapes, lines, room, policy, this.#gangs);
   }
 
@@ -88,7 +97,7 @@ export class Broker implements BrokerContract {
   nextTickMs(nowMs: number): number {
     const round =
       this.#state.dirty && this.#state.opened ? Math.max(nowMs, this.#lastRoundMs + this.#minIntervalMs) : Infinity;
-    return Math.min(round, this.#state.timers.nextMs, this.#state.refusals.nextMs);
+    return Math.min(round, this.#state.timers.nextMs, this.#state.refusals.nextMs, this.#longWaits.nextMs);
   }
 
   taskView(uid: string): TaskView | undefined {
@@ -199,6 +208,7 @@ export class Broker implements BrokerContract {
       alarm = this.#state.timers.due(this.#state.nowMs);
     }
     if (this.#state.refusals.expire(this.#state.nowMs)) this.#state.dirty = true;
+    if (this.#longWaits.nextMs <= this.#state.nowMs) this.#state.dirty = true;
     if (!this.#state.opened || !this.#state.dirty) return;
     if (this.#state.nowMs < this.#lastRoundMs + this.#minIntervalMs) return;
     this.#lastRoundMs = this.#state.nowMs;
@@ -221,11 +231,13 @@ export class Broker implements BrokerContract {
     };
     for (const node of gained) refusals.gained(node, demandedBy);
     const bidders = this.#bidders.begin();
-    const redeemed = this.#gangs.begin(bidders) + this.#state.holds.redeem(bidders);
+    const started = this.#gangs.begin(bidders) + this.#longWaits.begin(bidders);
+    const redeemed = started + this.#state.holds.redeem(bidders);
     const grants = redeemed + this.#round.run(bidders, (unmet) => this.#slack.giveWay(unmet));
     // What was granted may have made room elsewhere, as when a guarantee is partly spent: again, until nothing is.
     if (grants > 0) this.#state.dirty = true;
     this.#offers.publishDrafts();
+    this.#longWaits.end(bidders);
     counters.rounds++;
     counters.grants += grants;
     shapes.prune(IDLE_SHAPES);

@@ -1,6 +1,6 @@
-import type { Assignment } from "./assignment.ts";
 import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
+import type { ExplainWaits } from "./explain-waits.ts";
 import { surveyNodes } from "./node-survey.ts";
 import type { Claimant } from "./queues.ts";
 import type { QuotaHold } from "./quota-holds.ts";
@@ -16,11 +16,11 @@ import { amountText, clockTime } from "./wording.ts";
  */
 export class Explain {
   readonly #state: State;
-  readonly #assignment: Assignment;
+  readonly #waits: ExplainWaits;
 
-  constructor(state: State, assignment: Assignment) {
+  constructor(state: State, waits: ExplainWaits) {
     this.#state = state;
-    this.#assignment = assignment;
+    this.#waits = waits;
   }
 
   task(task: Task): Explanation {
@@ -30,8 +30,9 @@ export class Explain {
     const framework = this.#state.framework(task.facts.framework);
     if (framework.facts?.suppressed === true) return suppressed(framework);
     if (task.ready === 0) return this.#notReady(task);
-    const claimant = this.#assignment.claimant(task);
-    const line = task.shape === undefined ? undefined : this.#state.lines.get(claimant, task.shape);
+    const together = this.#waits.notReady(task);
+    if (together !== undefined) return together;
+    const { line } = task;
     if (line === undefined) return { reason: "placed", message: "nothing waits" };
     const found = this.#line(framework, line);
     const before = line.placeOf(task);
@@ -60,6 +61,7 @@ export class Explain {
   }
 
   #notReady(task: Task): Explanation {
+    if (task.facts.group !== undefined && task.gang === undefined) return this.#waits.notReady(task)!;
     const { parallelism } = task.facts;
     if (parallelism !== undefined && task.live.size >= parallelism) {
       return { reason: "parallelism", message: `${task.live.size} instances run, parallelism is ${parallelism}` };
@@ -81,7 +83,7 @@ export class Explain {
   }
 
   #line(framework: Framework, line: Line): Explanation {
-    const { claimant, shape } = line;
+    const { claimant } = line;
     const unpublished = this.#unpublished(framework);
     if (unpublished !== undefined) return unpublished;
     if (framework.facts?.scheduler === "Offers" && framework.offers.size >= framework.outstandingLimit) {
@@ -91,11 +93,14 @@ export class Explain {
     if (line.outstanding >= line.pending && line.outstanding > 0) {
       return { reason: "waiting-for-answer", message: `${line.outstanding} instances are offered and not answered` };
     }
+    const waits = this.#waits.line(framework, line);
+    if (waits !== undefined) return waits;
     const nodes = surveyNodes(this.#state, framework, line);
     if (nodes.fit === 0) return { reason: "no-node", message: nodes.message };
     this.#state.room.refresh();
-    const refused = this.#state.room.refuses(claimant, shape.request);
-    if (refused !== undefined) return { reason: refused, message: this.#roomText(claimant, shape.request, refused) };
+    const asked = this.#waits.asked(line);
+    const refused = this.#state.room.refuses(claimant, asked);
+    if (refused !== undefined) return { reason: refused, message: this.#roomText(claimant, asked, refused) };
     return { reason: "in-line", message: `${nodes.fit} nodes fit; ${this.#ahead(claimant)}` };
   }
 

@@ -48,20 +48,12 @@ export class GangStarts {
     const parts = gang.parts();
     const held = heldFor(this.#state, gang);
     const own = ownRoom(held);
-    const refused = this.#state.room.refuses(bidder.claimant, this.lack(parts, held, bidder), bidder.shown);
+    const refused = this.#state.room.refuses(bidder.claimant, lack(this.#state, parts, held, bidder.claimant), bidder.shown);
     if (refused !== undefined) return refused;
     if (!this.search.mayFit(parts, own)) return "no-node";
     const found = this.search.find(bidder, parts, own);
     if (found.placed < found.wanted) return "no-node";
     return this.#grant(bidder, gang, found, held) ? found.placed : "full";
-  }
-
-  /** What the parts ask for beyond what is held for them. */
-  lack(parts: readonly Part[], held: readonly Hold[], { claimant }: Pick<Bidder, "claimant">): Vector {
-    const sum = new Float64Array(this.#state.resources.width);
-    for (const { task, missing } of parts) add(sum, task.shape!.request, missing);
-    for (const { line, claim } of held) if (line.claimant === claimant) add(sum, claim.vector, -1);
-    return sum.map((amount) => Math.max(0, amount));
   }
 
   #complete(gang: Gang, bidders: ReadonlyMap<Claimant, Bidder>): number {
@@ -84,6 +76,9 @@ export class GangStarts {
     const lines = gang.lines();
     const counts = lines.map(({ ready }) => ready);
     if (!bidder.grantGang(gang, places, held)) return false;
+    gang.vainHolds = 0;
+    // Offered: should the answer be no, its wait begins anew.
+    if (gang.state === "waiting") gang.waitingSinceMs = this.#state.nowMs;
     if (bidder.shown !== undefined) return true;
     lines.forEach((line, i) => {
       for (let n = 0; n < counts[i]!; n++) this.#state.room.granted(line);
@@ -119,4 +114,12 @@ export function ownRoom(held: readonly Hold[]): OwnRoom {
     else add(sum, claim.vector, 1);
   }
   return room;
+}
+
+/** What the parts ask for beyond what is held for them. */
+export function lack(state: State, parts: readonly Part[], held: readonly Hold[], claimant: Claimant): Vector {
+  const sum = new Float64Array(state.resources.width);
+  for (const { task, missing } of parts) add(sum, task.shape!.request, missing);
+  for (const { line, claim } of held) if (line.claimant === claimant) add(sum, claim.vector, -1);
+  return sum.map((amount) => Math.max(0, amount));
 }

@@ -34,6 +34,10 @@ export class Holds {
     return this.#all;
   }
 
+  has(hold: Hold): boolean {
+    return this.#all.has(hold);
+  }
+
   of(line: Line): Hold[] {
     return line.holds === 0 ? [] : [...this.#all].filter((hold) => hold.line === line);
   }
@@ -97,6 +101,7 @@ export class Holds {
       // What starts together redeems its holds together, in its own turn.
       else if (hold.line.gang !== undefined) continue;
       else if (isWhole(hold) && !bidder.full && bidder.redeem(hold.line, hold.claim)) {
+        hold.line.served();
         this.#forget(hold);
         granted++;
       }
@@ -122,6 +127,6 @@ export class Holds {
 }
 
 /** Does it have all that an instance of its line asks for? */
-function isWhole({ line, claim }: Hold): boolean {
+export function isWhole({ line, claim }: Hold): boolean {
   return line.request.every((asked, r) => asked <= (claim.vector[r] ?? 0));
 }

@@ -14,6 +14,14 @@ export function before(a: Task, b: Task): boolean {
   return a.facts.uid < b.facts.uid;
 }
 
+/** Which line of a claimant is served first: the one whose head is. Total. */
+export function lineBefore(a: Line, b: Line): boolean {
+  if (a.head === undefined || b.head === undefined) {
+    return a.head === b.head ? a.shape.id < b.shape.id : a.head !== undefined;
+  }
+  return before(a.head, b.head);
+}
+
 /**
  * The demand of one claimant for one shape: tasks with ready instances, in order, and wishes stated without tasks. A Task
  * whose instances start together has a line of its own until they have.
@@ -63,6 +71,12 @@ export class Line implements Heaped, Waiter {
   /** The first task with a ready instance. */
   get head(): Task | undefined {
     return this.#tasks[this.#head];
+  }
+
+  /** It got something: its wait is over. */
+  served(): void {
+    this.waitingSinceMs = undefined;
+    this.vainHolds = 0;
   }
 
   /** Its turn is the turn of all it starts with, or of itself alone. */

@@ -1,4 +1,4 @@
-import { shownTo } from "./bidders.ts";
+import { shownTo } from "./shown.ts";
 import { matchesLabels, untoleratedTaint } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";

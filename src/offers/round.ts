@@ -6,7 +6,7 @@ import { IndexedHeap } from "./heap.ts";
 import type { Hold } from "./holds.ts";
 import type { Claim } from "./ledger.ts";
 import type { Levels } from "./levels.ts";
-import { before, type Line, type Lines } from "./lines.ts";
+import { type Line, type Lines, lineBefore } from "./lines.ts";
 import type { NodeTable } from "./nodes.ts";
 import type { DominantShare } from "./policies/dominant-share.ts";
 import type { Claimant } from "./queues.ts";
@@ -181,7 +181,7 @@ export class Round {
       }
       if (lines === undefined) continue;
       claimant.entrant = this.#entrants.length;
-      this.#entrants.push({ claimant, bidder, lines: new IndexedHeap(headBefore, lines) });
+      this.#entrants.push({ claimant, bidder, lines: new IndexedHeap(lineBefore, lines) });
     }
     this.#fresh = false;
   }
@@ -217,6 +217,7 @@ export class Round {
         line.blocked = this.#room.refuses(bidder.claimant, need, bidder.shown);
         if (line.blocked === undefined) {
           if (!bidder.grant(line, node, need, pass)) return false;
+          line.served();
           if (bidder.shown === undefined && this.#room.granted(line)) this.#loosened = true;
           if (line.shape.spread.length > 0) this.#loosened = true;
           if (bidder.wanted(line, pass) > 0) lines.update(line);
@@ -345,11 +346,4 @@ export class Round {
     }
     return largest;
   }
-}
-
-function headBefore(a: Line, b: Line): boolean {
-  if (a.head === undefined || b.head === undefined) {
-    return a.head === b.head ? a.shape.id < b.shape.id : a.head !== undefined;
-  }
-  return before(a.head, b.head);
 }

@@ -121,6 +121,7 @@ export class Tasks {
     const task = this.#state.tasks.get(uid);
     if (task === undefined) return;
     task.recordedVersion = Math.max(task.recordedVersion, version);
+    if (task.gang !== undefined) this.gangs.look(task.gang);
     for (const [podUid, pod] of task.unreleased) {
       if (pod.version > version) continue;
       task.unreleased.delete(podUid);

@@ -127,6 +127,8 @@ export interface ClusterView {
   readonly rounds: number;
   readonly grants: number;
   readonly lostRaces: number;
+  /** Times that room was held for somebody in vain, and passed on. */
+  readonly passedHolds: number;
   /** Claims that a check from scratch would count otherwise: always 0, or a bug. */
   readonly inconsistencies: number;
 }

@@ -80,6 +80,7 @@ export class FakeBroker implements MetricViews, ExplainSource {
     rounds: 0,
     grants: 0,
     lostRaces: 0,
+    passedHolds: 0,
     inconsistencies: 0,
   };
 
