@@ -346,11 +346,12 @@ export class Bidders {
     return bidders;
   }
 
-  /** The claimant's, outside a round: what it would be shown, and refuses, now. */
+  /** The claimant's, outside the passes of a round: with what it would be shown, and refuses, now. */
   of(claimant: Claimant): Bidder | undefined {
-    const bidder = this.#of(claimant)?.bidder;
-    bidder?.begin();
-    return bidder;
+    const made = this.#of(claimant);
+    if (made?.facts.suppressed !== false) return undefined;
+    made.bidder?.begin();
+    return made.bidder;
   }
 
   /** May an offer be drafted for it? Not without the admission policies, and not soon after one could not be created. */

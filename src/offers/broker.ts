@@ -74,7 +74,7 @@ export class Broker implements BrokerContract {
     );
     this.#bidders = new Bidders(this.#state, this.#tasks, this.#offers);
     const { nodes, shapes, lines, room, policy } = this.#state;
-    this.#gangs = new GangStarts(this.#state, this.#assignment);
+    this.#gangs = new GangStarts(this.#state, this.#assignment, (claimant) => this.#bidders.of(claimant));
     const bounds = new GangBounds(this.#state);
     this.#longWaits = new LongWaits(this.#state, this.#gangs, bounds);
     this.#explain = new Explain(
@@ -231,7 +231,7 @@ export class Broker implements BrokerContract {
     };
     for (const node of gained) refusals.gained(node, demandedBy);
     const bidders = this.#bidders.begin();
-    const started = this.#gangs.begin(bidders) + this.#longWaits.begin(bidders);
+    const started = this.#gangs.begin() + this.#longWaits.begin(bidders);
     const redeemed = started + this.#state.holds.redeem(bidders);
     const grants = redeemed + this.#round.run(bidders, (unmet) => this.#slack.giveWay(unmet));
     // What was granted may have made room elsewhere, as when a guarantee is partly spent: again, until nothing is.

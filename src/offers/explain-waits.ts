@@ -77,8 +77,8 @@ export class ExplainWaits {
       return { reason: "gang-too-wide", message };
     }
     const lacking = gang.parts().find(({ task, missing }) => placedOf(task, found) < missing);
-    const { message } = surveyNodes(this.#state, framework, lacking?.task.line ?? line);
-    return { reason: "no-node", message: `${how}; ${message}` };
+    const { message } = surveyNodes(this.#state, framework, lacking?.task.line ?? line, found.left);
+    return { reason: "no-node", message: `${how}; ${found.placed > 0 ? "with these on them " : ""}${message}` };
   }
 
   /** "holds room on 3 nodes since 12:00:42Z, passes on at 12:05:42Z". */

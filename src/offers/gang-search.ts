@@ -20,6 +20,8 @@ export interface Found {
   /** How many that are, and how many were asked for. */
   readonly placed: number;
   readonly wanted: number;
+  /** What they would leave of the nodes. */
+  readonly left: ReadonlyMap<number, Vector>;
   /** More would fit, on more nodes than the bidder may use. */
   readonly tooWide: boolean;
 }
@@ -100,7 +102,7 @@ export class GangSearch {
       if (got < part.missing && !full) break;
     }
     for (const [counts, id] of trial.joined) counts.leave(id);
-    return { places: trial.places, placed, tooWide: trial.tooWide };
+    return { places: trial.places, placed, left: trial.left, tooWide: trial.tooWide };
   }
 
   #place(trial: Trial, { task, missing }: Part, widest: boolean): number {

@@ -44,7 +44,7 @@ describe("a start of which some pods are refused", () => {
       made.settle();
       expect(deleted(made)).toEqual(["t-0-0", "t-1-0", "t-2-0"]);
       expect(made.last("event")).toMatchObject({ reason: "gang-undone" });
-      expect(made.broker.explainTask("t-uid")?.reason).toBe(byQuota ? "quota-exceeded" : "gang-starting");
+      expect(made.broker.explainTask("t-uid")?.reason).toBe(byQuota ? "quota-exceeded" : "back-off");
       for (const name of deleted(made)) ends(made, name);
       made.held.delete("create-pod");
       made.wait(1_000);

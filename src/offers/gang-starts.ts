@@ -16,11 +16,13 @@ export type Outcome = number | "full" | NonNullable<Line["blocked"]>;
 export class GangStarts {
   readonly #state: State;
   readonly #assignment: Assignment;
+  readonly #bidderOf: (claimant: Claimant) => Bidder | undefined;
   readonly search: GangSearch;
 
-  constructor(state: State, assignment: Assignment) {
+  constructor(state: State, assignment: Assignment, bidderOf: (claimant: Claimant) => Bidder | undefined) {
     this.#state = state;
     this.#assignment = assignment;
+    this.#bidderOf = bidderOf;
     this.search = new GangSearch(state);
   }
 
@@ -29,15 +31,14 @@ export class GangStarts {
    * middle of it, or the API server refused some pods. The rest follows now, before anybody else is served, or what there
    * is ends. Returns how many instances were granted.
    */
-  begin(bidders: readonly Bidder[]): number {
+  begin(): number {
     this.search.begin();
     const { unsettled } = this.#assignment.gangs;
     if (unsettled.size === 0) return 0;
-    const byClaimant = new Map(bidders.map((bidder) => [bidder.claimant, bidder]));
     let granted = 0;
     this.#state.room.refresh();
     for (const gang of [...unsettled]) {
-      if (gang.state === "starting") granted += this.#complete(gang, byClaimant);
+      if (gang.state === "starting") granted += this.#complete(gang);
       if (gang.state === "undone") recall(this.#state, gang);
     }
     return granted;
@@ -56,20 +57,28 @@ export class GangStarts {
     return this.#grant(bidder, gang, found, held) ? found.placed : "full";
   }
 
-  #complete(gang: Gang, bidders: ReadonlyMap<Claimant, Bidder>): number {
+  #complete(gang: Gang): number {
     const parts = gang.parts();
     if (parts.length === 0) return 0;
     // What its pods ask for is not known yet.
     if (gang.tasks.some(({ rejected }) => rejected?.reason === "sizing")) return 0;
-    const bidder = bidders.get(this.#assignment.claimant(parts[0]!.task));
+    const bidder = this.#bidderOf(this.#assignment.claimant(parts[0]!.task));
     // A framework that answers offers has chosen the places itself: what is left of its choice was settled before.
     if (bidder?.startsGangs === true && parts.every(({ task, missing }) => task.ready >= missing)) {
-      const outcome = this.serve(bidder, gang);
+      const outcome = this.#asking(parts, () => this.serve(bidder, gang));
       if (typeof outcome === "number") return outcome;
     }
     this.#assignment.gangs.recalled(gang);
     this.#tell(gang);
     return 0;
+  }
+
+  /** It has no lines: only of shapes that are asked for it is known where they may go. */
+  #asking<T>(parts: readonly Part[], run: () => T): T {
+    for (const { task } of parts) this.#state.shapes.asked(task.shape!, 1);
+    const result = run();
+    for (const { task } of parts) this.#state.shapes.asked(task.shape!, -1);
+    return result;
   }
 
   #grant(bidder: Bidder, gang: Gang, { places }: Found, held: readonly Hold[]): boolean {

@@ -191,7 +191,11 @@ describe("a group of Tasks", () => {
     const made = cluster(1, 7).asking("other", { cpu: 1 }).settle();
     made.asking("driver", { cpu: 3 }, driver).asking("executors", { cpu: 2 }, executors).settle();
     expect([placed(made, "driver"), placed(made, "executors")]).toEqual([0, 0]);
-    expect(why(made, "executors").message).toMatch(/^group g of 2 tasks: 2 of 3 fit now; 1 nodes: 1 insufficient cpu/);
+    expect(why(made, "executors")).toEqual({
+      reason: "no-node",
+      message:
+        "group g of 2 tasks: 2 of 3 fit now; with these on them 1 nodes: 1 insufficient cpu (needs 0.002, largest free 0.001)",
+    });
     made.node("n1", { cpu: 2 }).settle();
     expect([placed(made, "driver"), placed(made, "executors")]).toEqual([1, 2]);
   });
