@@ -3,6 +3,7 @@ import type { Found } from "./gang-search.ts";
 import { type Hold, isWhole } from "./holds.ts";
 import type { Line } from "./lines.ts";
 import type { Turn } from "./long-waits.ts";
+import { add } from "./queues.ts";
 import type { Vector } from "./resources.ts";
 import type { Bidder } from "./round.ts";
 import type { State } from "./state.ts";
@@ -45,9 +46,9 @@ export class Gathering {
 
   /** For one instance of a large shape. */
   forLine(turn: Turn, bidder: Bidder): void {
-    const { line, waiter } = turn;
+    const { line } = turn;
     let [hold] = turn.holds;
-    const nearest = this.#nearest(bidder, line, waiter, hold, new Set());
+    const nearest = this.#nearest(turn, bidder, line, hold, new Set());
     if (nearest === undefined) return;
     if (hold !== undefined && hold.claim.node !== nearest.node && nearest.distance === 0) {
       this.#state.holds.release(hold);
@@ -80,7 +81,7 @@ export class Gathering {
     for (const hold of partial) this.#grow(bidder, hold);
     const taken = new Set(partial.map(({ claim }) => claim.node));
     for (; rest > 0; rest--) {
-      const nearest = this.#nearest(bidder, line, turn.waiter, undefined, taken);
+      const nearest = this.#nearest(turn, bidder, line, undefined, taken);
       if (nearest === undefined) return;
       taken.add(nearest.node);
       if (!this.#hold(turn, bidder, line, nearest.node, least(nearest.has, line.request))) return;
@@ -91,32 +92,39 @@ export class Gathering {
     }
   }
 
-  /** Where an instance lacks least: a node it may use, on which something is free, and on which it fits once that is empty. */
+  /** Where an instance lacks least: a node it may use, on which something of all it asks for is free. */
   #nearest(
+    turn: Turn,
     bidder: Bidder,
     { shape }: Line,
-    waiter: Waiter,
     hold: Hold | undefined,
     taken: ReadonlySet<number>,
   ): Candidate | undefined {
     const { nodes } = this.#state;
-    const avoided = this.#avoided.get(waiter);
+    const avoided = this.#avoided.get(turn.waiter);
     let nearest: Candidate | undefined;
     for (const node of shape.where.admits) {
       if (taken.has(node) || bidder.refused?.has(node) === true) continue;
-      if (shape.spread.some((group) => !group.allowed.has(node)) || !this.#couldFit(node, shape.request)) continue;
+      if (shape.spread.some((group) => !group.allowed.has(node))) continue;
       const has = nodes.freeVector(node);
       if (has.some((amount) => amount < 0)) continue;
       if (hold?.claim.node === node) has.forEach((amount, r) => (has[r] = amount + (hold.claim.vector[r] ?? 0)));
       const candidate = { node, has, distance: distanceOf(has, shape.request), avoided: avoided?.has(node) === true };
-      if (candidate.distance < 1 && (nearest === undefined || nearer(candidate, nearest))) nearest = candidate;
+      if (candidate.distance >= 1 || (nearest !== undefined && !nearer(candidate, nearest))) continue;
+      if (this.#couldFit(turn, node, shape.request, hold)) nearest = candidate;
     }
     return nearest;
   }
 
-  #couldFit(node: number, request: Vector): boolean {
+  /** Once all that Proffer has placed there has ended: beside what is not its own, and what it holds already. */
+  #couldFit({ holds }: Turn, node: number, request: Vector, except: Hold | undefined): boolean {
     const { total, width } = this.#state.nodes;
-    return request.every((asked, r) => asked <= total[node * width + r]!);
+    const left = total.slice(node * width, (node + 1) * width);
+    for (const { kind, vector } of this.#state.ledger.onNode(node)) if (kind === "foreign") add(left, vector, -1);
+    for (const hold of holds) {
+      if (hold !== except && hold.claim.node === node) add(left, isWhole(hold) ? hold.claim.vector : hold.line.request, -1);
+    }
+    return request.every((asked, r) => asked <= left[r]!);
   }
 
   #hold(turn: Turn, bidder: Bidder, line: Line, node: number, vector: Vector): boolean {

@@ -4,9 +4,11 @@ import { type GangStarts, heldFor, lack, ownRoom } from "./gang-starts.ts";
 import { Gathering } from "./gathering.ts";
 import type { Hold } from "./holds.ts";
 import { type Line, lineBefore } from "./lines.ts";
+import type { Vector } from "./resources.ts";
 import type { Bidder } from "./round.ts";
 import type { State } from "./state.ts";
 
+const NOTHING: Vector = new Float64Array(0);
 /** Long enough for a wait to be one for room that does not come by itself. */
 const HOLD_AFTER_MS = 300_000;
 /** Times that double do so at most this often. */
@@ -131,14 +133,13 @@ export class LongWaits {
 
   /** Claimants in the order in which they are served, each with what is first of it, as far as all of that waits long. */
   *#candidates(bidders: readonly Bidder[]): Generator<Line> {
-    const { policy, room } = this.#state;
+    const { policy } = this.#state;
     const wanting = new Map(
       bidders.flatMap((bidder) => {
         const wanted = bidder.full ? [] : this.#wanted(bidder);
         return wanted.length === 0 ? [] : [[bidder.claimant, { bidder, wanted }] as const];
       }),
     );
-    room.refresh();
     const inOrder: Line[] = [];
     policy.begin(wanting.keys());
     order: for (let claimant = policy.next(); claimant !== undefined; claimant = policy.next()) {
@@ -166,7 +167,7 @@ export class LongWaits {
   #outlook(bidder: Bidder, line: Line): "waits" | "hopeless" | "served" {
     const { gang, shape } = line;
     const asked = gang === undefined ? shape.request : lack(this.#state, gang.parts(), heldFor(this.#state, gang), bidder.claimant);
-    if (this.#state.room.refuses(bidder.claimant, asked, bidder.shown) !== undefined) return "hopeless";
+    if (this.#state.room.overLimit(bidder.claimant, asked, NOTHING)) return "hopeless";
     const can = gang === undefined ? this.#bounds.fitsSomewhere(bidder, shape) : !this.#bounds.never(bidder, gang);
     if (!can) return "hopeless";
     const { waitingSinceMs } = waiterOf(line);

@@ -2,6 +2,7 @@ import { matchesLabels, untoleratedTaint } from "../offers/constraints.ts";
 import { parseIndexes } from "../offers/indexes.ts";
 import type { Answer, Launch, OfferFacts, Slice, TaskFacts } from "../offers/messages.ts";
 import type { Cluster } from "./cluster.ts";
+import { minimumOf } from "./gang-tenants.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -96,6 +97,7 @@ export class Answerers {
         launches.push({ task: task.key.split("/")[1]!, slice: slice.name, count });
       }
     }
+    if (!part) withoutHalves(launches, this.#waiting(offer), (task) => this.#together(task));
     const by = this.#by(offer);
     if (launches.length === 0) return { by, decision: "Decline", launches, refuseMs: 1_000 };
     return { by, decision: "Accept", launches, refuseMs: this.#random.pick([0, 0, 5_000])! };
@@ -137,6 +139,12 @@ export class Answerers {
     return Math.min(missing, (task.parallelism ?? Number.POSITIVE_INFINITY) - this.#running(task));
   }
 
+  /** How many of its instances an answer must start, if any; 0 once they have started together. */
+  #together(task: TaskFacts): number {
+    if (this.#cluster.tasks.get(task.uid)?.status?.startedTogether === true) return 0;
+    return task.gang === undefined && task.group === undefined ? 0 : Math.min(minimumOf(task), this.#missing(task));
+  }
+
   #running(task: TaskFacts): number {
     const live = [...this.#cluster.pods.values()].filter(
       ({ facts }) => facts.taskUid === task.uid && facts.phase !== "Failed" && facts.phase !== "Succeeded",
@@ -161,5 +169,21 @@ export class Answerers {
     const fits = Object.entries(requests).every(([name, amount]) => (free[name] ?? 0) >= amount);
     if (fits) for (const [name, amount] of Object.entries(requests)) free[name] = free[name]! - amount;
     return fits;
+  }
+}
+
+/** Takes out what starts a part of what starts together. */
+function withoutHalves(launches: Launch[], tasks: readonly TaskFacts[], least: (task: TaskFacts) => number): void {
+  const launched = (task: TaskFacts) =>
+    launches.reduce((sum, launch) => sum + (task.key.endsWith(`/${launch.task}`) ? launch.count : 0), 0);
+  const fellows = ({ uid, group }: TaskFacts) =>
+    tasks.filter((other) => other.uid === uid || (group !== undefined && other.group?.name === group.name));
+  for (const task of tasks) {
+    if (launched(task) === 0 || fellows(task).every((fellow) => launched(fellow) >= least(fellow))) continue;
+    for (const fellow of fellows(task)) {
+      for (let at = launches.length - 1; at >= 0; at--) {
+        if (fellow.key.endsWith(`/${launches[at]!.task}`)) launches.splice(at, 1);
+      }
+    }
   }
 }

@@ -3,11 +3,13 @@ import type { Effect, Input, PodFacts } from "../offers/messages.ts";
 import type { Quantities } from "../offers/resources.ts";
 import { check } from "./check.ts";
 import type { Cluster } from "./cluster.ts";
+import { GangChecks } from "./gang-checks.ts";
 import type { Leader } from "./leader.ts";
 
 /** What must hold, whatever happens. Each check throws with what is wrong. */
 export class Checks {
   readonly #cluster: Cluster;
+  readonly #gangs: GangChecks;
   /** "task/index" -> UIDs of pods that live; every pod that succeeded. */
   readonly #live = new Map<string, Set<string>>();
   readonly #succeeded = new Map<string, Set<string>>();
@@ -20,6 +22,7 @@ export class Checks {
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
+    this.#gangs = new GangChecks(cluster);
     cluster.watch(({ input }) => {
       if (input.type === "pod-observed") this.#podSeen(input.pod);
       if (input.type === "pod-gone") {
@@ -101,7 +104,7 @@ export class Checks {
       }
       for (let at = broker.queueView(queue); at !== undefined; at = broker.queueView(at.parent ?? "")) {
         for (const [name, limit] of Object.entries(at.limit)) {
-          const used = (at.allocated[name] ?? 0) + (at.offered[name] ?? 0);
+          const used = (at.allocated[name] ?? 0) + (at.offered[name] ?? 0) + (at.held[name] ?? 0);
           check(used <= limit, `queue ${at.name} was granted ${name} up to ${used}, its limit is ${limit}`);
         }
       }
@@ -131,13 +134,16 @@ export class Checks {
         expected.set(`offer/${facts.key}/${name}`, line("offer", node, resources));
       }
     }
-    const held = [...broker.claims()].map(({ kind, node, resources }) => line(kind, node, resources)).sort();
+    // What is held for somebody is nowhere but in the ledger.
+    const claims = [...broker.claims()].filter(({ kind }) => kind !== "hold");
+    const held = claims.map(({ kind, node, resources }) => line(kind, node, resources)).sort();
     const there = [...expected.values()].sort();
     const missing = there.filter((entry, i) => held[i] !== entry);
     check(
       held.length === there.length && missing.length === 0,
       `nothing is under way, but the ledger holds ${JSON.stringify([...broker.claims()])} and there is ${JSON.stringify([...expected])}`,
     );
+    this.#gangs.idle();
     this.settled(broker, nowMs, "when nothing is under way");
   }
 

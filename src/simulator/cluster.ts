@@ -120,6 +120,7 @@ export class Cluster {
     const task = this.tasks.get(uid);
     if (task?.status === undefined) return task?.facts;
     const { succeededIndexes, failedIndexes, attempts, counts, lastFailures, startedAtMs, finishedAtMs } = task.status;
+    const { startedTogether } = task.status;
     const { failed, killed, lost } = counts;
     const recorded = {
       succeededIndexes,
@@ -127,6 +128,7 @@ export class Cluster {
       attempts: [...attempts],
       counts: { failed, killed, lost },
       lastFailures: [...lastFailures],
+      ...(startedTogether === undefined ? {} : { startedTogether }),
       ...(startedAtMs === undefined ? {} : { startedAtMs }),
       ...(finishedAtMs === undefined ? {} : { finishedAtMs }),
     };

@@ -21,6 +21,8 @@ export interface LeaderOptions {
 }
 
 const RETRY_MS = 200;
+/** Short, so that room is held now and then. */
+const HOLD_AFTER_MS = 10_000;
 const STATUS_DEBOUNCE_MS = 1_000;
 const ENDED_OFFER_MS = 60_000;
 const ANSWER_TURN_MS = 1_000;
@@ -59,7 +61,7 @@ export class Leader {
     this.#options = options;
     const { schedule, random, faults, crash, term, placements } = options;
     this.term = term;
-    this.broker = new Broker({ term, placements });
+    this.broker = new Broker({ term, placements, holdAfterMs: HOLD_AFTER_MS });
     this.network = new Network({ schedule, random, faults, crash, alive: () => this.alive, die: () => this.die() });
   }
 

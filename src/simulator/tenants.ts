@@ -1,6 +1,7 @@
 import type { Constraints } from "../offers/constraints.ts";
 import type { FrameworkFacts, NodeFacts, PodFacts, QueueFacts, RaceRules, TaskFacts } from "../offers/messages.ts";
 import type { Cluster } from "./cluster.ts";
+import { brokenGroups, canAnswer, minimumOf, type Together, together } from "./gang-tenants.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -43,17 +44,23 @@ export class Tenants {
     const random = this.#random;
     const framework = random.pick([...this.#cluster.frameworks.values()]);
     if (framework === undefined) return;
+    const queue = random.chance(0.3) ? { queue: random.pick(framework.queues)!.name } : {};
+    for (const kind of together(random, `g${this.#tasks}`)) this.#put({ ...kind, ...queue }, framework);
+  }
+
+  #put(kind: Together & Pick<TaskFacts, "queue">, framework: FrameworkFacts): void {
+    const random = this.#random;
+    const [namespace] = framework.key.split("/") as [string];
     const name = `t${this.#tasks++}`;
-    const template = `${framework.key.split("/")[0]}/${random.between(1, 4)}`;
-    this.#cluster.putTask({
-      key: `${framework.key.split("/")[0]}/${name}`,
+    const template = `${namespace}/${random.between(1, 4)}`;
+    const task: TaskFacts = {
+      key: `${namespace}/${name}`,
       uid: `${name}uid`,
       framework: framework.key,
-      ...(random.chance(0.3) ? { queue: random.pick(framework.queues)!.name } : {}),
+      ...kind,
       templateKey: template,
       requests: this.#requests(template),
-      instances: random.between(1, 6),
-      ...(random.chance(0.2) ? { parallelism: random.between(1, 3) } : {}),
+      ...(random.chance(0.2) ? { parallelism: Math.max(minimumOf(kind), random.between(1, 3)) } : {}),
       priority: random.between(0, 2),
       ...this.#constraints(),
       retry: {
@@ -65,7 +72,8 @@ export class Tenants {
       ...(random.chance(0.2) ? { ttlAfterFinishedMs: 20_000 } : {}),
       createdAtMs: this.#schedule.nowMs,
       deleting: false,
-    });
+    };
+    this.#cluster.putTask(canAnswer(task, framework));
   }
 
   /** One whim. */
@@ -106,6 +114,7 @@ export class Tenants {
       cluster.putQueue({ ...queue(name), ...(cluster.queues.has("top") ? above : {}) });
     }
     for (const { facts } of [...cluster.tasks.values()]) this.#restore(facts);
+    for (const { uid } of brokenGroups(cluster)) cluster.removeTask(uid);
     for (const framework of [...cluster.frameworks.values()]) {
       const { constraints: _, ...rest } = framework;
       cluster.putFramework({ ...rest, suppressed: false, demand: [], minimum: {}, revive: framework.revive + 1 });
@@ -257,7 +266,7 @@ export class Tenants {
       killAll: () => this.#cluster.putTask({ ...task, kill: {} }),
       killSome: () => this.#cluster.putTask({ ...task, kill: { indexes: `0,${random.between(1, 6)}` } }),
       priority: () => this.#cluster.putTask({ ...task, priority: random.between(0, 5) }),
-      parallelism: () => this.#cluster.putTask({ ...task, parallelism: random.between(1, 4) }),
+      parallelism: () => this.#cluster.putTask({ ...task, parallelism: Math.max(minimumOf(task), random.between(1, 4)) }),
       deleting: () => {
         this.#cluster.putTask({ ...task, deleting: true });
         this.#schedule.in(random.between(1, 5_000), () => this.#cluster.removeTask(task.uid));
