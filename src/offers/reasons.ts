@@ -90,7 +90,7 @@ export const REASONS = {
   ],
   constraint: ["The Task's constraints do not admit the slice's node.", "Launch it on a slice whose labels match."],
   "lost-race": [
-    "The room was taken before the answer was committed.",
+    "The room was taken before the answer was committed, or (with conflict `Version`) somebody else got some of the node.",
     "Answer the next offer; after three lost races it is exclusive.",
   ],
   // Why an offer ended without an answer, or an attempt without success.
