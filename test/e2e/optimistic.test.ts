@@ -18,6 +18,7 @@ beforeAll(async () => {
 afterAll(() => site?.close());
 needs(() => site.cluster, "fakeKubelets", "processes");
 
+const SLOW = { timeout: 300_000 };
 const INSTANCES = 1_000;
 const NODES = 10;
 const CPUS = 100;
@@ -67,7 +68,7 @@ function countOf(ranges: string): number {
 }
 
 describe.each(MODES)("under $conflict, $transaction", (optimistic) => {
-  test("two racers of 1,000 instances each never get more than there is, lose races, and finish", async () => {
+  test("two racers of 1,000 instances each never get more than there is, lose races, and finish", SLOW, async () => {
     const namespace = `${optimistic.conflict}-${optimistic.transaction}`.toLowerCase();
     const before = await lostRaces();
     const tenant = await site.tenant(namespace, `cpu=${CPUS},memory=64Gi`, NODES);
