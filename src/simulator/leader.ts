@@ -1,6 +1,7 @@
 import { Broker } from "../offers/broker.ts";
 import type { Effect, Input, NodeFacts, OfferDraft } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
+import type { QueueOrder } from "../offers/queues.ts";
 import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
 import { type Crash, type Faults, Network } from "./network.ts";
@@ -14,6 +15,7 @@ export interface LeaderOptions {
   readonly faults: Faults;
   readonly term: string;
   readonly placements: Readonly<Record<string, Placement>>;
+  readonly top: QueueOrder;
   /** After every input. */
   readonly applied: (leader: Leader, input: Input, effects: readonly Effect[]) => void;
   readonly crash?: ((label: string) => Crash | undefined) | undefined;
@@ -57,9 +59,9 @@ export class Leader {
 
   constructor(options: LeaderOptions) {
     this.#options = options;
-    const { schedule, random, faults, crash, term, placements } = options;
+    const { schedule, random, faults, crash, term, placements, top } = options;
     this.term = term;
-    this.broker = new Broker({ term, placements });
+    this.broker = new Broker({ term, placements, top });
     this.network = new Network({ schedule, random, faults, crash, alive: () => this.alive, die: () => this.die() });
   }
 
