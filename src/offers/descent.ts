@@ -200,6 +200,8 @@ export class Descent {
     const sums = differs ? this.#noSums() : undefined;
     if (above.shown && sums === undefined) queue.shown = queue.usage;
     this.#active.set(queue, { above, below, sums, heads: above.head ? new HeadLine() : undefined });
+    // Its order may have been another one in the round before.
+    for (const child of queue.line.items) child.tier = 0;
     this.#rank(queue);
     return differs;
   }

@@ -127,8 +127,10 @@ export class Queue implements Child {
 /** The order among siblings is total: penalty, key, instances held, name. */
 function servedBefore(policy: Policy, a: Child, b: Child): boolean {
   if (a.penalised !== b.penalised) return b.penalised;
-  const order = policy.compare(a, b);
-  if (order !== 0) return order < 0;
+  if (a.tier !== b.tier) return a.tier < b.tier;
+  if (a.key !== b.key) return a.key < b.key;
+  if (policy.before?.(a, b) === true) return true;
+  if (policy.before?.(b, a) === true) return false;
   if (a.instances !== b.instances) return a.instances < b.instances;
   return a.name < b.name;
 }

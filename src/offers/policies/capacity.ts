@@ -1,4 +1,4 @@
-import { ascending, type Policy } from "./policy.ts";
+import type { Policy } from "./policy.ts";
 
 /** Has less than it is guaranteed, of some resource. */
 const UNDER = 0;
@@ -28,5 +28,4 @@ export const capacity: Policy = {
     child.tier = !named ? NOT_GUARANTEED : served ? SERVED : UNDER;
     child.key = most;
   },
-  compare: (a, b) => ascending(a.tier, b.tier) || ascending(a.key, b.key),
 };

@@ -1,5 +1,5 @@
 import { PODS, type Vector } from "../resources.ts";
-import { ascending, type Policy, type Pool } from "./policy.ts";
+import type { Policy, Pool } from "./policy.ts";
 
 /**
  * Hierarchical DRF (Bhattacharya et al., "Hierarchical Scheduling for Diverse Datacenter Workloads", SoCC'13): the child
@@ -13,7 +13,6 @@ export const dominantShare: Policy = {
   rank(child, pool) {
     child.key = dominantShareOf(child.shown, child.weight, pool);
   },
-  compare: (a, b) => ascending(a.key, b.key),
 };
 
 /** The largest share, over resources that are not saturated, at a weight; 0 for nothing. */

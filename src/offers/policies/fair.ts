@@ -1,4 +1,4 @@
-import { ascending, type Policy } from "./policy.ts";
+import type { Policy } from "./policy.ts";
 
 /**
  * The child with the least share of one resource, divided by its weight, whatever it holds of others: weighted max-min
@@ -15,6 +15,5 @@ export function fair(resource: number): Policy {
       const all = total[resource] ?? 0;
       child.key = all > 0 ? (child.usage[resource] ?? 0) / (all * child.weight) : 0;
     },
-    compare: (a, b) => ascending(a.key, b.key),
   };
 }

@@ -9,10 +9,10 @@ import type { Policy } from "./policy.ts";
 export const fifo: Policy = {
   reads: "head",
   rescales: false,
-  rank() {},
-  compare(a, b) {
-    if (a.head === b.head) return 0;
-    if (a.head === undefined || b.head === undefined) return a.head === undefined ? 1 : -1;
-    return headBefore(a.head, b.head) ? -1 : 1;
+  rank(child) {
+    child.tier = child.head === undefined ? Number.MAX_SAFE_INTEGER : -child.head.priority;
+    child.key = child.head?.createdAtMs ?? 0;
   },
+  // Not the usual ties: tasks of the same second, too, are served one after the other.
+  before: (a, b) => a.head !== undefined && b.head !== undefined && headBefore(a.head, b.head),
 };

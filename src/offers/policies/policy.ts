@@ -15,9 +15,9 @@ export interface Contender {
   readonly shown: Vector;
   /** The first task in line below it, if there is one. Only for policies that read "head". */
   readonly head: Head | undefined;
-  /** The key, written by `rank`: first this, */
+  /** The key, written by `rank`: the lowest tier is served first, */
   tier: number;
-  /** then this. Never NaN. */
+  /** within it the lowest of these. Neither is ever NaN. */
   key: number;
 }
 
@@ -47,13 +47,8 @@ export interface Policy {
    * shares of `shown` then.
    */
   readonly rescales: boolean;
-  /** Writes the key of a child. */
+  /** Writes the key of a child: `key`, and `tier` if it has tiers. */
   rank(child: Contender, pool: Pool): void;
-  /** Less than 0: `a` is served first. */
-  compare(a: Contender, b: Contender): number;
-}
-
-/** For `Policy.compare`. */
-export function ascending(a: number, b: number): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  /** Is `a` served before `b`, though their keys are equal? Where neither is before the other, the usual ties decide. */
+  before?(a: Contender, b: Contender): boolean;
 }

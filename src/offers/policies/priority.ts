@@ -1,4 +1,4 @@
-import { ascending, type Policy } from "./policy.ts";
+import type { Policy } from "./policy.ts";
 
 /**
  * The child whose first task in line has the highest priority. Equal priorities are served in turn, by instances held; to
@@ -10,5 +10,4 @@ export const priority: Policy = {
   rank(child) {
     child.key = child.head === undefined ? Number.MAX_SAFE_INTEGER : -child.head.priority;
   },
-  compare: (a, b) => ascending(a.key, b.key),
 };
