@@ -23,7 +23,7 @@ const maxRangesLength = 32_768;
 const maxAttemptGroups = 64;
 const maxFailures = 5;
 const maxMessageLength = 1024;
-const maxWhyLength = 512;
+const maxWhyLength = 1024;
 
 const finalStates: readonly TaskState[] = ["Finished", "Failed", "Killed", "Lost", "Error"];
 
