@@ -216,6 +216,7 @@ function serve(
         taskUid: state.taskUid,
         taskView: (uid) => broker.taskView(uid),
         explainTask: (uid) => broker.explainTask(uid),
+        outlookOfTask: (uid) => broker.outlookOfTask(uid),
         frameworkView: (key) => broker.frameworkView(key),
         queueView: (name) => broker.queueView(name),
       };

@@ -17,7 +17,16 @@ import { State } from "./state.ts";
 import { Summary } from "./summary.ts";
 import { Tasks } from "./tasks.ts";
 import type { Alarm } from "./timers.ts";
-import type { ClaimView, ClusterView, EndedOffer, Explanation, FrameworkView, Outlook, QueueView, TaskView } from "./views.ts";
+import type {
+  ClaimView,
+  ClusterView,
+  EndedOffer,
+  Explanation,
+  FrameworkView,
+  Outlook,
+  QueueView,
+  TaskView,
+} from "./views.ts";
 
 /** Shapes without users that are kept for the next task like them. */
 const IDLE_SHAPES = 256;

@@ -26,5 +26,13 @@ export const claimId = (taskUid: string, index: number): string => `task/${taskU
 
 /** An attempt whose claim stands and whose pod is on its way. */
 export function staged(place: Pick<Instance, "index" | "attempt" | "node" | "nodeName" | "vector">): Instance {
-  return { ...place, state: "staging", unreachable: false, killing: false, pod: undefined, started: false, runsSinceMs: undefined };
+  return {
+    ...place,
+    state: "staging",
+    unreachable: false,
+    killing: false,
+    pod: undefined,
+    started: false,
+    runsSinceMs: undefined,
+  };
 }

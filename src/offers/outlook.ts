@@ -23,8 +23,7 @@ export class Outlooks {
   task(task: Task, explanation: Explanation): Outlook {
     const framework = this.#state.framework(task.facts.framework);
     const claimant = this.#assignment.claimant(task);
-    const line =
-      task.ready === 0 || task.shape === undefined ? undefined : this.#state.lines.get(claimant, task.shape);
+    const line = task.ready === 0 || task.shape === undefined ? undefined : this.#state.lines.get(claimant, task.shape);
     const place = line === undefined ? undefined : this.#place(task, line);
     const when = this.#when(task, framework, line, explanation);
     const parts = this.#changes(task, framework, line, explanation) ?? [];
@@ -104,7 +103,7 @@ export class Outlooks {
       case "no-node":
       case "over-limit":
       case "kept-back":
-        return line && changesFor(this.#state, framework, line, reason !== "no-node");
+        return line && changesFor(this.#state, framework, line);
       case "waiting-for-answer":
         return [...framework.offers]
           .filter(({ state }) => state.name === "open")
@@ -131,7 +130,7 @@ function textOf(part: ChangePart): string {
     case "limit":
       return `${exactText(part.more)} more in the limit of queue ${part.queue}`;
     case "free":
-      return `${exactText(part.more)} more free, on any node`;
+      return `${exactText(part.more)} more free, as on node ${part.node}`;
     case "uncordon":
       return `node ${part.node} uncordoned`;
     case "tolerate":

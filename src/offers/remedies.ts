@@ -11,7 +11,8 @@ import type { ChangePart } from "./views.ts";
 
 /** What would open a node to one more instance: the only thing that stands in the way there. */
 interface Remedy {
-  readonly part: ChangePart;
+  /** Undefined: nothing does. */
+  readonly part: ChangePart | undefined;
   /** How much it asks of people: kinds first, then, among nodes that lack something, the part of the need that is lacking. */
   readonly cost: number;
   /** What more is free in the cluster then. */
@@ -19,28 +20,36 @@ interface Remedy {
 }
 
 /** Kinds of remedies, the cheapest first; a shortage costs up to one more, by its size. */
-const COST = { revive: 0, answer: 1, uncordon: 2, node: 3, tolerate: 5 };
+const COST = { nothing: -1, revive: 0, answer: 1, uncordon: 2, node: 3, tolerate: 5 };
 
 /**
  * The least that would start the first instance of the line: what opens a node, where none fits, and what more the queues
  * above must admit. Exact in the ledger as it is: with it the next round serves the line if nobody else is before it, with
  * a unit less it does not. Undefined where no node is one step away.
  */
-export function changesFor(state: State, framework: Framework, line: Line, fits: boolean): ChangePart[] | undefined {
+export function changesFor(state: State, framework: Framework, line: Line): ChangePart[] | undefined {
   const need = needOf(state, framework, line.request);
-  const remedy = fits ? undefined : cheapest(state, framework, line, need);
-  if (!fits && remedy === undefined) return undefined;
-  return [...(remedy === undefined ? [] : [remedy.part]), ...roomFor(state, framework, line, need, remedy?.freed)];
+  const found = cheapest(state, framework, line, need);
+  if (found === undefined) return undefined;
+  const { node, part, freed } = found;
+  return [...(part === undefined ? [] : [part]), ...roomFor(state, framework, line, need, node, freed)];
 }
 
-function cheapest(state: State, framework: Framework, line: Line, need: Vector): Remedy | undefined {
+function cheapest(
+  state: State,
+  framework: Framework,
+  line: Line,
+  need: Vector,
+): (Remedy & { node: string }) | undefined {
   const shown = framework.optimistic ? shownTo(framework) : undefined;
-  let best: Remedy | undefined;
+  const nothing: Remedy = { part: undefined, cost: COST.nothing, freed: new Float64Array(need.length) };
+  let best: (Remedy & { node: string }) | undefined;
   for (const node of state.nodes.entries) {
     if (node?.facts === undefined) continue;
     const remedies = remediesOn(state, framework, line, node, need, shown?.get(node.index));
-    const [only] = remedies;
-    if (remedies.length === 1 && only !== undefined && (best === undefined || only.cost < best.cost)) best = only;
+    const only = remedies.length === 0 ? nothing : remedies[0];
+    if (remedies.length > 1 || only === undefined) continue;
+    if (best === undefined || only.cost < best.cost) best = { ...only, node: node.name };
   }
   return best;
 }
@@ -116,18 +125,19 @@ function sumOf(a: Vector, b: Vector): Vector {
   return b.map((amount, r) => amount + (a[r] ?? 0));
 }
 
-/** What more the bounds above must admit, once `freed` is free besides. */
+/** What more the bounds above must admit, once `freed` is free besides; what must be free in all may be so on `node`. */
 function roomFor(
   state: State,
   framework: Framework,
   line: Line,
   need: Vector,
-  freed: Vector | undefined,
+  node: string,
+  freed: Vector,
 ): ChangePart[] {
   const limits = new Map<string, Record<string, number>>();
   const free: Record<string, number> = {};
   for (const bound of boundsOf(state, framework, line.claimant, need)) {
-    const more = bound.queue === undefined ? (freed?.[bound.resource] ?? 0) : 0;
+    const more = bound.queue === undefined ? (freed[bound.resource] ?? 0) : 0;
     const lacking = bound.needs - bound.left - more;
     if (!isBroken(bound) || lacking <= 0) continue;
     const name = state.resources.names[bound.resource]!;
@@ -140,5 +150,5 @@ function roomFor(
     }
   }
   const parts: ChangePart[] = [...limits].map(([queue, more]) => ({ type: "limit", queue, more }));
-  return Object.keys(free).length === 0 ? parts : [...parts, { type: "free", more: free }];
+  return Object.keys(free).length === 0 ? parts : [...parts, { type: "free", node, more: free }];
 }

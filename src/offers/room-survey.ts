@@ -86,6 +86,6 @@ export function roomText(state: State, bounds: readonly Bound[], reason: "over-l
   if (kept.length === 0) return `${asked} ${name} asked${besides}, ${rest} ${of}`;
   const named = kept.slice(0, NAMED).map((one) => `${one.queue} (${amountText(name, one.amount, "ceil")})`);
   if (kept.length > NAMED) named.push(`${kept.length - NAMED} more`);
-  const whom = `${kept.length === 1 ? "queue" : "queues"} ${named.join(", ")}`;
+  const whom = kept.length === 1 ? `queue ${kept[0]!.queue}` : `queues ${named.join(", ")}`;
   return `${asked} ${name} asked${besides}, ${rest} ${of}, ${amountText(name, keptBack, "ceil")} of it kept back for ${whom}`;
 }

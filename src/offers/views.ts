@@ -81,8 +81,8 @@ export type ChangePart =
   | { readonly type: "node"; readonly node: string; readonly more: Quantities }
   /** The queue's limit is higher by so much. */
   | { readonly type: "limit"; readonly queue: string; readonly more: Quantities }
-  /** So much more is free, wherever: past what is kept back. */
-  | { readonly type: "free"; readonly more: Quantities }
+  /** So much more is free, past what is kept back: on this node, or on any other that may be used. */
+  | { readonly type: "free"; readonly node: string; readonly more: Quantities }
   /** The node is opened: it is cordoned. */
   | { readonly type: "uncordon"; readonly node: string }
   | { readonly type: "tolerate"; readonly node: string; readonly taint: string }
