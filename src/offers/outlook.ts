@@ -29,7 +29,7 @@ export class Outlooks {
     const parts = this.#changes(task, framework, line, explanation) ?? [];
     return {
       when: place === undefined ? when : { place, ...when },
-      ...(parts.length > 0 && { change: changeOf(parts) }),
+      ...(parts.length > 0 && { change: changeOf(parts, place?.tasks ?? 0) }),
     };
   }
 
@@ -67,8 +67,14 @@ export class Outlooks {
         return { unknown: "that is for its framework to say" };
       case "not-starting":
         return { unknown: "its node tries again and again" };
+      case "sizing":
+        return { unknown: "in a moment, as a rule" };
+      case "quota-exceeded":
+        return { unknown: "something in the namespace has to end first" };
+      case "node-lost":
+        return { unknown: "the pods of the lost node have to go first" };
       default:
-        return { unknown: "not before that has changed" };
+        return { unknown: "something has to be changed first" };
     }
   }
 
@@ -119,8 +125,9 @@ export class Outlooks {
   }
 }
 
-function changeOf(parts: readonly ChangePart[]): Change {
-  return { parts, text: parts.map(textOf).join(", and ") };
+function changeOf(parts: readonly ChangePart[], before: number): Change {
+  const text = parts.map(textOf).join(", and ");
+  return { parts, text: before > 0 ? `for the first of its line: ${text}` : text };
 }
 
 function textOf(part: ChangePart): string {

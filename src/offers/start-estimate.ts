@@ -192,12 +192,14 @@ export class StartEstimate {
   /** In the words of an answer that begins with "not known: ". */
   #why(): string {
     const { known, silent, overdue, foreign, offers } = this.#inTheWay;
+    const keeps = this.#bounds.some(({ kept, needs }, i) => kept.length > 0 && needs > this.#left[i]!);
     const all = known + silent + overdue;
     const parts = [
       silent > 0 ? `${silent} of the ${all} instances in its way state no duration or do not run yet` : "",
       overdue > 0 ? `${overdue} of the ${all} instances in its way run longer than they stated` : "",
       foreign > 0 ? `${foreign} pods that are not Proffer's are on its nodes` : "",
       offers > 0 ? `${offers} open offers hold room there` : "",
+      keeps ? "what is kept back for other queues stays so until their demand is met" : "",
     ].filter((part) => part !== "");
     return parts.join(", ") || "nothing that runs makes room for it by its end";
   }
