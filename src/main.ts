@@ -216,7 +216,7 @@ function serve(
         taskUid: state.taskUid,
         taskView: (uid) => broker.taskView(uid),
         explainTask: (uid) => broker.explainTask(uid),
-        outlookOfTask: (uid) => broker.outlookOfTask(uid),
+        outlookOfTask: (uid, nowMs) => broker.outlookOfTask(uid, nowMs),
         frameworkView: (key) => broker.frameworkView(key),
         queueView: (name) => broker.queueView(name),
       };

@@ -125,9 +125,9 @@ export class Broker implements BrokerContract {
   }
 
   /** When what waits of a Task may start, and what would start it now. Looks at every node and all that runs. */
-  outlookOfTask(uid: string): Outlook | undefined {
+  outlookOfTask(uid: string, nowMs: number): Outlook | undefined {
     const task = this.#state.tasks.get(uid);
-    return task === undefined ? undefined : this.#outlooks.task(task, this.#explain.task(task));
+    return task === undefined ? undefined : this.#outlooks.task(task, this.#explain.task(task), nowMs);
   }
 
   frameworkView(key: string): FrameworkView | undefined {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Bench } from "./broker.test-support.ts";
 import type { ChangePart, Outlook } from "./views.ts";
 
-const outlook = (made: Bench, task = "t"): Outlook => made.broker.outlookOfTask(`${task}-uid`)!;
+const outlook = (made: Bench, task = "t"): Outlook => made.broker.outlookOfTask(`${task}-uid`, made.nowMs)!;
 /** All pods that exist and do not run yet begin to. */
 function run(made: Bench): Bench {
   for (const [name, { phase }] of made.pods)

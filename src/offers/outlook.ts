@@ -19,13 +19,13 @@ export class Outlooks {
     this.#assignment = assignment;
   }
 
-  /** @param explanation why the task waits, as of now */
-  task(task: Task, explanation: Explanation): Outlook {
+  /** @param explanation why the task waits, as of now (wall-clock ms) */
+  task(task: Task, explanation: Explanation, nowMs: number): Outlook {
     const framework = this.#state.framework(task.facts.framework);
     const claimant = this.#assignment.claimant(task);
     const line = task.ready === 0 || task.shape === undefined ? undefined : this.#state.lines.get(claimant, task.shape);
     const place = line === undefined ? undefined : this.#place(task, line);
-    const when = this.#when(task, framework, line, explanation);
+    const when = this.#when(task, framework, line, explanation, nowMs);
     const parts = this.#changes(task, framework, line, explanation) ?? [];
     return {
       when: place === undefined ? when : { place, ...when },
@@ -48,8 +48,7 @@ export class Outlooks {
     return before;
   }
 
-  #when(task: Task, framework: Framework, line: Line | undefined, { reason }: Explanation): When {
-    const { nowMs } = this.#state;
+  #when(task: Task, framework: Framework, line: Line | undefined, { reason }: Explanation, nowMs: number): When {
     switch (reason) {
       case "placed":
         return {};
@@ -62,7 +61,7 @@ export class Outlooks {
       case "back-off":
         return { estimateMs: Math.min(...task.backOff.values()) };
       case "parallelism":
-        return this.#ownEnd(task);
+        return this.#ownEnd(task, nowMs);
       case "waiting-for-answer":
         return { unknown: "that is for its framework to say" };
       case "not-starting":
@@ -78,16 +77,16 @@ export class Outlooks {
     }
   }
 
-  #estimate(task: Task, framework: Framework, line: Line, notBeforeMs: number): When {
+  #estimate(task: Task, framework: Framework, line: Line, nowMs: number): When {
     const ahead = this.#before(task, line).flatMap(({ ready, facts }) =>
       Array.from({ length: ready }, () => facts.durationMs ?? Number.POSITIVE_INFINITY),
     );
-    return new StartEstimate(this.#state, this.#assignment, framework, line).after(ahead, notBeforeMs);
+    return new StartEstimate(this.#state, this.#assignment, framework, line, nowMs).after(ahead);
   }
 
   /** It waits for one of its own. */
-  #ownEnd(task: Task): When {
-    const ends = [...task.live.values()].map((instance) => endOf(task, instance, this.#state.nowMs));
+  #ownEnd(task: Task, nowMs: number): When {
+    const ends = [...task.live.values()].map((instance) => endOf(task, instance, nowMs));
     const known = ends.filter((end) => typeof end === "number");
     if (known.length > 0) return { estimateMs: Math.min(...known) };
     const overdue = ends.filter((end) => end === "overdue").length;

@@ -48,6 +48,7 @@ export function endOf(task: Task, { runsSinceMs }: Instance, nowMs: number): num
  */
 export class StartEstimate {
   readonly #state: State;
+  readonly #nowMs: number;
   readonly #need: Vector;
   readonly #bounds: readonly Bound[];
   /** Nodes that it may use now or one day, and what is free there. */
@@ -61,8 +62,9 @@ export class StartEstimate {
   readonly #endings = new IndexedHeap<Ending>((a, b) => a.atMs < b.atMs);
   readonly #inTheWay: InTheWay = { known: 0, silent: 0, overdue: 0, foreign: 0, offers: 0 };
 
-  constructor(state: State, assignment: Assignment, framework: Framework, line: Line) {
+  constructor(state: State, assignment: Assignment, framework: Framework, line: Line, nowMs: number) {
     this.#state = state;
+    this.#nowMs = nowMs;
     this.#need = needOf(state, framework, line.request);
     this.#bounds = boundsOf(state, framework, line.claimant, this.#need);
     this.#left = this.#bounds.map(({ left }) => left);
@@ -75,9 +77,9 @@ export class StartEstimate {
   }
 
   /** `ahead`: durations of instances served before it, in order; Infinity where one is not known. */
-  after(ahead: Iterable<number>, notBeforeMs: number): When {
+  after(ahead: Iterable<number>): When {
     if (this.#free.size === 0) return { unknown: "no node that it may use is large enough, even when it is empty" };
-    let nowMs = Math.max(this.#state.nowMs, notBeforeMs);
+    let nowMs = this.#nowMs;
     const line = ahead[Symbol.iterator]();
     let first = line.next();
     for (let steps = 0; steps < MOST_STEPS; steps++) {
@@ -115,7 +117,7 @@ export class StartEstimate {
     const { index } = node;
     this.#free.set(index, this.#state.nodes.freeVector(index));
     const opensAtMs = Math.max(opening(node) ?? 0, refusedUntilMs);
-    if (opensAtMs > this.#state.nowMs) {
+    if (opensAtMs > this.#nowMs) {
       this.#shut.add(index);
       const apply = () => {
         this.#shut.delete(index);
@@ -137,7 +139,7 @@ export class StartEstimate {
       const isBelow = broken.some((queue) => queue === undefined || above.has(queue));
       for (const instance of task.live.values()) {
         const isInTheWay = isBelow || (lacksNode && this.#free.has(instance.node));
-        this.#foreseeEnd(endOf(task, instance, this.#state.nowMs), instance, above, isInTheWay);
+        this.#foreseeEnd(endOf(task, instance, this.#nowMs), instance, above, isInTheWay);
       }
     }
     if (!lacksNode) return;
