@@ -202,7 +202,7 @@ export class Bench {
       phase: "Pending",
       deleting: false,
       tracked: true,
-      requests: this.#requested(attempt.taskUid),
+      requests: this.requested(attempt.taskUid),
       started: false,
       ...change,
     };
@@ -212,7 +212,8 @@ export class Bench {
 
   readonly #templates = new Map<string, string>();
 
-  #requested(taskUid: string): TaskFacts["requests"] {
+  /** What a pod of the Task asks for. */
+  requested(taskUid: string): TaskFacts["requests"] {
     return this.requests.get(this.#templates.get(taskUid) ?? "") ?? { cpu: 1, pods: 1 };
   }
 
@@ -232,7 +233,7 @@ export class Bench {
 
 const firstFit = { score: () => 0, rotate: false };
 
-function frameworkFacts(name: string, change: Partial<FrameworkFacts> = {}): FrameworkFacts {
+export function frameworkFacts(name: string, change: Partial<FrameworkFacts> = {}): FrameworkFacts {
   return {
     key: `ns/${name}`,
     uid: `${name}-uid`,

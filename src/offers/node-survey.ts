@@ -46,7 +46,7 @@ export function surveyNodes(state: State, framework: Framework, line: Line): Sur
   const { shape } = line;
   const names = namesFor(state, line);
   const need = needOf(state, framework, shape.request);
-  const shown = framework.optimistic ? shownTo(framework) : undefined;
+  const shown = framework.optimisticIn(line.claimant.queueName) ? shownTo(framework) : undefined;
   const tallies = new Map<string, Tally>();
   let [all, fit, filteredUntilMs] = [0, 0, 0];
   for (const node of state.nodes.entries) {

@@ -41,7 +41,7 @@ function cheapest(
   line: Line,
   need: Vector,
 ): (Remedy & { node: string }) | undefined {
-  const shown = framework.optimistic ? shownTo(framework) : undefined;
+  const shown = framework.optimisticIn(line.claimant.queueName) ? shownTo(framework) : undefined;
   const nothing: Remedy = { part: undefined, cost: COST.nothing, freed: new Float64Array(need.length) };
   let best: (Remedy & { node: string }) | undefined;
   for (const node of state.nodes.entries) {

@@ -49,7 +49,7 @@ export function boundsOf(state: State, framework: Framework, claimant: Claimant,
 
 /** What the claimant is shown and does not hold; undefined where its offers are its own. */
 export function shownOf({ resources }: State, framework: Framework, claimant: Claimant): Vector | undefined {
-  return framework.optimistic ? shownInAll(framework, claimant, resources.width) : undefined;
+  return framework.optimisticIn(claimant.queueName) ? shownInAll(framework, claimant, resources.width) : undefined;
 }
 
 /** Is it what stands in the way? */

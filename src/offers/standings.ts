@@ -26,7 +26,7 @@ function contends(state: State, claimant: Claimant): boolean {
   const framework = state.frameworks.get(claimant.framework);
   if (framework?.facts === undefined || framework.facts.suppressed || claimant.parent === undefined) return false;
   if (framework.facts.scheduler === "Offers" && !mayPublish(state, framework)) return false;
-  claimant.penalised = framework.penaltyUntilMs > state.nowMs;
+  claimant.penalised = framework.penaltyUntilMs(claimant.queueName) > state.nowMs;
   for (const { pending, outstanding } of state.lines.of(claimant)) if (pending > outstanding) return true;
   return false;
 }

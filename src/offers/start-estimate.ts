@@ -30,8 +30,10 @@ interface InTheWay {
   silent: number;
   /** It has run longer than its Task stated. */
   overdue: number;
+  /** Other claims on its nodes. */
   foreign: number;
-  offers: number;
+  offer: number;
+  hold: number;
 }
 
 /** When an instance ends, wall-clock milliseconds; "silent" and "overdue": nobody knows. */
@@ -60,7 +62,7 @@ export class StartEstimate {
   /** What is left of each bound, in the order of `#bounds`. */
   readonly #left: number[];
   readonly #endings = new IndexedHeap<Ending>((a, b) => a.atMs < b.atMs);
-  readonly #inTheWay: InTheWay = { known: 0, silent: 0, overdue: 0, foreign: 0, offers: 0 };
+  readonly #inTheWay: InTheWay = { known: 0, silent: 0, overdue: 0, foreign: 0, offer: 0, hold: 0 };
 
   constructor(state: State, assignment: Assignment, framework: Framework, line: Line, nowMs: number) {
     this.#state = state;
@@ -68,7 +70,7 @@ export class StartEstimate {
     this.#need = needOf(state, framework, line.request);
     this.#bounds = boundsOf(state, framework, line.claimant, this.#need);
     this.#left = this.#bounds.map(({ left }) => left);
-    const shown = framework.optimistic ? shownTo(framework) : undefined;
+    const shown = framework.optimisticIn(line.claimant.queueName) ? shownTo(framework) : undefined;
     for (const node of state.nodes.entries) {
       if (node?.facts === undefined || !this.#mayUse(line, node)) continue;
       this.#consider(node, state.refusals.untilMs(framework, node.index), shown?.get(node.index));
@@ -145,7 +147,7 @@ export class StartEstimate {
     if (!lacksNode) return;
     for (const node of this.#free.keys()) {
       for (const { kind } of this.#state.ledger.onNode(node)) {
-        if (kind !== "task") this.#inTheWay[kind === "offer" ? "offers" : "foreign"]++;
+        if (kind !== "task") this.#inTheWay[kind]++;
       }
     }
   }
@@ -193,14 +195,15 @@ export class StartEstimate {
 
   /** In the words of an answer that begins with "not known: ". */
   #why(): string {
-    const { known, silent, overdue, foreign, offers } = this.#inTheWay;
+    const { known, silent, overdue, foreign, offer, hold } = this.#inTheWay;
     const keeps = this.#bounds.some(({ kept, needs }, i) => kept.length > 0 && needs > this.#left[i]!);
     const all = known + silent + overdue;
     const parts = [
       silent > 0 ? `${silent} of the ${all} instances in its way state no duration or do not run yet` : "",
       overdue > 0 ? `${overdue} of the ${all} instances in its way run longer than they stated` : "",
       foreign > 0 ? `${foreign} pods that are not Proffer's are on its nodes` : "",
-      offers > 0 ? `${offers} open offers hold room there` : "",
+      offer > 0 ? `${offer} open offers hold room there` : "",
+      hold > 0 ? `room is kept there for ${hold} that wait` : "",
       keeps ? "what is kept back for other queues stays so until their demand is met" : "",
     ].filter((part) => part !== "");
     return parts.join(", ") || "nothing that runs makes room for it by its end";
