@@ -121,6 +121,10 @@ describe("a Task", () => {
     });
   });
 
+  test("states how long its instances run, if it does", () => {
+    expect(taskFacts(read({ spec: { durationSeconds: 90 } }), undefined)).toMatchObject({ durationMs: 90_000 });
+  });
+
   test("takes from its Framework what it leaves open, and nothing else", () => {
     const framework = projectFramework(
       frameworkObject({
