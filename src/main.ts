@@ -12,6 +12,7 @@ import { type ClusterConfig, loadConfig } from "./controller/kube/config.ts";
 import { EventRecorder } from "./controller/kube/events.ts";
 import { LeaderElector, processIdentity } from "./controller/kube/leader-election.ts";
 import { HttpTransport, type RequestRecord } from "./controller/kube/transport.ts";
+import { troubleWith } from "./controller/kube/trouble.ts";
 import { happeningOf } from "./controller/manifests/event.ts";
 import { Operator } from "./controller/operator.ts";
 import { preflight } from "./controller/preflight.ts";
@@ -245,10 +246,16 @@ function untilAborted(signal: AbortSignal): Promise<void> {
 
 async function release(config: Config): Promise<void> {
   const log = createLogger({ level: config.logLevel, nowMs: clock.nowMs });
-  const { client, namespace, identity, transport } = await connect(config);
+  const { client, cluster, namespace, identity, transport } = await connect(config);
   const { leaseName } = config;
-  await releaseFinalizers({ client, clock, log, namespace, leaseName, identity: `release-finalizers_${identity}` });
-  await transport.close();
+  try {
+    await releaseFinalizers({ client, clock, log, namespace, leaseName, identity: `release-finalizers_${identity}` });
+  } catch (error) {
+    const trouble = troubleWith(cluster.server, error);
+    throw trouble === undefined ? error : new ConfigError(trouble);
+  } finally {
+    await transport.close();
+  }
 }
 
 /** One line about what is wrong, for people; the stack only for what is our own mistake. */
