@@ -17,6 +17,7 @@ import { happeningOf } from "./controller/manifests/event.ts";
 import { Operator } from "./controller/operator.ts";
 import { preflight } from "./controller/preflight.ts";
 import { releaseFinalizers } from "./controller/release-finalizers.ts";
+import { SaidSeldom } from "./controller/said-seldom.ts";
 import type { Logger } from "./controller/telemetry.ts";
 import { World } from "./controller/world.ts";
 import { binPack } from "./frameworks/placement/bin-pack.ts";
@@ -159,6 +160,7 @@ function createRecorder({ client, identity }: Connection, fence: () => boolean):
 }
 
 function createElector(config: Config, connection: Connection, log: Logger, operator: Operator): LeaderElector {
+  const seldom = new SaidSeldom(clock);
   const elector: LeaderElector = new LeaderElector({
     client: connection.client,
     clock,
@@ -173,7 +175,12 @@ function createElector(config: Config, connection: Connection, log: Logger, oper
     onAcquired: (term) => operator.acquired(term, elector.fence()),
     onLost: (reason) => operator.lost(reason),
     onDoubt: (doubt) => operator.doubted(doubt),
-    onError: (error) => log.warn({ err: error, lease: config.leaseName }, "the lease could not be had or renewed"),
+    onError: (error) => {
+      const trouble = troubleWith(connection.cluster.server, error);
+      const line = `the lease could not be had or renewed${trouble === undefined ? "" : `: ${trouble}`}; trying again`;
+      const fields = { lease: config.leaseName, ...(trouble === undefined && { err: error }) };
+      if (seldom.isNews("lease", `${line}${error}`)) log.warn(fields, line);
+    },
   });
   return elector;
 }

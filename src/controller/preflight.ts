@@ -6,6 +6,7 @@ import type { KubeClient } from "./kube/client.ts";
 import { type Clock, sleep } from "./kube/clock.ts";
 import type { Transport } from "./kube/transport.ts";
 import { troubleWith } from "./kube/trouble.ts";
+import { SaidSeldom } from "./said-seldom.ts";
 import type { Logger } from "./telemetry.ts";
 
 export interface PreflightOptions {
@@ -20,8 +21,6 @@ export interface PreflightOptions {
 }
 
 const needed = [NODE, POD, QUEUE, FRAMEWORK, TASK, OFFER];
-/** A message that stays the same is repeated this seldom. */
-const repeatMs = 60_000;
 
 /**
  * Waits until the API server can be reached, has Proffer's kinds with all their fields and lets us read what we need; says
@@ -31,15 +30,11 @@ const repeatMs = 60_000;
  */
 export async function preflight(options: PreflightOptions): Promise<boolean> {
   const { clock, log, signal, retryMs = 3_000 } = options;
-  let said: { readonly text: string; readonly atMs: number } | undefined;
+  const seldom = new SaidSeldom(clock);
   while (!signal.aborted) {
     const missing = await whatIsMissing(options);
     if (missing === undefined) return true;
-    const nowMs = clock.monotonicMs();
-    if (said?.text !== missing || nowMs - said.atMs >= repeatMs) {
-      log.warn({}, `${missing}; trying again`);
-      said = { text: missing, atMs: nowMs };
-    }
+    if (seldom.isNews("start", missing)) log.warn({}, `${missing}; trying again`);
     await sleep(clock, retryMs, signal);
   }
   return false;
