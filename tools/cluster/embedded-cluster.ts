@@ -78,6 +78,7 @@ export class EmbeddedCluster implements Cluster {
       fakeKubelets: Boolean(options.kwok),
       controllerManager: Boolean(options.controllerManager),
       scheduler: Boolean(options.scheduler),
+      containers: Boolean(options.realNode),
       realNode: Boolean(options.realNode),
     };
     this.processes = this.#makeProcesses();
