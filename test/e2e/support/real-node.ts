@@ -1,7 +1,7 @@
 import { describe } from "vitest";
 import { whyNoRealNode } from "../../../tools/cluster/real-node/requirements.ts";
 
-const where = process.env.CLUSTER ?? "embedded";
+const where = process.env.CLUSTER || "embedded";
 
 /** Why tests cannot have a node of their own, whose power is cut; undefined where they can. */
 const noRealNode =
