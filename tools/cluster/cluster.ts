@@ -18,6 +18,8 @@ export interface Capabilities {
   readonly fakeKubelets: boolean;
   /** A controller-manager runs: namespaces end, owned objects are collected, Deployments work. */
   readonly controllerManager: boolean;
+  /** Nodes that are not Ready are tainted, and their pods evicted when they tolerate that no longer. */
+  readonly evictions: boolean;
   /** kube-scheduler runs. */
   readonly scheduler: boolean;
   /** There is a node with a kubelet, on which pods run as containers, and which has our images. */

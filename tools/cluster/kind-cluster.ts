@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensureBinaries } from "./binaries.ts";
+import { clearCluster } from "./clear-cluster.ts";
 import type { Cluster } from "./cluster.ts";
 import { kwok } from "./control-plane.ts";
 import { KIND_KUBECONFIG } from "./kind.ts";
@@ -15,7 +16,7 @@ import { openUserCluster } from "./user-cluster.ts";
 const LEASE_SECONDS = 40;
 
 /**
- * The cluster of kind that was created for this run of the tests: a node of its own with our images, and kwok for the time
+ * The cluster of kind that was created for this run of the tests, as good as new: a node with our images, and kwok for the time
  * that this handle is open, if it is asked for.
  */
 export async function openKindCluster({ kwok: withKwok = false, progress }: ClusterOptions): Promise<Cluster> {
@@ -23,6 +24,7 @@ export async function openKindCluster({ kwok: withKwok = false, progress }: Clus
   if (kubeconfig === undefined) throw new Error("CLUSTER=kind: a run of the end-to-end tests creates it; see make e2e");
   const can = { fakeKubelets: withKwok, containers: true };
   const cluster = await openUserCluster({ as: "kind", kubeconfig, can });
+  await clearCluster(cluster.api);
   if (!withKwok) return cluster;
   const binaries = await ensureBinaries(["kwok"], progress ?? progressOn());
   const { dir, kubeconfigPath } = cluster;

@@ -122,6 +122,7 @@ export class UserCluster implements Cluster {
       anyUser: false,
       fakeKubelets: false,
       controllerManager: true,
+      evictions: true,
       scheduler: true,
       containers: false,
       realNode: false,

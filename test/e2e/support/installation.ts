@@ -31,7 +31,6 @@ export class Installation {
   readonly watch: PodWatch;
   readonly #helm: string;
   readonly #kubectl: string;
-  readonly #namespaces: string[] = [];
 
   private constructor(cluster: Cluster, watch: PodWatch, helm: string, kubectl: string) {
     this.cluster = cluster;
@@ -45,9 +44,7 @@ export class Installation {
     const [helm, kubectl] = [await ensureHelm(), await ensureKubectl()];
     const cluster = await openCluster({ realNode: { images: ["workload", "operator"] } });
     try {
-      const installation = new Installation(cluster, await PodWatch.start(cluster), helm, kubectl);
-      if (!cluster.capabilities.processes) await installation.#uninstall();
-      return installation;
+      return new Installation(cluster, await PodWatch.start(cluster), helm, kubectl);
     } catch (error) {
       await cluster.stop();
       throw error;
@@ -55,20 +52,8 @@ export class Installation {
   }
 
   async close(): Promise<void> {
-    if (!this.cluster.capabilities.processes) await this.#cleanUp();
     this.watch.stop();
     await this.cluster.stop();
-  }
-
-  /** Other files of the tests have the same cluster: what is installed there for them is not what is tried here. */
-  async #uninstall(): Promise<void> {
-    await this.helm("uninstall", "--ignore-not-found", "--wait");
-  }
-
-  /** The operators let go of the pods before they end. */
-  async #cleanUp(): Promise<void> {
-    await Promise.all(this.#namespaces.map((name) => this.kubectl("delete", "namespace", name)));
-    await this.#uninstall();
   }
 
   /** `helm COMMAND proffer …` in the release's namespace; returns what it prints, throws with what it complains about. */
@@ -119,7 +104,6 @@ export class Installation {
   /** A namespace with a Builtin framework `fw`. */
   async tenant(namespace: string): Promise<Tenant> {
     await this.kubectl("create", "namespace", namespace);
-    this.#namespaces.push(namespace);
     await this.apply(namespace, object("Framework", "fw", { queues: [{ name: "default" }] }));
     return new Tenant(this.cluster, this.watch, namespace);
   }
