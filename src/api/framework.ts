@@ -93,6 +93,19 @@ export const frameworkSpec = constrained(
     answerers: listSet(text(256, 1), 16)
       .optional()
       .describe("User names that may answer this framework's offers, such as `system:serviceaccount:ns:name`."),
+    failoverTimeoutSeconds: int(0, 604_800)
+      .default(3600)
+      .describe(
+        "How long the Tasks are kept for the framework's program when it has gone, counted from the end of its Lease. " +
+          "With `Offers` only; a program without a Lease is never taken for gone.",
+      ),
+    failoverPolicy: z
+      .enum(["Orphan", "Kill"])
+      .default("Orphan")
+      .describe(
+        "What becomes of the Tasks of a program that stays away longer than that: `Orphan` lets run what runs, to its " +
+          "end; `Kill` ends them, with the reason `framework-lost`.",
+      ),
     taskDefaults: taskDefaults.optional().describe("What holds for Tasks that do not say otherwise."),
     unreachableSeconds: int(0, 86_400)
       .default(60)

@@ -5,6 +5,7 @@ import type { StatusWriter } from "./effects/statuses.ts";
 import { compareResourceVersions } from "./kube/resource-version.ts";
 import { type ObservedFramework, offerTolerations } from "./observe/framework.ts";
 import { sameJson } from "./observe/json.ts";
+import { type ObservedLease, Sightings } from "./observe/lease.ts";
 import { type ObservedNode, type Settling, sameNode } from "./observe/node.ts";
 import { type ObservedOffer, sameOffer } from "./observe/offer.ts";
 import { type ObservedPod, samePod } from "./observe/pod.ts";
@@ -35,8 +36,9 @@ export class Observer implements WorldListener {
   readonly #expected = new Map<string, { readonly facts: PodFacts; readonly resourceVersion: string }>();
   /** Pods of ours whose marks somebody took off: they are ours all the same. */
   readonly #unmarked = new Map<string, PodFacts>();
+  readonly #sightings = new Sightings();
 
-  /** Until the Tasks are fed, no Framework has any. */
+  /** Until the Tasks are fed, no Framework has any, and no Lease has been seen to change. */
   #initial = true;
 
   constructor(options: ObserverOptions) {
@@ -48,6 +50,7 @@ export class Observer implements WorldListener {
     const { world } = this.#options;
     for (const [key, { uid, object }] of world.queues.entries()) this.queue(upsert(key, uid, object!));
     for (const [key, { uid, object }] of world.frameworks.entries()) this.framework(upsert(key, uid, object!));
+    for (const [key, { uid, object }] of world.leases.entries()) this.lease(upsert(key, uid, object!));
     this.#initial = false;
     for (const [key, { uid, object }] of world.nodes.entries()) this.node(upsert(key, uid, object!));
     for (const [key, { uid, object }] of world.tasks.entries()) this.task(upsert(key, uid, object!));
@@ -125,6 +128,26 @@ export class Observer implements WorldListener {
     } else if (change.type === "delete") {
       if (change.object?.facts !== undefined) feed({ type: "framework-gone", key: change.key });
       statuses.framework.gone(change.key);
+    }
+  }
+
+  lease(change: Change<ObservedLease>): void {
+    const { feed, nowMs } = this.#options;
+    if (change.type === "upsert") {
+      const lease = this.#sightings.factsOf(change.object, nowMs(), !this.#initial);
+      feed({ type: "lease-observed", lease });
+    } else if (change.type === "delete") {
+      this.#sightings.forget(change.key);
+      feed({ type: "lease-gone", key: change.key });
+    }
+  }
+
+  /** All Leases of a framework, read just now; the watch may be behind. */
+  leasesListed(framework: string, leases: readonly ObservedLease[]): void {
+    for (const lease of leases) this.lease(upsert(lease.key, lease.uid, lease));
+    const there = new Set(leases.map(({ key }) => key));
+    for (const [key, { object }] of this.#options.world.leases.entries()) {
+      if (object?.framework === framework && !there.has(key)) this.#options.feed({ type: "lease-gone", key });
     }
   }
 

@@ -3,6 +3,7 @@ import { DEFAULT_QUEUE } from "../api/labels.ts";
 import { unreachable } from "../offers/assert.ts";
 import type { Effect, Input } from "../offers/messages.ts";
 import type { BrokerContract } from "./broker-contract.ts";
+import { confirmAbsence } from "./effects/absence.ts";
 import type { EffectContext } from "./effects/context.ts";
 import { QUEUE } from "./effects/context.ts";
 import { Explanations } from "./effects/explanations.ts";
@@ -220,6 +221,9 @@ export class Term {
         break;
       case "release-pod":
         jobs.add(releasePod(effect, this.#context, (key) => this.#cachedPod(key)));
+        break;
+      case "confirm-absence":
+        jobs.add(confirmAbsence(effect, this.#context, (key, leases) => this.#observer.leasesListed(key, leases)));
         break;
       case "task-changed":
         this.#statuses.task.changed(effect.uid, effect.urgent);

@@ -1,4 +1,5 @@
-import { FRAMEWORK, NODE, OFFER, POD, QUEUE, TASK } from "./effects/context.ts";
+import { FRAMEWORK_LABEL } from "../api/labels.ts";
+import { FRAMEWORK, LEASE, NODE, OFFER, POD, QUEUE, TASK } from "./effects/context.ts";
 import type { KubeClient, ResourceType } from "./kube/client.ts";
 import type { Clock } from "./kube/clock.ts";
 import { nodeMessage, podMessage } from "./kube/core-v1.ts";
@@ -7,6 +8,7 @@ import { Reflector, type ReflectorEvent } from "./kube/reflector.ts";
 import { compareResourceVersions } from "./kube/resource-version.ts";
 import type { Transport } from "./kube/transport.ts";
 import { type ObservedFramework, projectFramework } from "./observe/framework.ts";
+import { type ObservedLease, projectLease } from "./observe/lease.ts";
 import { type NodeOptions, type ObservedNode, projectNode } from "./observe/node.ts";
 import { type ObservedOffer, projectOffer } from "./observe/offer.ts";
 import { type ObservedPod, projectPod } from "./observe/pod.ts";
@@ -23,6 +25,7 @@ export interface WorldListener {
   pod(change: Change<ObservedPod>): void;
   queue(change: Change<ObservedQueue>): void;
   framework(change: Change<ObservedFramework>): void;
+  lease(change: Change<ObservedLease>): void;
   task(change: Change<ObservedTask>): void;
   offer(change: Change<ObservedOffer>): void;
 }
@@ -50,6 +53,8 @@ export class World {
   readonly pods: Reflector<ObservedPod>;
   readonly queues: Reflector<ObservedQueue>;
   readonly frameworks: Reflector<ObservedFramework>;
+  /** Those by which frameworks' programs show life. */
+  readonly leases: Reflector<ObservedLease>;
   readonly tasks: Reflector<ObservedTask>;
   readonly offers: Reflector<ObservedOffer>;
   readonly #options: WorldOptions;
@@ -63,11 +68,14 @@ export class World {
       NODE,
       (node) => projectNode(node, options.nodes),
       (change) => this.#listener?.node(change),
-      nodeMessage,
+      { as: nodeMessage },
     );
-    this.pods = this.#reflector(POD, roomTaking, (change) => this.#listener?.pod(change), podMessage);
+    this.pods = this.#reflector(POD, roomTaking, (change) => this.#listener?.pod(change), { as: podMessage });
     this.queues = this.#reflector(QUEUE, projectQueue, (change) => this.#listener?.queue(change));
     this.frameworks = this.#reflector(FRAMEWORK, projectFramework, (change) => this.#listener?.framework(change));
+    this.leases = this.#reflector(LEASE, projectLease, (change) => this.#listener?.lease(change), {
+      labelSelector: FRAMEWORK_LABEL,
+    });
     this.tasks = this.#reflector(
       TASK,
       (task) => reader.project(task),
@@ -80,7 +88,8 @@ export class World {
   }
 
   get #all(): readonly Reflector<unknown>[] {
-    return [this.nodes, this.pods, this.queues, this.frameworks, this.tasks, this.offers] as Reflector<unknown>[];
+    const { nodes, pods, queues, frameworks, leases, tasks, offers } = this;
+    return [nodes, pods, queues, frameworks, leases, tasks, offers] as Reflector<unknown>[];
   }
 
   /** Runs until `stop`; rejects only if a listener threw. */
@@ -129,6 +138,7 @@ export class World {
       this.#catchUp(this.nodes, NODE, sinceMs),
       this.#catchUp(this.queues, QUEUE, sinceMs),
       this.#catchUp(this.frameworks, FRAMEWORK, sinceMs),
+      this.#catchUp(this.leases, LEASE, sinceMs),
       this.#catchUp(this.offers, OFFER, sinceMs),
     ];
     return (await Promise.all(rest)).every(Boolean);
@@ -164,12 +174,12 @@ export class World {
     resource: ResourceType,
     project: (object: unknown, intern: Intern) => T | undefined,
     onChange: (change: Change<T>) => void,
-    as?: Message,
+    selection: { readonly as?: Message; readonly labelSelector?: string } = {},
   ): Reflector<T> {
     const { transport, clock, random, log } = this.#options;
     return new Reflector<T>({
       resource,
-      ...(as && { as }),
+      ...selection,
       transport,
       clock,
       random,

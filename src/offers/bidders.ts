@@ -274,7 +274,8 @@ export class Bidders {
       const made = this.#of(claimant);
       if (made?.bidder === undefined) continue;
       const { framework, facts, bidder } = made;
-      if (facts.suppressed || (facts.scheduler === "Offers" && !this.#mayPublish(framework))) continue;
+      if (facts.suppressed || framework.isAway || (facts.scheduler === "Offers" && !this.#mayPublish(framework)))
+        continue;
       claimant.penalised = framework.penaltyUntilMs > this.#state.nowMs;
       bidder.begin();
       bidders.push(bidder);

@@ -10,6 +10,7 @@ import { NodeWatch } from "./node-watch.ts";
 import type { NodeEntry } from "./nodes.ts";
 import { Offers } from "./offers.ts";
 import type { BrokerOptions } from "./options.ts";
+import { Programs } from "./presence.ts";
 import { Round } from "./round.ts";
 import { Slack } from "./slack.ts";
 import { State } from "./state.ts";
@@ -47,6 +48,7 @@ export class Broker implements BrokerContract {
   readonly #tasks: Tasks;
   readonly #offers: Offers;
   readonly #frameworks: Frameworks;
+  readonly #programs: Programs;
   readonly #explain: Explain;
   readonly #summary: Summary;
   readonly #bidders: Bidders;
@@ -63,6 +65,7 @@ export class Broker implements BrokerContract {
     this.#nodeWatch = new NodeWatch(this.#state, this.#tasks);
     this.#offers = new Offers(this.#state, this.#tasks, this.#assignment);
     this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers);
+    this.#programs = new Programs(this.#state, this.#offers, this.#tasks);
     this.#explain = new Explain(this.#state, this.#assignment);
     this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
     this.#slack = new Slack(this.#state, (offer) =>
@@ -160,8 +163,14 @@ export class Broker implements BrokerContract {
     "foreign-pod-gone": ({ uid }) => this.#foreignGone(uid),
     "queue-observed": ({ queue }) => this.#frameworks.observeQueue(queue),
     "queue-gone": ({ name }) => this.#frameworks.queueGone(name),
-    "framework-observed": ({ framework }) => this.#frameworks.observe(framework),
+    "framework-observed": ({ framework }) => {
+      this.#frameworks.observe(framework);
+      this.#programs.judge(framework.key);
+    },
     "framework-gone": ({ key }) => this.#frameworks.gone(key),
+    "lease-observed": ({ lease }) => this.#programs.observe(lease),
+    "lease-gone": ({ key }) => this.#programs.gone(key),
+    "absence-confirmed": ({ framework }) => this.#programs.confirmed(framework),
     "task-observed": ({ task }) => this.#tasks.observe(task),
     "task-gone": ({ uid }) => this.#tasks.gone(uid),
     "pod-observed": ({ pod }) => this.#podObserved(pod),
@@ -186,6 +195,7 @@ export class Broker implements BrokerContract {
     this.#assignment.opened();
     this.#tasks.opened();
     this.#offers.opened();
+    this.#programs.opened();
     for (const node of this.#state.nodes.entries) if (node !== undefined) this.#nodeWatch.missing(node);
     this.#state.dirty = true;
   }
@@ -245,6 +255,9 @@ export class Broker implements BrokerContract {
         break;
       case "penalty-ends":
         this.#state.dirty = true;
+        break;
+      case "program-missed":
+        this.#programs.missed(alarm.framework);
         break;
       case "back-off-ends":
         this.#tasks.backOffEnded(alarm.taskUid, alarm.index);

@@ -29,6 +29,7 @@ export class Explain {
     if (task.pending === 0) return { reason: "placed", message: "nothing waits" };
     const framework = this.#state.framework(task.facts.framework);
     if (framework.facts?.suppressed === true) return suppressed(framework);
+    if (framework.isAway) return disconnected(framework);
     if (task.ready === 0) return this.#notReady(task);
     const claimant = this.#assignment.claimant(task);
     const line = task.shape === undefined ? undefined : this.#state.lines.get(claimant, task.shape);
@@ -45,6 +46,7 @@ export class Explain {
       return { reason: "unknown-framework", message: `framework ${framework.key} does not exist` };
     }
     if (framework.facts.suppressed) return suppressed(framework);
+    if (framework.isAway) return disconnected(framework);
     let rejected: Explanation | undefined;
     for (const { name } of framework.facts.queues) {
       const claimant = this.#state.tree.claimants.get(`${framework.key} ${name}`);
@@ -131,6 +133,10 @@ export class Explain {
       ? "what is free is kept back for guarantees of other queues with demand"
       : "a limit is reached";
   }
+}
+
+function disconnected({ presence }: Framework): Explanation {
+  return { reason: "disconnected", message: presence?.message ?? "" };
 }
 
 function suppressed({ key }: Framework): Explanation {

@@ -39,6 +39,7 @@ export class Frameworks {
     if (framework === undefined) return;
     for (const { name } of framework.facts?.queues ?? []) this.#state.queueChanged(name);
     framework.facts = undefined;
+    framework.presence = undefined;
     this.#withdrawDemand(framework);
     this.#state.dirty = true;
     this.#state.refusals.clear(framework);

@@ -44,6 +44,7 @@ export class Summary {
       offered: this.#difference(held, allocated),
       demand: this.#state.resources.quantities(demand),
       ...(rejected === undefined ? {} : { rejected }),
+      ...(framework.presence === undefined ? {} : { presence: framework.presence }),
       // Worked out when read: it looks at every node.
       get why() {
         return rejected ?? explain.framework(framework);

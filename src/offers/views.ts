@@ -86,8 +86,19 @@ export interface FrameworkView {
   readonly offered: Quantities;
   readonly demand: Quantities;
   readonly rejected?: Explanation;
+  /** Absent where nobody can tell whether its program is there. */
+  readonly presence?: PresenceView;
   /** Why it gets nothing more now. */
   readonly why: Explanation;
+}
+
+/**
+ * Whether a framework's program is there. `disconnected`: its tasks are kept for it; `abandoned`: no longer.
+ * `message` has absolute times only.
+ */
+export interface PresenceView {
+  readonly state: "connected" | "disconnected" | "abandoned";
+  readonly message: string;
 }
 
 export interface QueueView {

@@ -55,6 +55,7 @@ export function projectFramework(object: unknown): ObservedFramework {
     })),
     answerers: spec.answerers ?? [],
     unreachableAfterMs: spec.unreachableSeconds * 1000,
+    failover: { timeoutMs: spec.failoverTimeoutSeconds * 1000, policy: spec.failoverPolicy },
   };
   const { taskDefaults = {}, unreachableSeconds } = spec;
   return { ...common, facts, invalid: undefined, taskDefaults, unreachableSeconds };
