@@ -37,6 +37,7 @@ interface Options {
   annotation: Record<string, string>;
   optimistic: boolean;
   refuseSeconds: number;
+  leaseSeconds: number;
   kubeconfig?: string;
   context?: string;
 }
@@ -71,6 +72,12 @@ function program(): Command {
     .option("--annotation <key=value>", "an annotation of the pods; may be repeated", pair, {})
     .option("--optimistic", "see offers that others see as well: the first to accept wins", false)
     .option("--refuse-seconds <seconds>", "how long nodes that are declined are not wanted", wholeNumber, 60)
+    .option(
+      "--lease-seconds <seconds>",
+      "without a sign of life for so long, the program counts as away",
+      wholeNumber,
+      30,
+    )
     .option("--kubeconfig <path>", "a kubeconfig (default: as kubectl finds it, or the pod's ServiceAccount)")
     .option("--context <name>", "a context of the kubeconfig")
     .addHelpText("after", HELP);
@@ -106,6 +113,7 @@ async function run(options: Options): Promise<Summary | undefined> {
     connection,
     namespace: options.namespace ?? connection.namespace,
     framework: options.framework ?? options.name,
+    leaseSeconds: Math.max(options.leaseSeconds, 1),
     onChange: (change) => runner.onChange(change),
     onError: (error) => {
       // An outage would otherwise fill the log with one line.
@@ -114,13 +122,15 @@ async function run(options: Options): Promise<Summary | undefined> {
       lastError = text;
     },
   });
+  let watching: Promise<void> | undefined;
   const runner = new BagRunner({ client, clock: connection.clock, bag: options.name, entries, refuseSeconds, log });
   try {
     await prepareFramework(client, { username: connection.username, queue, optimistic });
-    const watching = client.start();
+    watching = client.start();
     return await Promise.race([runner.run(stop), watching.then(() => undefined)]);
   } finally {
     client.stop();
+    await watching;
     await connection.close();
   }
 }
