@@ -1,5 +1,5 @@
 import { Broker } from "../offers/broker.ts";
-import type { Effect, Input, NodeFacts, OfferDraft } from "../offers/messages.ts";
+import type { AttemptRef, Effect, Input, LeaseFacts, NodeFacts, OfferDraft } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
 import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
@@ -27,7 +27,7 @@ const ANSWER_TURN_MS = 1_000;
 /** A create of unknown outcome is given up only when no earlier try can arrive any more. */
 const SETTLE_MS = 75_000;
 
-const KINDS: readonly Kind[] = ["nodes", "foreign", "queues", "frameworks", "tasks", "pods", "offers"];
+const KINDS: readonly Kind[] = ["nodes", "foreign", "queues", "frameworks", "leases", "tasks", "pods", "offers"];
 
 /** One leader's time in office: a broker, and a shell around it that does as the real one does, over a bad network. */
 export class Leader {
@@ -39,6 +39,8 @@ export class Leader {
   readonly pods = new Map<string, PodObject["facts"]>();
   /** What the broker was told. */
   readonly nodes = new Map<string, NodeFacts>();
+  /** Attempts whose pod was seen: their creates are not sent again. */
+  readonly #madeAttempts = new Set<string>();
   readonly #offers = new Map<string, { facts: OfferObject["facts"]; version: number }>();
   readonly #options: LeaderOptions;
   readonly #inputs: Input[] = [];
@@ -120,12 +122,13 @@ export class Leader {
   }
 
   #list(kind: Kind): Input[] {
-    const { nodes, foreign, queues, frameworks, tasks, pods, offers } = this.#options.cluster;
+    const { nodes, foreign, queues, frameworks, leases, tasks, pods, offers } = this.#options.cluster;
     const lists: Record<Kind, () => Input[]> = {
       nodes: () => [...nodes.values()].map((node) => ({ type: "node-observed", node })),
       foreign: () => [...foreign.values()].map((pod) => ({ type: "foreign-pod-observed", pod })),
       queues: () => [...queues.values()].map((queue) => ({ type: "queue-observed", queue })),
       frameworks: () => [...frameworks.values()].map((framework) => ({ type: "framework-observed", framework })),
+      leases: () => [...leases.values()].map((lease) => ({ type: "lease-observed", lease })),
       tasks: () =>
         [...tasks.keys()].map((uid) => ({ type: "task-observed", task: this.#options.cluster.taskFacts(uid)! })),
       pods: () => [...pods.values()].map(({ facts }) => ({ type: "pod-observed", pod: facts })),
@@ -145,6 +148,7 @@ export class Leader {
       seen.version = version;
       if (!this.alive) return;
       if (input.type === "pod-observed") this.pods.set(input.pod.uid, input.pod);
+      if (input.type === "pod-observed") this.#madeAttempts.add(idOf(input.pod));
       if (input.type === "pod-gone") this.pods.delete(input.pod.uid);
       if (input.type === "offer-observed") this.#sawOffer(input.offer, version);
       if (input.type === "offer-gone") this.#offers.delete(input.key);
@@ -187,14 +191,15 @@ export class Leader {
         this.#closing.set(effect.key, effect);
         if (!this.#busyOffers.has(effect.key)) this.#close(effect.key);
         break;
+      case "confirm-absence":
+        this.#confirm(effect.framework);
+        break;
       case "task-changed":
         this.#statusChanged(effect.uid, effect.urgent);
         break;
       case "framework-changed":
       case "queue-changed":
         this.#look(effect);
-        break;
-      case "event":
         break;
     }
   }
@@ -204,6 +209,18 @@ export class Leader {
     if (!this.#options.random.chance(0.1)) return;
     if (effect.type === "queue-changed") this.broker.queueView(effect.name);
     else check(this.broker.frameworkView(effect.key)?.why.message !== "", "there is always a reason");
+  }
+
+  #confirm(framework: string): void {
+    const leases: LeaseFacts[] = [];
+    this.#persist(
+      "list-leases",
+      () => leases.push(...this.#options.cluster.leasesOf(framework)),
+      () => {
+        for (const lease of leases) this.feed({ type: "lease-observed", lease });
+        this.feed({ type: "absence-confirmed", framework });
+      },
+    );
   }
 
   #later(delayMs: number, run: () => void): void {
@@ -229,6 +246,7 @@ export class Leader {
   /** `unknownSinceMs`: when a try last ended in a way that leaves open whether the pod exists or will. */
   #create(effect: CreatePod, unknownSinceMs: number | undefined): void {
     const { cluster, schedule, random, faults } = this.#options;
+    if (this.#madeAttempts.has(idOf(effect.attempt))) return;
     const refused = random.chance(faults.refusal);
     const byQuota = refused && random.chance(0.5);
     const write = () =>
@@ -373,6 +391,8 @@ export class Leader {
     });
   }
 }
+
+const idOf = ({ taskUid, index, attempt }: AttemptRef): string => `${taskUid}/${index}/${attempt}`;
 
 function snapshot(
   result: ReturnType<Cluster["createPod"]>,
