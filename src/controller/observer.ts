@@ -143,7 +143,9 @@ export class Observer implements WorldListener {
   }
 
   /** All Leases of a framework, read just now; the watch may be behind. */
-  leasesListed(framework: string, leases: readonly ObservedLease[]): void {
+  leasesListed(framework: string, leases: readonly ObservedLease[], resourceVersion: string): void {
+    // The watch has shown all of that, and perhaps more.
+    if (this.#options.world.leases.hasPassed(resourceVersion)) return;
     for (const lease of leases) this.lease(upsert(lease.key, lease.uid, lease));
     const there = new Set(leases.map(({ key }) => key));
     for (const [key, { object }] of this.#options.world.leases.entries()) {

@@ -223,7 +223,7 @@ export class Term {
         jobs.add(releasePod(effect, this.#context, (key) => this.#cachedPod(key)));
         break;
       case "confirm-absence":
-        jobs.add(confirmAbsence(effect, this.#context, (key, leases) => this.#observer.leasesListed(key, leases)));
+        jobs.add(confirmAbsence(effect, this.#context, (...read) => this.#observer.leasesListed(...read)));
         break;
       case "task-changed":
         this.#statuses.task.changed(effect.uid, effect.urgent);

@@ -1,6 +1,7 @@
 import { Broker } from "../offers/broker.ts";
-import type { AttemptRef, Effect, Input, LeaseFacts, NodeFacts, OfferDraft } from "../offers/messages.ts";
+import type { Effect, Input, NodeFacts, OfferDraft } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
+import { idOf, snapshot } from "./attempts.ts";
 import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
 import { type Crash, type Faults, Network } from "./network.ts";
@@ -212,15 +213,14 @@ export class Leader {
   }
 
   #confirm(framework: string): void {
-    const leases: LeaseFacts[] = [];
-    this.#persist(
-      "list-leases",
-      () => leases.push(...this.#options.cluster.leasesOf(framework)),
-      () => {
-        for (const lease of leases) this.feed({ type: "lease-observed", lease });
-        this.feed({ type: "absence-confirmed", framework });
-      },
-    );
+    const { cluster } = this.#options;
+    const read = () => ({ leases: cluster.leasesOf(framework), version: cluster.version });
+    this.network.send("list-leases", read, (result) => {
+      if (result === undefined) return this.#later(RETRY_MS, () => this.#confirm(framework));
+      const isNews = this.#seen.get("leases")!.version < result.version;
+      if (isNews) for (const lease of result.leases) this.feed({ type: "lease-observed", lease });
+      this.feed({ type: "absence-confirmed", framework });
+    });
   }
 
   #later(delayMs: number, run: () => void): void {
@@ -390,13 +390,4 @@ export class Leader {
       if (again !== undefined) this.#statusChanged(uid, again);
     });
   }
-}
-
-const idOf = ({ taskUid, index, attempt }: AttemptRef): string => `${taskUid}/${index}/${attempt}`;
-
-function snapshot(
-  result: ReturnType<Cluster["createPod"]>,
-  version: number,
-): { facts: PodObject["facts"]; version: number } | { refused: string } {
-  return "refused" in result ? result : { facts: result.pod.facts, version };
 }

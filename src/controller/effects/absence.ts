@@ -15,15 +15,14 @@ export type ConfirmAbsence = Extract<Effect, { type: "confirm-absence" }>;
 export function confirmAbsence(
   { type, framework }: ConfirmAbsence,
   { client, feed }: Pick<EffectContext, "client" | "feed">,
-  listed: (framework: string, leases: readonly ObservedLease[]) => void,
+  listed: (framework: string, leases: readonly ObservedLease[], resourceVersion: string) => void,
 ): Job {
   const run = async (): Promise<"done"> => {
     const labelSelector = `${FRAMEWORK_LABEL}=${localName(framework)}`;
-    const { items } = await client.list({ ...LEASE, namespace: namespaceOf(framework) }, { query: { labelSelector } });
-    listed(
-      framework,
-      (items ?? []).map((item) => projectLease(item)).filter((lease) => lease !== undefined),
-    );
+    const ref = { ...LEASE, namespace: namespaceOf(framework) };
+    const { items, metadata } = await client.list(ref, { query: { labelSelector } });
+    const leases = (items ?? []).map((item) => projectLease(item)).filter((lease) => lease !== undefined);
+    listed(framework, leases, metadata.resourceVersion);
     feed({ type: "absence-confirmed", framework });
     return "done";
   };
