@@ -9,8 +9,10 @@ import { type ObservedLease, Sightings } from "./observe/lease.ts";
 import { type ObservedNode, type Settling, sameNode } from "./observe/node.ts";
 import { type ObservedOffer, sameOffer } from "./observe/offer.ts";
 import { type ObservedPod, samePod } from "./observe/pod.ts";
+import type { ObservedProgram } from "./observe/program.ts";
 import type { ObservedQueue } from "./observe/queue.ts";
 import { type ObservedTask, sameTask, taskFacts } from "./observe/task.ts";
+import type { Programs } from "./programs/programs.ts";
 import type { Logger } from "./telemetry.ts";
 import type { Change, World, WorldListener } from "./world.ts";
 
@@ -22,6 +24,7 @@ export interface ObserverOptions {
   readonly statuses: { readonly task: StatusWriter; readonly framework: StatusWriter; readonly queue: StatusWriter };
   readonly offers: Pick<OfferEffects, "observed" | "gone">;
   readonly pods: Pick<PodEffects, "seen">;
+  readonly programs: Pick<Programs, "frameworkChanged" | "podChanged">;
   readonly log: Logger;
   /** The Task, or its Framework, is no longer what pods were made from. */
   readonly forgetTask: (uid: string) => void;
@@ -56,6 +59,7 @@ export class Observer implements WorldListener {
     for (const [key, { uid, object }] of world.tasks.entries()) this.task(upsert(key, uid, object!));
     for (const [key, { uid, object }] of world.pods.entries()) this.pod(upsert(key, uid, object!));
     for (const [key, { uid, object }] of world.offers.entries()) this.offer(upsert(key, uid, object!));
+    for (const [key, { uid, object }] of world.programs.entries()) this.program(upsert(key, uid, object!));
   }
 
   /**
@@ -114,7 +118,7 @@ export class Observer implements WorldListener {
   }
 
   framework(change: Change<ObservedFramework>): void {
-    const { feed, statuses } = this.#options;
+    const { feed, statuses, programs } = this.#options;
     if (change.type === "upsert") {
       const { object, previous, key } = change;
       if (object.facts === undefined) {
@@ -125,9 +129,11 @@ export class Observer implements WorldListener {
       this.#defaultsChanged(object, previous);
       statuses.framework.observed(key, object);
       if (object.generation !== previous?.generation) statuses.framework.changed(key);
+      if (!sameJson(object.controller, previous?.controller)) programs.frameworkChanged(key);
     } else if (change.type === "delete") {
       if (change.object?.facts !== undefined) feed({ type: "framework-gone", key: change.key });
       statuses.framework.gone(change.key);
+      programs.frameworkChanged(change.key);
     }
   }
 
@@ -140,6 +146,10 @@ export class Observer implements WorldListener {
       this.#sightings.forget(change.key);
       feed({ type: "lease-gone", key: change.key });
     }
+  }
+
+  program(change: Change<ObservedProgram>): void {
+    this.#options.programs.podChanged(change);
   }
 
   /** All Leases of a framework, read just now; the watch may be behind. */

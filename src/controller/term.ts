@@ -22,6 +22,7 @@ import { type PodBlueprint, podBlueprint } from "./manifests/pod.ts";
 import { podTolerations } from "./observe/framework.ts";
 import { Settling } from "./observe/node.ts";
 import { Observer, type ObserverOptions } from "./observer.ts";
+import { Programs } from "./programs/programs.ts";
 import type { Logger, Telemetry } from "./telemetry.ts";
 import type { World } from "./world.ts";
 
@@ -66,6 +67,7 @@ export class Term {
   readonly #pods: PodEffects;
   readonly #offers: OfferEffects;
   readonly #statuses: { readonly task: StatusWriter; readonly framework: StatusWriter; readonly queue: StatusWriter };
+  readonly #programs: Programs;
   readonly #explanations: Explanations;
   readonly #observer: Observer;
   readonly #settling: Settling;
@@ -106,6 +108,15 @@ export class Term {
       blueprintOf: (taskUid) => this.#blueprintOf(taskUid),
       created: (pod, resourceVersion) => this.#observer.podCreated(pod, resourceVersion),
     });
+    this.#programs = new Programs({
+      ...context,
+      jobs: this.#jobs,
+      nowMs,
+      framework: (key) => world.frameworks.get(key)?.object,
+      pods: () => world.programPods(),
+      changed: (key) => this.#statuses.framework.changed(key),
+      tell: (event) => options.tell(event),
+    });
     this.#settling = new Settling(settings.nodeSettleMs);
     this.#observer = new Observer({
       world,
@@ -115,6 +126,7 @@ export class Term {
       statuses: this.#statuses,
       offers: this.#offers,
       pods: this.#pods,
+      programs: this.#programs,
       log,
       forgetTask: (uid) => this.#forgetTask(uid),
       queueGone: (name) => {
@@ -173,6 +185,7 @@ export class Term {
     this.#loop.stop();
     this.#offers.stop();
     this.#explanations.stop();
+    this.#programs.stop();
     for (const writer of Object.values(this.#statuses)) writer.stop();
   }
 
@@ -186,6 +199,7 @@ export class Term {
       framework: (key: string) => world.frameworks.get(key)?.object,
       queue: (name: string) => world.queues.get(name)?.object,
       unpublished: () => admission.heldBack,
+      controller: (key: string) => this.#programs.status(key),
     };
     const task = taskStatusKind({
       ...context,

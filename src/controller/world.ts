@@ -1,4 +1,4 @@
-import { FRAMEWORK_LABEL } from "../api/labels.ts";
+import { CONTROLLER_LABEL, FRAMEWORK_LABEL } from "../api/labels.ts";
 import { FRAMEWORK, LEASE, NODE, OFFER, POD, QUEUE, TASK } from "./effects/context.ts";
 import type { KubeClient, ResourceType } from "./kube/client.ts";
 import type { Clock } from "./kube/clock.ts";
@@ -12,6 +12,7 @@ import { type ObservedLease, projectLease } from "./observe/lease.ts";
 import { type NodeOptions, type ObservedNode, projectNode } from "./observe/node.ts";
 import { type ObservedOffer, projectOffer } from "./observe/offer.ts";
 import { type ObservedPod, projectPod } from "./observe/pod.ts";
+import { type ObservedProgram, projectProgram } from "./observe/program.ts";
 import { type ObservedQueue, projectQueue } from "./observe/queue.ts";
 import { type ObservedTask, TaskReader } from "./observe/task.ts";
 import type { Logger } from "./telemetry.ts";
@@ -26,6 +27,7 @@ export interface WorldListener {
   queue(change: Change<ObservedQueue>): void;
   framework(change: Change<ObservedFramework>): void;
   lease(change: Change<ObservedLease>): void;
+  program(change: Change<ObservedProgram>): void;
   task(change: Change<ObservedTask>): void;
   offer(change: Change<ObservedOffer>): void;
 }
@@ -55,6 +57,8 @@ export class World {
   readonly frameworks: Reflector<ObservedFramework>;
   /** Those by which frameworks' programs show life. */
   readonly leases: Reflector<ObservedLease>;
+  /** Pods of those programs that Proffer starts; as takers of room they are among `pods`. */
+  readonly programs: Reflector<ObservedProgram>;
   readonly tasks: Reflector<ObservedTask>;
   readonly offers: Reflector<ObservedOffer>;
   readonly #options: WorldOptions;
@@ -76,6 +80,9 @@ export class World {
     this.leases = this.#reflector(LEASE, projectLease, (change) => this.#listener?.lease(change), {
       labelSelector: FRAMEWORK_LABEL,
     });
+    this.programs = this.#reflector(POD, projectProgram, (change) => this.#listener?.program(change), {
+      labelSelector: CONTROLLER_LABEL,
+    });
     this.tasks = this.#reflector(
       TASK,
       (task) => reader.project(task),
@@ -88,8 +95,8 @@ export class World {
   }
 
   get #all(): readonly Reflector<unknown>[] {
-    const { nodes, pods, queues, frameworks, leases, tasks, offers } = this;
-    return [nodes, pods, queues, frameworks, leases, tasks, offers] as Reflector<unknown>[];
+    const { nodes, pods, queues, frameworks, leases, programs, tasks, offers } = this;
+    return [nodes, pods, queues, frameworks, leases, programs, tasks, offers] as Reflector<unknown>[];
   }
 
   /** Runs until `stop`; rejects only if a listener threw. */
@@ -121,6 +128,11 @@ export class World {
     return key === undefined ? undefined : this.tasks.get(key)?.object;
   }
 
+  /** Pods of programs that Proffer starts. */
+  programPods(): ObservedProgram[] {
+    return [...this.programs.entries()].flatMap(([, { object }]) => object ?? []);
+  }
+
   /** UID of the Task `namespace/name`. */
   taskUid(key: string): string | undefined {
     return this.tasks.get(key)?.uid;
@@ -139,6 +151,7 @@ export class World {
       this.#catchUp(this.queues, QUEUE, sinceMs),
       this.#catchUp(this.frameworks, FRAMEWORK, sinceMs),
       this.#catchUp(this.leases, LEASE, sinceMs),
+      this.#catchUp(this.programs, POD, sinceMs),
       this.#catchUp(this.offers, OFFER, sinceMs),
     ];
     return (await Promise.all(rest)).every(Boolean);

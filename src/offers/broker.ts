@@ -170,6 +170,8 @@ export class Broker implements BrokerContract {
     "framework-gone": ({ key }) => this.#frameworks.gone(key),
     "lease-observed": ({ lease }) => this.#programs.observe(lease),
     "lease-gone": ({ key }) => this.#programs.gone(key),
+    "program-observed": ({ framework, awaySinceMs }) => this.#programs.podObserved(framework, awaySinceMs),
+    "program-gone": ({ framework }) => this.#programs.podGone(framework),
     "absence-confirmed": ({ framework }) => this.#programs.confirmed(framework),
     "task-observed": ({ task }) => this.#tasks.observe(task),
     "task-gone": ({ uid }) => this.#tasks.gone(uid),

@@ -243,6 +243,10 @@ export type Input =
   | { readonly type: "framework-gone"; readonly key: Key }
   | { readonly type: "lease-observed"; readonly lease: LeaseFacts }
   | { readonly type: "lease-gone"; readonly key: Key }
+  /** The pod that we started for the framework's program runs, or has not since then. */
+  | { readonly type: "program-observed"; readonly framework: Key; readonly awaySinceMs?: number }
+  /** We start none for it. */
+  | { readonly type: "program-gone"; readonly framework: Key }
   | { readonly type: "task-observed"; readonly task: TaskFacts }
   | { readonly type: "task-gone"; readonly uid: string }
   | { readonly type: "pod-observed"; readonly pod: PodFacts }

@@ -9,8 +9,6 @@ import { clockTime } from "./wording.ts";
 export interface Presence {
   readonly state: "connected" | "disconnected" | "abandoned";
   readonly message: string;
-  /** When its Lease ends, or has ended. */
-  readonly leaseEndsMs: number;
   /** Its tasks are kept for it until then; Infinity for ever. */
   readonly keptUntilMs: number;
 }
@@ -18,6 +16,8 @@ export interface Presence {
 /** What is known of a framework's program. */
 interface Program {
   readonly leases: Map<Key, LeaseFacts>;
+  /** Of the program that Proffer starts itself: `awaySinceMs` while its pod does not run. */
+  pod: { readonly awaySinceMs: number | undefined } | undefined;
   /** The end of a Lease of which the API server itself has said that it was not renewed. */
   confirmedEndMs: number | undefined;
   /** The same end, asked about and not answered yet. */
@@ -26,11 +26,23 @@ interface Program {
   alarmMs: number;
 }
 
+/** The sign of life that counts: how long it is good for, and what to say of it. */
+interface Sign {
+  readonly endsMs: number;
+  readonly durationMs: number;
+  readonly alive: string;
+  readonly ended: string;
+}
+
+/** A program whose pod does not run is back within this time, as far as that is up to its leader. */
+const POD_GRACE_MS = 30_000;
+
 /**
  * The programs of Offers frameworks: who is there, who is missed, and what becomes of the tasks of those who stay away.
  *
- * A program is there for as long as one of its Leases is renewed. A framework that has none is never called away: silence
- * costs it its turn, as everybody. When a Lease ends, nothing more is offered and what is open is taken back; from then on
+ * A program is there for as long as one of its Leases is renewed; one that Proffer starts itself, only while its pod runs.
+ * A framework of which nothing is known is never called away: silence costs it its turn, as everybody. When a Lease or the
+ * pod has come to its end, nothing more is offered and what is open is taken back; from then on
  * the failover time runs. Nothing of this is remembered from term to term: the Leases tell all of it again.
  *
  * To kill is the one step that cannot be taken back. So nobody does it on the word of a clock or a cache: the leader has
@@ -66,7 +78,21 @@ export class Programs {
     this.#frameworks.delete(key);
     const program = this.#program(framework);
     program.leases.delete(key);
-    if (program.leases.size === 0) this.#programs.delete(framework);
+    this.#forgetIfEmpty(framework, program);
+    this.judge(framework);
+  }
+
+  /** The pod of the program that Proffer starts runs, or has not since then. */
+  podObserved(framework: Key, awaySinceMs: number | undefined): void {
+    this.#program(framework).pod = { awaySinceMs };
+    this.judge(framework);
+  }
+
+  /** Proffer starts none for it. */
+  podGone(framework: Key): void {
+    const program = this.#program(framework);
+    program.pod = undefined;
+    this.#forgetIfEmpty(framework, program);
     this.judge(framework);
   }
 
@@ -98,30 +124,27 @@ export class Programs {
     const framework = this.#state.frameworks.get(key);
     if (framework?.facts === undefined) return;
     const program = framework.facts.scheduler === "Offers" ? this.#programs.get(key) : undefined;
-    const lease = program && lastToEnd(program.leases.values());
-    if (program === undefined || lease === undefined) this.#take(framework, undefined);
-    else this.#take(framework, this.#presence(framework, program, lease));
+    const sign = program && signOf(program);
+    if (program === undefined || sign === undefined) this.#take(framework, undefined);
+    else this.#take(framework, this.#presence(framework, program, sign));
   }
 
-  #presence({ key, facts }: Framework, program: Program, lease: LeaseFacts): Presence {
+  #presence({ key, facts }: Framework, program: Program, sign: Sign): Presence {
     const { nowMs } = this.#state;
     const { timeoutMs = Number.POSITIVE_INFINITY, policy = "Orphan" } = facts?.failover ?? {};
-    const leaseEndsMs = endOf(lease);
-    const keptUntilMs = leaseEndsMs + timeoutMs;
-    if (leaseEndsMs > nowMs) {
-      this.#alarm(key, program, leaseEndsMs);
-      return { state: "connected", message: `Lease ${lease.key} is renewed`, leaseEndsMs, keptUntilMs };
+    const { endsMs, durationMs } = sign;
+    const keptUntilMs = endsMs + timeoutMs;
+    if (endsMs > nowMs) {
+      this.#alarm(key, program, endsMs);
+      return { state: "connected", message: sign.alive, keptUntilMs };
     }
     // Whose clock is wrong, or who could not reach the API server, is seen to renew within one duration.
-    const dueMs = Math.max(keptUntilMs, this.#openedMs + lease.durationMs);
-    const isAbandoned = program.confirmedEndMs === leaseEndsMs && dueMs <= nowMs;
+    const dueMs = Math.max(keptUntilMs, this.#openedMs + durationMs);
+    const isAbandoned = program.confirmedEndMs === endsMs && dueMs <= nowMs;
     if (dueMs > nowMs) this.#alarm(key, program, dueMs);
-    else if (!isAbandoned) this.#ask(key, program, leaseEndsMs);
-    const message = [
-      `${lease.released ? `Lease ${lease.key} was given back` : `Lease ${lease.key} ran out`} at ${clockTime(leaseEndsMs)}`,
-      fateText(keptUntilMs, isAbandoned, policy),
-    ].join("; ");
-    return { state: isAbandoned ? "abandoned" : "disconnected", message, leaseEndsMs, keptUntilMs };
+    else if (!isAbandoned) this.#ask(key, program, endsMs);
+    const message = `${sign.ended} ${clockTime(endsMs)}; ${fateText(keptUntilMs, isAbandoned, policy)}`;
+    return { state: isAbandoned ? "abandoned" : "disconnected", message, keptUntilMs };
   }
 
   #ask(key: Key, program: Program, endMs: number): void {
@@ -175,11 +198,15 @@ export class Programs {
     this.#state.timers.set(atMs, { type: "program-missed", framework: key });
   }
 
+  #forgetIfEmpty(key: Key, { leases, pod }: Program): void {
+    if (leases.size === 0 && pod === undefined) this.#programs.delete(key);
+  }
+
   #program(key: Key): Program {
     let program = this.#programs.get(key);
     if (program === undefined) {
       const never = Number.POSITIVE_INFINITY;
-      program = { leases: new Map(), confirmedEndMs: undefined, askedEndMs: undefined, alarmMs: never };
+      program = { leases: new Map(), pod: undefined, confirmedEndMs: undefined, askedEndMs: undefined, alarmMs: never };
       this.#programs.set(key, program);
     }
     return program;
@@ -188,6 +215,21 @@ export class Programs {
 
 function endOf({ renewedAtMs, durationMs, released }: LeaseFacts): number {
   return released ? renewedAtMs : renewedAtMs + durationMs;
+}
+
+function signOf({ leases, pod }: Program): Sign | undefined {
+  const lease = lastToEnd(leases.values());
+  if (pod?.awaySinceMs !== undefined) {
+    // Where the pod still starts or is gone, the Lease may have run out before.
+    const endsMs = Math.min(pod.awaySinceMs, lease === undefined ? Number.POSITIVE_INFINITY : endOf(lease));
+    return { endsMs, durationMs: POD_GRACE_MS, alive: "", ended: "its pod does not run since" };
+  }
+  if (lease !== undefined) {
+    const ended = lease.released ? `Lease ${lease.key} was given back at` : `Lease ${lease.key} ran out at`;
+    return { endsMs: endOf(lease), durationMs: lease.durationMs, alive: `Lease ${lease.key} is renewed`, ended };
+  }
+  if (pod === undefined) return undefined;
+  return { endsMs: Number.POSITIVE_INFINITY, durationMs: POD_GRACE_MS, alive: "its pod runs", ended: "" };
 }
 
 /** The Lease that counts: a program may have several, or several copies of it one each. */
