@@ -290,3 +290,59 @@ describe("a change of leader", () => {
     expect(view(made)).toMatchObject({ state: "Killed", counts: { killed: 4, lost: 0 } });
   });
 });
+
+describe("a program that Proffer starts itself", () => {
+  /** Its pod runs, or has not since `awayForMs` ago. */
+  function pod(made: Bench, awayForMs?: number): Bench {
+    const away = awayForMs === undefined ? {} : { awaySinceMs: made.nowMs - awayForMs };
+    made.apply({ type: "program-observed", framework: "ns/f", ...away });
+    return made;
+  }
+
+  /** As `half`, without a Lease. */
+  function started(): Bench {
+    const made = half();
+    pod(made).apply({ type: "lease-gone", key: "ns/f" });
+    return made;
+  }
+
+  test("is there for as long as its pod runs, where it has no Lease", () => {
+    const made = started().wait(TIMEOUT_MS * 2);
+    expect(presence(made)).toMatchObject({ state: "connected", message: "its pod runs" });
+    expect(made.all("delete-pod")).toHaveLength(0);
+  });
+
+  test("is missed at once when its pod has ended, and in the end its tasks go", () => {
+    const made = pod(started(), 1_000);
+    expect(made.openOffers()).toHaveLength(0);
+    expect(presence(made)!.message).toBe("its pod does not run since 22:13:19Z; its tasks are kept until 22:23:19Z");
+    made.wait(TIMEOUT_MS - 1_001);
+    expect(made.all("delete-pod")).toHaveLength(0);
+    made.wait(1);
+    expect(made.all("delete-pod")).toHaveLength(2);
+  });
+
+  test("is missed at once, though its Lease is good for a while", () => {
+    const made = pod(half(), 0);
+    expect(presence(made)).toMatchObject({ state: "disconnected" });
+    renew(pod(made));
+    expect(presence(made)).toMatchObject({ state: "connected", message: "Lease ns/f is renewed" });
+  });
+
+  test("is missed when its Lease runs out, though its pod runs: it may hang", () => {
+    expect(presence(pod(half()).wait(DURATION_MS))).toMatchObject({ state: "disconnected" });
+  });
+
+  test("that is started again has as long as is left since its Lease ran out", () => {
+    const made = pod(half().wait(DURATION_MS + 60_000), 0);
+    expect(presence(made)!.message).toMatch("its tasks are kept until 22:23:50Z");
+  });
+
+  test("is nobody's business once somebody else is to run it", () => {
+    const made = pod(started(), 0);
+    made.apply({ type: "program-gone", framework: "ns/f" });
+    made.settle();
+    expect(presence(made)).toBeUndefined();
+    expect(made.openOffers()).toHaveLength(1);
+  });
+});

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Json } from "../../tools/cluster/api-client.ts";
 import { type BagWishes, startBag } from "./support/bag.ts";
 import { madeAtLeast, ranExactlyOnce } from "./support/burst.ts";
@@ -6,7 +6,7 @@ import { eventually } from "./support/eventually.ts";
 import { becomes } from "./support/leadership.ts";
 import { Person } from "./support/person.ts";
 import { needs, Site } from "./support/site.ts";
-import { object, type Tenant } from "./support/tenant.ts";
+import type { Tenant } from "./support/tenant.ts";
 
 // Programs of frameworks die and come back, or do not. They have the rights of the role `proffer-framework` and no others.
 
@@ -20,9 +20,18 @@ needs(() => site.cluster, "fakeKubelets", "processes");
 
 const CPU = { cpu: "1", memory: "64Mi" };
 
-async function scene(namespace: string): Promise<{ tenant: Tenant; app: Person }> {
+/** A Framework that somebody has declared, and the account of its program. */
+async function scene(namespace: string, failover: Json = {}): Promise<{ tenant: Tenant; app: Person }> {
   const tenant = await site.tenant(namespace, "cpu=4,memory=8Gi", 2);
-  return { tenant, app: await Person.in(site.cluster, namespace, "bag", "proffer-framework") };
+  const app = await Person.in(site.cluster, namespace, "bag", "proffer-framework");
+  const spec = {
+    queues: [{ name: "default" }],
+    scheduler: { type: "Offers" },
+    answerers: [app.user],
+    suppressed: true,
+  };
+  await tenant.framework({ ...spec, ...failover }, "bag");
+  return { tenant, app };
 }
 
 const wishesFor = (namespace: string, instances: number, duration: string): BagWishes => ({
@@ -85,24 +94,17 @@ test.concurrent("while a program is away, what it was offered goes to others", a
 });
 
 test("a program that stays away loses its tasks where the policy is Kill, also under another leader", async () => {
-  const { tenant, app } = await scene("stays-away");
-  const spec = {
-    queues: [{ name: "default" }],
-    scheduler: { type: "Offers" },
-    answerers: [app.user],
-    suppressed: true,
-  };
   const failover = { failoverTimeoutSeconds: 15, failoverPolicy: "Kill" };
-  await tenant.api.create(tenant.path("frameworks"), object("Framework", "bag", { ...spec, ...failover }));
+  const { tenant, app } = await scene("stays-away", failover);
   const bag = startBag(site.cluster, app, "bag", wishesFor("stays-away", 12, "1h"));
-  await tenant.counts("many", { running: 8 });
+  await tenant.counts("bag-many", { running: 8 });
   await bag.kill();
   const killedAtMs = Date.now();
   await connection(tenant, "bag", "Disconnected");
   await site.operator.kill();
   await site.startOperator();
-  expect(await tenant.status("many")).toMatchObject({ counts: { running: 8, pending: 4 } });
-  const status = await tenant.ended("many");
+  expect(await tenant.status("bag-many")).toMatchObject({ counts: { running: 8, pending: 4 } });
+  const status = await tenant.ended("bag-many");
   const ms = Date.now() - killedAtMs;
   console.log(`from the program's death to the end of its tasks: ${(ms / 1_000).toFixed(1)} s`);
   expect(ms).toBeGreaterThan(15_000);
@@ -114,15 +116,96 @@ test("a program that stays away loses its tasks where the policy is Kill, also u
 test("a program that ends in order gives its Lease back, and nobody waits for it to run out", async () => {
   const { tenant, app } = await scene("ends");
   const bag = startBag(site.cluster, app, "bag", { ...wishesFor("ends", 8, "1h"), leaseSeconds: 600 });
-  await tenant.counts("many", { running: 8 });
+  await tenant.counts("bag-many", { running: 8 });
   await connection(tenant, "bag", "Connected");
   await bag.stop();
   expect(await connection(tenant, "bag", "Disconnected")).toMatch(/was given back/);
-  expect(await tenant.status("many")).toMatchObject({ counts: { running: 8 } });
+  expect(await tenant.status("bag-many")).toMatchObject({ counts: { running: 8 } });
 });
 
 test("the built-in role `edit` may renew Leases as well", async () => {
-  const { tenant } = await scene("edits");
-  const editor = await Person.in(site.cluster, tenant.namespace, "editor", "edit");
-  expect((await editor.try("auth", "can-i", "create", "leases.coordination.k8s.io")).code).toBe(0);
+  const role = await site.cluster.api.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/system:aggregate-to-edit");
+  const rule = role.rules.find(({ resources }: Json) => resources.includes("leases"));
+  expect(rule.verbs).toEqual(expect.arrayContaining(["create", "patch"]));
+});
+
+describe("a program that Proffer starts", () => {
+  const template = (annotations: Json) => ({
+    metadata: { annotations },
+    spec: {
+      containers: [{ name: "main", image: "program", resources: { requests: { cpu: "100m", memory: "64Mi" } } }],
+    },
+  });
+
+  /** No scheduler runs here: whoever wants the pod to run binds it. */
+  async function bind(tenant: Tenant, name: string, node: string): Promise<void> {
+    const target = { apiVersion: "v1", kind: "Node", name: node };
+    await tenant.api.create(tenant.podPath(`${name}/binding`), { metadata: { name }, target });
+  }
+
+  const programs = async (tenant: Tenant) =>
+    (await tenant.api.get(`${tenant.podPath()}?labelSelector=proffer.dev/controller-of`)).items as Json[];
+  const controllerOf = async (tenant: Tenant) =>
+    (await tenant.api.get(tenant.path("frameworks", "own"))).status?.controller ?? {};
+
+  test("runs with its account's token, and again after it has failed; offers are made while it runs", async () => {
+    const tenant = await site.tenant("own-program", "cpu=4,memory=8Gi", 1);
+    const { user } = await Person.in(site.cluster, tenant.namespace, "app", "proffer-framework");
+    const controller = {
+      serviceAccountName: "app",
+      template: template({ "fake-kubelet/duration": "5s", "fake-kubelet/exit-code": "3" }),
+    };
+    const made = await tenant.framework({ scheduler: { type: "Offers", controller } }, "own");
+    await tenant.task("work", { framework: "own", fake: { duration: "100ms" } });
+    const refused = await eventually(
+      "it is refused",
+      () => controllerOf(tenant),
+      ({ state }) => state === "Refused",
+    );
+    expect(refused.lastFailure).toMatch(/is not for this framework: give it the label/);
+    expect(await programs(tenant)).toEqual([]);
+    const account = `/api/v1/namespaces/own-program/serviceaccounts/app`;
+    await tenant.api.patch(account, { metadata: { labels: { "proffer.dev/framework": "own" } } });
+    const [first] = await eventually(
+      "a pod",
+      () => programs(tenant),
+      (pods) => pods.length === 1,
+    );
+    expect(first.metadata.ownerReferences).toMatchObject([{ kind: "Framework", name: "own", uid: made.metadata.uid }]);
+    expect(first.spec).toMatchObject({ serviceAccountName: "app", automountServiceAccountToken: true });
+    expect(first.spec.volumes.some(({ projected }: Json) => projected !== undefined)).toBe(true);
+    await tenant.waits("work", "Disconnected");
+    const [node] = await tenant.nodes("cpu=4,memory=8Gi");
+    await bind(tenant, first.metadata.name, node!);
+    const open = async () => (await tenant.api.get(tenant.path("offers"))).items as Json[];
+    const offers = await eventually("an offer", open, (found) => found.length > 0);
+    expect(offers[0]!.spec.answerers).toEqual([user]);
+    await eventually(
+      "it fails",
+      () => controllerOf(tenant),
+      ({ state }) => state === "BackOff",
+    );
+    await eventually("its offers are taken back", open, (found) =>
+      found.every(({ status }) => status?.reason === "disconnected"),
+    );
+    const [second] = await eventually(
+      "another pod",
+      () => programs(tenant),
+      ([pod]) => pod?.metadata.uid !== first.metadata.uid && pod !== undefined,
+    );
+    expect(second.metadata.name).toBe(first.metadata.name);
+    expect(await controllerOf(tenant)).toMatchObject({ lastFailure: expect.stringMatching(/exit code 3/) });
+    await bind(tenant, second.metadata.name, node!);
+    await eventually(
+      "it runs",
+      () => controllerOf(tenant),
+      ({ state, restarts }) => state === "Running" && restarts === 1,
+    );
+    await tenant.api.delete(tenant.path("frameworks", "own"));
+    await eventually(
+      "its pod goes with it",
+      () => programs(tenant),
+      (pods) => pods.length === 0,
+    );
+  });
 });

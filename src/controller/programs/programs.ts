@@ -181,12 +181,12 @@ export class Programs {
     try {
       await client.create({ ...POD, namespace }, pod, { idempotent: true, priority: "high", fence });
     } catch (error) {
-      if (!isRefusal(error)) throw error;
+      if (isRefusal(error)) return this.#refused(key, entry, error.text);
+      if (!isAlreadyExists(error)) throw error;
       const name = programPodName(owner);
-      if (!isAlreadyExists(error)) return this.#refused(key, entry, error.text);
-      const there = projectProgram(await client.find({ ...POD, namespace, name }));
-      // Our own, of which the watch has not told yet.
-      const ours = there === undefined || there.frameworkUid === owner.frameworkUid;
+      const there = await client.find({ ...POD, namespace, name });
+      // Our own, or gone since: the watch has not told of that yet, and will.
+      const ours = there === undefined || projectProgram(there)?.frameworkUid === owner.frameworkUid;
       if (!ours) return this.#refused(key, entry, `a pod ${name} is there that is not the framework's`);
     }
     entry.refusals = 0;
