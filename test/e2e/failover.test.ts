@@ -173,7 +173,6 @@ describe("a program that Proffer starts", () => {
     );
     expect(first.metadata.ownerReferences).toMatchObject([{ kind: "Framework", name: "own", uid: made.metadata.uid }]);
     expect(first.spec).toMatchObject({ serviceAccountName: "app", automountServiceAccountToken: true });
-    expect(first.spec.volumes.some(({ projected }: Json) => projected !== undefined)).toBe(true);
     await tenant.waits("work", "Disconnected");
     const [node] = await tenant.nodes("cpu=4,memory=8Gi");
     await bind(tenant, first.metadata.name, node!);

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { FRAMEWORK_ENV } from "../../api/labels.ts";
 import { connect } from "../sdk/connection.ts";
 import { FrameworkClient } from "../sdk/framework-client.ts";
 import { type BagDefaults, type BagEntry, parseBag, uniformBag } from "./bag.ts";
@@ -58,7 +59,11 @@ function program(): Command {
   return new Command("bag-of-tasks")
     .description("Runs a bag of tasks through Proffer's offers: a reference framework")
     .requiredOption("--name <name>", "name of the bag; its tasks' names begin with it")
-    .option("--framework <name>", "the Framework, created unless it is there (default: the bag's name)")
+    .addOption(
+      new Option("--framework <name>", "the Framework, created unless it is there (default: the bag's name)").env(
+        FRAMEWORK_ENV,
+      ),
+    )
     .option("--namespace <name>", "where it lives (default: the kubeconfig's or the pod's own)")
     .option("--queue <name>", "the Queue to draw from", "default")
     .addOption(new Option("--file <path>", "JSON lines, one task each; - for standard input").conflicts("count"))
