@@ -1,5 +1,7 @@
 import { Changes } from "./changes.ts";
+import { Descent } from "./descent.ts";
 import { Framework } from "./framework.ts";
+import { Holds } from "./holds.ts";
 import { Ledger } from "./ledger.ts";
 import { Levels } from "./levels.ts";
 import { Lines } from "./lines.ts";
@@ -7,7 +9,6 @@ import type { Effect } from "./messages.ts";
 import { NodeTable } from "./nodes.ts";
 import type { Offer } from "./offer.ts";
 import type { BrokerOptions } from "./options.ts";
-import { DominantShare } from "./policies/dominant-share.ts";
 import { QueueTree } from "./queues.ts";
 import { Refusals } from "./refusals.ts";
 import { type Quantities, ResourceTable } from "./resources.ts";
@@ -34,7 +35,8 @@ export class State {
   readonly lines: Lines;
   readonly refusals: Refusals;
   readonly room: Room;
-  readonly policy: DominantShare;
+  readonly holds: Holds;
+  readonly policy: Descent;
   readonly levels: ReadonlyMap<string, Levels>;
   readonly timers = new Timers();
   readonly frameworks = new Map<string, Framework>();
@@ -63,7 +65,7 @@ export class State {
     this.options = options;
     this.nodes = new NodeTable(this.resources, options.headroom);
     this.ledger = new Ledger(this.nodes);
-    this.tree = new QueueTree(this.resources);
+    this.tree = new QueueTree(this.resources, options.top);
     this.shapes = new ShapeTable(this.nodes);
     this.lines = new Lines(this.shapes);
     this.refusals = new Refusals(this.nodes);
@@ -71,7 +73,8 @@ export class State {
       const known = this.frameworks.get(framework);
       return known?.facts !== undefined && !known.facts.suppressed && !known.isAway;
     });
-    this.policy = new DominantShare(this.tree.root, this.nodes);
+    this.holds = new Holds(this);
+    this.policy = new Descent(this.tree.root, this.nodes, this.lines);
     this.levels = new Map(
       Object.entries(options.placements).map(([name, placement]) => [name, new Levels(this.nodes, placement)]),
     );

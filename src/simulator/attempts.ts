@@ -1,8 +1,8 @@
-import type { AttemptRef } from "../offers/messages.ts";
-import type { Cluster, PodObject } from "./cluster.ts";
+import type { Cluster, CreatePod, PodObject } from "./cluster.ts";
 
 /** One attempt of one instance. */
-export const idOf = ({ taskUid, index, attempt }: AttemptRef): string => `${taskUid}/${index}/${attempt}`;
+export const attemptOf = ({ taskUid, index, attempt }: CreatePod["attempt"]): string =>
+  `${taskUid}/${index}/${attempt}`;
 
 /** The pod as it is now: what became of a create. */
 export function snapshot(

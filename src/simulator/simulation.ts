@@ -1,5 +1,6 @@
 import type { Effect, Input } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
+import type { QueueOrder } from "../offers/queues.ts";
 import { Answerers, GOOD_MANNERS, type Manners } from "./answerers.ts";
 import { check } from "./check.ts";
 import { Checks } from "./checks.ts";
@@ -10,7 +11,7 @@ import { CALM, type Crash, type Faults } from "./network.ts";
 import { Programs } from "./programs.ts";
 import { Random } from "./random.ts";
 import { Schedule } from "./schedule.ts";
-import { Tenants } from "./tenants.ts";
+import { randomOrder, Tenants } from "./tenants.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -55,6 +56,7 @@ export class Simulation {
   readonly #answerers: Answerers;
   readonly #tenants: Tenants;
   readonly #programs: Programs;
+  readonly #top: QueueOrder;
   leader: Leader | undefined;
   #terms = 0;
   #calm = false;
@@ -70,6 +72,7 @@ export class Simulation {
     this.#kubelets = new Kubelets(this.cluster, this.schedule, this.random, fates);
     const manners = options.manners ?? ROUGH_MANNERS;
     this.#answerers = new Answerers(this.cluster, this.schedule, this.random, manners, this.#programs);
+    this.#top = randomOrder(this.random);
     this.#tenants = new Tenants(this.cluster, this.schedule, this.random);
     if (options.trace !== undefined) {
       this.cluster.watch(({ input }) => this.#trace("world", JSON.stringify(input)));
@@ -135,6 +138,7 @@ export class Simulation {
       faults,
       term: `t${this.#terms++}`,
       placements: PLACEMENTS,
+      top: this.#top,
       crash,
       applied: (now, input, effects) => this.#applied(now, input, effects),
       died: () => {

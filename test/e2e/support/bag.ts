@@ -17,6 +17,8 @@ export interface BagWishes {
   readonly optimistic?: boolean;
   /** How long its Lease is good for; default as the program has it. */
   readonly leaseSeconds?: number;
+  /** Default `default`. */
+  readonly queue?: string;
 }
 
 export interface BagProcess {
@@ -37,8 +39,8 @@ export function startBag(cluster: Cluster, person: Person, name: string, wishes:
   const args = ["--name", name, "--namespace", wishes.namespace, "--file", file, "--kubeconfig", person.kubeconfig];
   const fake = ["--annotation", `fake-kubelet/duration=${wishes.duration}`];
   const lease = wishes.leaseSeconds === undefined ? [] : ["--lease-seconds", String(wishes.leaseSeconds)];
-  const more = [...lease, ...(wishes.optimistic ? ["--optimistic"] : [])];
-  const child = spawnTied(process.execPath, [MAIN, ...args, ...fake, ...more]);
+  const kind = [...(wishes.optimistic ? ["--optimistic"] : []), ...(wishes.queue ? ["--queue", wishes.queue] : [])];
+  const child = spawnTied(process.execPath, [MAIN, ...args, ...fake, ...lease, ...kind]);
   let said = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on("data", (data) => {
