@@ -10,7 +10,8 @@ import { NodeWatch } from "./node-watch.ts";
 import type { NodeEntry } from "./nodes.ts";
 import { Offers } from "./offers.ts";
 import type { BrokerOptions } from "./options.ts";
-import { Round } from "./round.ts";
+import { Reclaim } from "./reclaim.ts";
+import { Round, type Unmet } from "./round.ts";
 import { Slack } from "./slack.ts";
 import { State } from "./state.ts";
 import { Summary } from "./summary.ts";
@@ -52,6 +53,7 @@ export class Broker implements BrokerContract {
   readonly #bidders: Bidders;
   readonly #round: Round;
   readonly #slack: Slack;
+  readonly #reclaim: Reclaim;
   readonly #nodeWatch: NodeWatch;
   #lastRoundMs = Number.NEGATIVE_INFINITY;
   readonly #foreign = new Map<string, string>();
@@ -62,8 +64,9 @@ export class Broker implements BrokerContract {
     this.#tasks = new Tasks(this.#state, this.#assignment);
     this.#nodeWatch = new NodeWatch(this.#state, this.#tasks);
     this.#offers = new Offers(this.#state, this.#tasks, this.#assignment);
+    this.#reclaim = new Reclaim(this.#state, this.#assignment, this.#offers);
     this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers);
-    this.#explain = new Explain(this.#state, this.#assignment);
+    this.#explain = new Explain(this.#state, this.#assignment, this.#reclaim);
     this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
     this.#slack = new Slack(this.#state, (offer) =>
       this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" }),
@@ -170,11 +173,12 @@ export class Broker implements BrokerContract {
     "pod-refused": ({ attempt, message, byQuota }) => this.#tasks.podRefused(attempt, message, byQuota),
     "template-sized": ({ templateKey, requests }) => this.#assignment.sized(templateKey, requests),
     "template-refused": ({ templateKey, message, gone }) => this.#assignment.refused(templateKey, message, gone),
-    "offer-observed": ({ offer }) => this.#offers.observed(offer),
-    "offer-gone": ({ key }) => this.#offers.gone(key),
+    "offer-observed": ({ offer }) => (offer.inverse === undefined ? this.#offers : this.#reclaim).observed(offer),
+    "offer-gone": ({ key }) => (this.#reclaim.owns(key) ? this.#reclaim.unwritten(key) : this.#offers.gone(key)),
     "offer-published": ({ key, uid }) => this.#offers.published(key, uid),
-    "offer-unpublished": ({ key, message }) => this.#offers.unpublished(key, message),
-    "offer-closed": ({ key }) => this.#offers.closed(key),
+    "offer-unpublished": ({ key, message }) =>
+      this.#reclaim.owns(key) ? this.#reclaim.unwritten(key) : this.#offers.unpublished(key, message),
+    "offer-closed": ({ key }) => (this.#reclaim.owns(key) ? this.#reclaim : this.#offers).closed(key),
     "task-recorded": ({ uid, version }) => this.#tasks.recorded(uid, version),
     publishing: ({ allowed }) => this.#publishing(allowed),
     opened: () => this.#open(),
@@ -224,13 +228,22 @@ export class Broker implements BrokerContract {
     for (const node of gained) refusals.gained(node, demandedBy);
     const bidders = this.#bidders.begin();
     const redeemed = this.#state.holds.redeem(bidders);
-    const grants = redeemed + this.#round.run(bidders, (unmet) => this.#slack.giveWay(unmet));
+    this.#reclaim.begin(bidders);
+    const grants = redeemed + this.#round.run(bidders, (unmet) => this.#unserved(unmet));
     // What was granted may have made room elsewhere, as when a guarantee is partly spent: again, until nothing is.
     if (grants > 0) this.#state.dirty = true;
     this.#offers.publishDrafts();
+    this.#reclaim.end();
     counters.rounds++;
     counters.grants += grants;
     shapes.prune(IDLE_SHAPES);
+  }
+
+  /** Demand that the first pass could not serve. True if no slack is to be given out while it is being made room for. */
+  #unserved(unmet: () => readonly Unmet[]): boolean {
+    const waits = this.#slack.giveWay(unmet);
+    this.#reclaim.plan(unmet());
+    return waits;
   }
 
   #demandedBy({ key, facts }: Framework): Float64Array[] {
@@ -246,6 +259,7 @@ export class Broker implements BrokerContract {
         this.#offers.expired(alarm.key);
         break;
       case "penalty-ends":
+      case "reclaim":
         this.#state.dirty = true;
         break;
       case "back-off-ends":

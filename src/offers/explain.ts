@@ -4,6 +4,7 @@ import type { Line } from "./lines.ts";
 import { surveyNodes } from "./node-survey.ts";
 import type { Claimant } from "./queues.ts";
 import type { QuotaHold } from "./quota-holds.ts";
+import type { Reclaim } from "./reclaim.ts";
 import type { Vector } from "./resources.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
@@ -17,10 +18,12 @@ import { amountText, clockTime } from "./wording.ts";
 export class Explain {
   readonly #state: State;
   readonly #assignment: Assignment;
+  readonly #reclaim: Reclaim;
 
-  constructor(state: State, assignment: Assignment) {
+  constructor(state: State, assignment: Assignment, reclaim: Reclaim) {
     this.#state = state;
     this.#assignment = assignment;
+    this.#reclaim = reclaim;
   }
 
   task(task: Task): Explanation {
@@ -91,6 +94,8 @@ export class Explain {
     if (line.outstanding >= line.pending && line.outstanding > 0) {
       return { reason: "waiting-for-answer", message: `${line.outstanding} instances are offered and not answered` };
     }
+    const reclaimed = this.#reclaim.about(line);
+    if (reclaimed !== undefined) return reclaimed;
     const nodes = surveyNodes(this.#state, framework, line);
     if (nodes.fit === 0) return { reason: "no-node", message: nodes.message };
     this.#state.room.refresh();

@@ -12,8 +12,14 @@ export interface Instance {
   state: "staging" | "starting" | "running";
   /** Its node is not ready for longer than the framework bears. */
   unreachable: boolean;
+  /** Since when it runs; until it does, since when it has its place. */
+  sinceMs: number;
   /** We asked for its end. */
   killing: boolean;
+  /** We asked for its end, to give its room back to this queue. */
+  reclaimedFor: string | undefined;
+  /** Its pod is being deleted, whoever asked for it. */
+  deleting: boolean;
   pod: { readonly key: string; readonly uid: string } | undefined;
   /** A container of it has run: what comes after may have had effects. */
   started: boolean;
@@ -23,6 +29,22 @@ export interface Instance {
 export const claimId = (taskUid: string, index: number): string => `task/${taskUid}/${index}`;
 
 /** An attempt whose claim stands and whose pod is on its way. */
-export function staged(place: Pick<Instance, "index" | "attempt" | "node" | "nodeName" | "vector">): Instance {
-  return { ...place, state: "staging", unreachable: false, killing: false, pod: undefined, started: false };
+export function staged(
+  place: Pick<Instance, "index" | "attempt" | "node" | "nodeName" | "vector" | "sinceMs">,
+): Instance {
+  return {
+    ...place,
+    state: "staging",
+    unreachable: false,
+    killing: false,
+    reclaimedFor: undefined,
+    deleting: false,
+    pod: undefined,
+    started: false,
+  };
+}
+
+/** Its room will be free by itself. */
+export function isLeaving({ killing, deleting, reclaimedFor }: Instance): boolean {
+  return killing || deleting || reclaimedFor !== undefined;
 }

@@ -54,7 +54,7 @@ export class State {
   /** Something changed that a round may turn into a grant. */
   dirty = false;
   nowMs = 0;
-  counters = { rounds: 0, grants: 0, lostRaces: 0 };
+  counters = { rounds: 0, grants: 0, lostRaces: 0, inverseOffers: 0, evictions: 0 };
   #effects: Effect[] = [];
   readonly #changedTasks = new Changes();
   readonly #urgentTasks = new Changes();

@@ -50,6 +50,8 @@ export class Task {
   /** Ended for good otherwise. */
   readonly #failed: Bitset;
   readonly #attempts = new Map<number, Attempts>();
+  /** Index -> how many attempts of this term were over before they had begun, by no fault of anybody here. */
+  readonly #unstarted = new Map<number, number>();
   /** Instances that do not start, and what their node said. */
   readonly #stuck = new Map<Instance, string>();
   readonly #ended = { finished: 0, failed: 0, killed: 0, lost: 0 };
@@ -115,7 +117,8 @@ export class Task {
 
   /** After a change of leader: indexes whose last end was so lately that they still wait, and until when. */
   *resumeBackOff(nowMs: number): Generator<[index: number, untilMs: number]> {
-    for (const { index, attempt, atMs } of this.facts.recorded?.lastFailures ?? []) {
+    for (const { index, attempt, atMs, reason } of this.facts.recorded?.lastFailures ?? []) {
+      if (reason === "reclaimed") continue;
       const attempts = this.#attempts.get(index);
       if (attempts?.ended !== attempt + 1 || !this.#pending.has(index)) continue;
       const untilMs = atMs + this.backOffMs(attempts.ended);
@@ -172,6 +175,9 @@ export class Task {
   /** What the pod of an instance tells while it lives; returns whether that changes anything. */
   follow(instance: Instance, pod: PodFacts, nowMs: number): boolean {
     const before = { state: instance.state, stuck: this.stuck?.message };
+    if (instance.state !== "running" && pod.phase === "Running") {
+      instance.sinceMs = Math.min(nowMs, pod.startedAtMs ?? nowMs);
+    }
     instance.state = pod.phase === "Running" ? "running" : "starting";
     if (instance.state === "running") this.startedAtMs ??= pod.startedAtMs ?? nowMs;
     // The node tries again and again, and says it differently each time: the first time tells most.
@@ -184,7 +190,7 @@ export class Task {
 
   /**
    * The attempt has ended. Returns when the index may be tried again: a time, "gone" (once its pod is gone), or
-   * undefined for never.
+   * undefined where nothing has to be waited for, or never.
    */
   end(instance: Instance, ending: Ending, nowMs: number): number | "gone" | undefined {
     this.#leave(instance);
@@ -211,7 +217,8 @@ export class Task {
       return "gone";
     }
     this.#pend(instance.index);
-    return nowMs + this.backOffMs(attempts.ended);
+    // It did nothing wrong.
+    return ending.reason === "reclaimed" ? undefined : nowMs + this.backOffMs(attempts.ended);
   }
 
   /** An attempt that was over before the one that lives now. */
@@ -298,8 +305,13 @@ export class Task {
   #triesAgain(instance: Instance, ending: Ending, attempts: Attempts): boolean {
     if (this.gone || this.facts.deleting || ending.outcome === "killed") return false;
     const { limit, onNodeLost } = this.facts.retry;
+    if (ending.reason === "reclaimed") return true;
     if (ending.counts) return attempts.failed <= limit;
-    if (!instance.started) return attempts.ended - attempts.failed <= UNSTARTED_LIMIT;
+    if (!instance.started) {
+      const unstarted = (this.#unstarted.get(instance.index) ?? 0) + 1;
+      this.#unstarted.set(instance.index, unstarted);
+      return unstarted <= UNSTARTED_LIMIT;
+    }
     return onNodeLost === "Retry";
   }
 
