@@ -81,9 +81,11 @@ const queues: Example[] = [
       namespaces: ["a", "*"],
       maxFrameworkWeight: 10,
       maxPriority: 0,
+      reclaim: { graceSeconds: 0, minimumRuntimeSeconds: 604_800 },
       maxTasks: 1000,
     }),
   },
+  { name: "a grace has a bound", object: queue({ reclaim: { graceSeconds: 86_401 } }), refused: "graceSeconds" },
   { name: "a weight is at least one", object: queue({ weight: 0 }), refused: "weight" },
   { name: "a weight has a bound", object: queue({ weight: 1_000_001 }), refused: "weight" },
   { name: "a queue is not its own parent", object: queue({ parent: "q" }, "q"), refused: "cannot be its own parent" },
@@ -275,6 +277,50 @@ const tasks: Example[] = [
   },
 ];
 
+const inverse = {
+  queue: "owner",
+  reason: "Guarantee",
+  each: { cpu: "2" },
+  instances: 2,
+  candidates: [{ task: "t", slice: "s0", indexes: "0-3,7" }],
+  message: "queue owner has less than its guarantee",
+};
+const giveBack = (fields: Json = {}) => ({
+  by: "system:serviceaccount:ns:f",
+  decision: "Accept",
+  release: [{ task: "t", indexes: "0-3" }],
+  ...fields,
+});
+
+const inverseOffers: Example[] = [
+  { name: "an inverse offer as the operator makes it", object: offer({ inverse }) },
+  { name: "an inverse offer that names what is given back", object: offer({ inverse }, giveBack()) },
+  { name: "an inverse offer that is declined", object: offer({ inverse }, { by: "a", decision: "Decline" }) },
+  {
+    name: "an inverse offer wants something for somebody",
+    object: offer({ inverse: { ...inverse, instances: 0 } }),
+    refused: "instances",
+  },
+  { name: "the reason is of a closed list", object: offer({ inverse: { ...inverse, reason: "Whim" } }), refused: "reason" },
+  {
+    name: "an inverse offer is accepted by giving something back",
+    object: offer({ inverse }, giveBack({ release: [] })),
+    refused: "Accept needs launches, or release",
+  },
+  {
+    name: "declining gives nothing back",
+    object: offer({ inverse }, giveBack({ decision: "Decline" })),
+    refused: "Decline gives nothing back",
+  },
+  {
+    name: "what is given back is named by indexes",
+    object: offer({ inverse }, giveBack({ release: [{ task: "t", indexes: "all" }] })),
+    refused: "indexes",
+  },
+  { name: "an offer takes nothing back", object: offer({}, giveBack()), refused: "asks nothing back" },
+  { name: "an inverse offer starts nothing", object: offer({ inverse }, accept()), refused: "offers none" },
+];
+
 const offers: Example[] = [
   { name: "an offer as the operator makes it", object: offer() },
   { name: "an offer that is accepted", object: offer({}, accept({ filter: {}, reason: "thanks" })) },
@@ -317,4 +363,4 @@ const offers: Example[] = [
 ];
 
 /** Every object but those about templates. */
-export const examples: Example[] = [...names, ...queues, ...quantities, ...frameworks, ...tasks, ...offers];
+export const examples: Example[] = [...names, ...queues, ...quantities, ...frameworks, ...tasks, ...offers, ...inverseOffers];
