@@ -54,7 +54,7 @@ export class Clearings {
   }
 
   /** Keeps what is free and needed; undefined, and as before, where the node cannot have it. */
-  place(line: Line, { node, victims }: Found, keptBack: boolean): Clearing | undefined {
+  place(line: Line, { node, victims }: Pick<Found, "node" | "victims">, keptBack: boolean): Clearing | undefined {
     const clearing: Clearing = { line, node, holds: [], victims: new Map(), keptBack, going: false };
     if (!this.extend(clearing, victims)) return undefined;
     this.#all.add(clearing);

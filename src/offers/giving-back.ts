@@ -119,7 +119,7 @@ export class GivingBack {
     for (let n = 0; n < instances && entitlement.refresh(); n++) {
       const found = search.next();
       if (found === undefined) break;
-      const known = made.find(({ node }) => node === found.node);
+      const known = found.shares ? made.findLast(({ node }) => node === found.node) : undefined;
       const clearing = known ?? this.#clearings.place(line, found, keptBack);
       if (clearing === undefined || (known !== undefined && !this.#clearings.extend(known, found.victims))) break;
       if (known === undefined) made.push(clearing);

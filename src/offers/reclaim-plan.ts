@@ -169,7 +169,7 @@ export class ReclaimPlan {
     while (decision.left > 0 && this.#missing(demand) > 0 && want.entitlement.refresh()) {
       const found = search.next();
       if (found === undefined) return;
-      const known = here.get(found.node);
+      const known = found.shares ? here.get(found.node) : undefined;
       const clearing = known ?? this.#clearings.place(line, found, want.keptBack);
       if (clearing === undefined || (known !== undefined && !this.#clearings.extend(known, found.victims))) {
         for (const { claimant, vector } of found.victims) outlook.shift(claimant.parent, vector, 1);

@@ -91,12 +91,13 @@ export class ReclaimBench extends Bench {
       .sort();
   }
 
-  /** CPUs that the tasks of this queue hold. */
+  /** CPUs of this queue's tasks. */
   used(queue: string): number {
     return this.broker.queueView(queue)?.allocated.cpu ?? 0;
   }
 
-  held(queue: string): number {
+  /** CPUs that are held for what waits in this queue. */
+  keptFor(queue: string): number {
     return this.broker.queueView(queue)?.held.cpu ?? 0;
   }
 

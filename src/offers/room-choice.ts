@@ -61,8 +61,11 @@ export class RoomChoice {
     return (request[r] ?? 0) - usable - (this.#spare.get(node)?.[r] ?? 0);
   }
 
-  /** These were picked for an instance on the node: what they leave over is the next one's. */
-  settle(node: number, victims: readonly Victim[]): void {
+  /**
+   * These were picked for an instance on the node: what they leave over is the next one's. True if this one counts on what
+   * those before it leave over.
+   */
+  settle(node: number, victims: readonly Victim[]): boolean {
     const before = this.#spare.get(node);
     const spare = new Float64Array(this.#state.resources.count);
     for (let r = 0; r < spare.length; r++) {
@@ -70,6 +73,7 @@ export class RoomChoice {
       spare[r] = Math.max(0, (before?.[r] ?? 0) + given - (this.#want.request[r] ?? 0));
     }
     this.#spare.set(node, spare);
+    return before?.some((amount, r) => amount > 0 && (this.#want.request[r] ?? 0) > 0) === true;
   }
 
   isWithinLimits(): boolean {

@@ -7,6 +7,8 @@ import { isOffer, type Victim, type Victims } from "./victims.ts";
 export interface Found {
   readonly node: number;
   readonly victims: readonly Victim[];
+  /** It counts on what the victims of the one before on this node leave over. */
+  readonly shares: boolean;
 }
 
 /** No entry. */
@@ -92,8 +94,8 @@ export class RoomSearch {
     }
     const all = picked.flatMap((i) => this.#victims.unit(i));
     const victims = all.map((i) => this.#leave(i));
-    this.#choice.settle(node, victims);
-    return { node, victims };
+    const shares = this.#choice.settle(node, victims);
+    return { node, victims, shares };
   }
 
   /** Takes further candidates, until some node may have enough of them. */
