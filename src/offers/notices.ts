@@ -3,11 +3,12 @@ import { formatIndexes } from "./indexes.ts";
 import type { Instance } from "./instance.ts";
 import { inverseOffer } from "./inverse-offer.ts";
 import type { Line } from "./lines.ts";
-import type { Answer, OfferFacts, OfferPhase, Release } from "./messages.ts";
+import type { Answer, FrameworkFacts, OfferDraft, OfferFacts, OfferPhase, Release } from "./messages.ts";
 import type { Claimant } from "./queues.ts";
 import type { Quantities } from "./resources.ts";
 import type { State } from "./state.ts";
 import { isOffer } from "./victims.ts";
+import { clockTime } from "./wording.ts";
 
 /** A new term takes so long to learn what waits: until then an inverse offer that seems useless stays. */
 const ADOPTION_MS = 10_000;
@@ -91,7 +92,7 @@ export class Notices {
     const framework = this.#state.frameworks.get(claimant.framework)?.facts;
     // Without one nobody is left to be asked: what still runs of it goes when its time has come.
     if (framework === undefined) notice.unwritten = true;
-    else this.#state.emit({ type: "publish-offer", offer: inverseOffer(this.#state, notice, framework, clearings) });
+    else this.#tell(notice, framework, inverseOffer(this.#state, notice, framework, clearings));
     return notice;
   }
 
@@ -157,11 +158,23 @@ export class Notices {
   /** Ends those that nothing is left to be done about. */
   close(): void {
     for (const notice of [...this.#byKey.values()]) {
-      if (notice.closing || pending(notice).length > 0 || notice.keptUntilMs > this.#state.nowMs) continue;
+      if (notice.closing || pending(notice).length > 0) continue;
+      if (notice.spent === 0 && notice.keptUntilMs > this.#state.nowMs) continue;
       notice.closing = true;
       if (notice.unwritten) this.#byKey.delete(notice.key);
       else this.#state.emit({ type: "close-offer", key: notice.key, launches: [], ...this.#end(notice) });
     }
+  }
+
+  #tell({ key, queue, dueMs }: Notice, { key: framework, uid }: FrameworkFacts, offer: OfferDraft): void {
+    this.#state.emit({ type: "publish-offer", offer });
+    this.#state.emit({
+      type: "event",
+      about: { kind: "Framework", key: framework, uid },
+      severity: "Normal",
+      reason: "asked-back",
+      note: `queue ${queue} asks for what it is guaranteed by ${clockTime(dueMs)}: see offer ${key}`,
+    });
   }
 
   #end({ released, heard, queue }: Notice): {
