@@ -301,7 +301,11 @@ const inverseOffers: Example[] = [
     object: offer({ inverse: { ...inverse, instances: 0 } }),
     refused: "instances",
   },
-  { name: "the reason is of a closed list", object: offer({ inverse: { ...inverse, reason: "Whim" } }), refused: "reason" },
+  {
+    name: "the reason is of a closed list",
+    object: offer({ inverse: { ...inverse, reason: "Whim" } }),
+    refused: "reason",
+  },
   {
     name: "an inverse offer is accepted by giving something back",
     object: offer({ inverse }, giveBack({ release: [] })),
@@ -363,4 +367,12 @@ const offers: Example[] = [
 ];
 
 /** Every object but those about templates. */
-export const examples: Example[] = [...names, ...queues, ...quantities, ...frameworks, ...tasks, ...offers, ...inverseOffers];
+export const examples: Example[] = [
+  ...names,
+  ...queues,
+  ...quantities,
+  ...frameworks,
+  ...tasks,
+  ...offers,
+  ...inverseOffers,
+];

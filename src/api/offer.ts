@@ -34,7 +34,9 @@ const candidate = z.object({
 /** What an inverse offer asks for. */
 const inverse = z.object({
   queue: label().describe("The Queue that wants it back."),
-  reason: z.enum(["Guarantee"]).describe("Why. `Guarantee`: that queue has less than its guarantee, and this one more."),
+  reason: z
+    .enum(["Guarantee"])
+    .describe("Why. `Guarantee`: that queue has less than its guarantee, and this one more."),
   each: amounts().describe("What must become free on one node, for one instance of that queue's to start there."),
   instances: int(1, 10_000).describe("How many such instances wait for it."),
   candidates: list(candidate, 256)
