@@ -89,7 +89,23 @@ const queues: Example[] = [
   { name: "a weight is at least one", object: queue({ weight: 0 }), refused: "weight" },
   { name: "a weight has a bound", object: queue({ weight: 1_000_001 }), refused: "weight" },
   { name: "a queue is not its own parent", object: queue({ parent: "q" }, "q"), refused: "cannot be its own parent" },
-  { name: "an order that does not exist yet is refused", object: queue({ order: "Fifo" }), refused: "order" },
+  { name: "an order that does not exist is refused", object: queue({ order: "Random" }), refused: "order" },
+  ...["Capacity", "Priority", "Fifo"].map((order) => ({
+    name: `a queue may be served by ${order}`,
+    object: queue({ order }),
+  })),
+  { name: "Fair names its resource", object: queue({ order: "Fair", fairResource: "example.com/gpu" }) },
+  { name: "Fair without a resource is refused", object: queue({ order: "Fair" }), refused: "name it in fairResource" },
+  {
+    name: "a resource for another order than Fair is refused",
+    object: queue({ fairResource: "cpu" }),
+    refused: "only the order Fair",
+  },
+  {
+    name: "what is no resource's name is refused",
+    object: queue({ order: "Fair", fairResource: "a b" }),
+    refused: "fairResource",
+  },
   { name: "a namespace is named once", object: queue({ namespaces: ["a", "a"] }), refused: "namespaces" },
   { name: "a pattern is no namespace", object: queue({ namespaces: ["a*"] }), refused: "namespaces" },
 ];
@@ -159,6 +175,7 @@ const quantities: Example[] = [
 ];
 
 const answerers = ["system:serviceaccount:ns:f"];
+const optimistic = { scheduler: { type: "Offers" }, concurrency: "Optimistic", answerers };
 const frameworks: Example[] = [
   { name: "a framework needs nothing", object: framework({}) },
   {
@@ -205,6 +222,29 @@ const frameworks: Example[] = [
     refused: "Optimistic needs scheduler.type Offers",
   },
   {
+    name: "the races of optimistic offers are settled in one of four ways",
+    object: framework({
+      ...optimistic,
+      optimistic: { conflict: "Version", transaction: "AllOrNothing" },
+    }),
+  },
+  { name: "half of a way is the other half's default", object: framework({ ...optimistic, optimistic: {} }) },
+  {
+    name: "there are two kinds of conflict",
+    object: framework({ ...optimistic, optimistic: { conflict: "Taste" } }),
+    refused: "conflict",
+  },
+  {
+    name: "and two kinds of transaction",
+    object: framework({ ...optimistic, optimistic: { transaction: "Half" } }),
+    refused: "transaction",
+  },
+  {
+    name: "exclusive offers have no races to settle",
+    object: framework({ scheduler: { type: "Offers" }, answerers, optimistic: {} }),
+    refused: "optimistic is for concurrency Optimistic",
+  },
+  {
     name: "the built-in scheduler's demand is its tasks",
     object: framework({ demand: [{ instances: 1, resources: { cpu: 1 } }] }),
     refused: "demand is for scheduler.type Offers",
@@ -241,6 +281,7 @@ const tasks: Example[] = [
         spread: [{ topologyKey: "zone" }],
       },
       retry: { limit: 100, backoffSeconds: 1, maxBackoffSeconds: 3600, onNodeLost: "Retry" },
+      durationSeconds: 31_536_000,
       ttlSecondsAfterFinished: 0,
       kill: { indexes: "0-41,57", gracePeriodSeconds: 0 },
     }),
@@ -248,6 +289,7 @@ const tasks: Example[] = [
   { name: "a task has an instance", object: task({ instances: 0 }), refused: "instances" },
   { name: "a task has at most 10,000 instances", object: task({ instances: 10_001 }), refused: "instances" },
   { name: "a priority has a bound", object: task({ priority: 1001 }), refused: "priority" },
+  { name: "a duration is at least a second", object: task({ durationSeconds: 0 }), refused: "durationSeconds" },
   { name: "indexes are ranges", object: task({ kill: { indexes: "1-" } }), refused: "indexes" },
   { name: "no indexes is not nothing", object: task({ kill: { indexes: "" } }), refused: "indexes" },
   {

@@ -10,6 +10,7 @@ import { NodeWatch } from "./node-watch.ts";
 import type { NodeEntry } from "./nodes.ts";
 import { Offers } from "./offers.ts";
 import type { BrokerOptions } from "./options.ts";
+import { Outlooks } from "./outlook.ts";
 import { Reclaim } from "./reclaim.ts";
 import { Round, type Unmet } from "./round.ts";
 import { Slack } from "./slack.ts";
@@ -17,7 +18,16 @@ import { State } from "./state.ts";
 import { Summary } from "./summary.ts";
 import { Tasks } from "./tasks.ts";
 import type { Alarm } from "./timers.ts";
-import type { ClaimView, ClusterView, EndedOffer, Explanation, FrameworkView, QueueView, TaskView } from "./views.ts";
+import type {
+  ClaimView,
+  ClusterView,
+  EndedOffer,
+  Explanation,
+  FrameworkView,
+  Outlook,
+  QueueView,
+  TaskView,
+} from "./views.ts";
 
 /** Shapes without users that are kept for the next task like them. */
 const IDLE_SHAPES = 256;
@@ -49,6 +59,7 @@ export class Broker implements BrokerContract {
   readonly #offers: Offers;
   readonly #frameworks: Frameworks;
   readonly #explain: Explain;
+  readonly #outlooks: Outlooks;
   readonly #summary: Summary;
   readonly #bidders: Bidders;
   readonly #round: Round;
@@ -67,6 +78,7 @@ export class Broker implements BrokerContract {
     this.#reclaim = new Reclaim(this.#state, this.#assignment, this.#offers);
     this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers);
     this.#explain = new Explain(this.#state, this.#assignment, this.#reclaim);
+    this.#outlooks = new Outlooks(this.#state, this.#assignment);
     this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
     this.#slack = new Slack(this.#state, (offer) =>
       this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" }),
@@ -108,6 +120,17 @@ export class Broker implements BrokerContract {
   explainTask(uid: string): Explanation | undefined {
     const task = this.#state.tasks.get(uid);
     return task === undefined ? undefined : this.#explain.task(task);
+  }
+
+  /** The shape of a Task's instances: equal numbers, equal shapes. A reason is another one for another shape. */
+  shapeOf(uid: string): number | undefined {
+    return this.#state.tasks.get(uid)?.shape?.id;
+  }
+
+  /** When what waits of a Task may start, and what would start it now. Looks at every node and all that runs. */
+  outlookOfTask(uid: string, nowMs: number): Outlook | undefined {
+    const task = this.#state.tasks.get(uid);
+    return task === undefined ? undefined : this.#outlooks.task(task, this.#explain.task(task), nowMs);
   }
 
   frameworkView(key: string): FrameworkView | undefined {
@@ -342,8 +365,7 @@ export class Broker implements BrokerContract {
     if (this.#state.ledger.get(claim.id) !== undefined) this.#state.dirty = true;
     if (pod.pinned === true) {
       // It is not there yet, and may ask for more than there is: it must not close the node to everybody.
-      this.#state.ledger.forget(claim.id);
-      this.#state.ledger.commit({ add: [claim], atomic: true });
+      this.#state.ledger.expect(claim);
     } else {
       this.#state.ledger.observe(claim);
     }

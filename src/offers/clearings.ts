@@ -3,11 +3,11 @@ import type { Hold } from "./holds.ts";
 import { isWhole } from "./holds.ts";
 import type { Instance } from "./instance.ts";
 import type { Line } from "./lines.ts";
-import type { Outlook } from "./outlook.ts";
 import type { Queue } from "./queues.ts";
 import type { Vector } from "./resources.ts";
 import type { Found } from "./room-search.ts";
 import type { State } from "./state.ts";
+import type { UsageAhead } from "./usage-ahead.ts";
 import { isOffer, type Victim } from "./victims.ts";
 
 /** Room on one node on its way from victims to instances of a line. */
@@ -202,10 +202,10 @@ export class Clearings {
 }
 
 /** The clearing has come about: its victims are gone, its holds are whole. */
-export function include(outlook: Outlook, { line, holds, victims }: Clearing): void {
-  for (const { vector, claimant } of victims.values()) outlook.shift(claimant.parent, vector, -1);
+export function include(ahead: UsageAhead, { line, holds, victims }: Clearing): void {
+  for (const { vector, claimant } of victims.values()) ahead.shift(claimant.parent, vector, -1);
   for (const { claim } of holds) {
-    outlook.shift(line.claimant.parent, claim.vector, -1);
-    outlook.shift(line.claimant.parent, line.request, 1);
+    ahead.shift(line.claimant.parent, claim.vector, -1);
+    ahead.shift(line.claimant.parent, line.request, 1);
   }
 }

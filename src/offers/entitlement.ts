@@ -1,6 +1,6 @@
-import type { Outlook } from "./outlook.ts";
 import type { Queue, QueueTree } from "./queues.ts";
 import type { Vector } from "./resources.ts";
+import type { UsageAhead } from "./usage-ahead.ts";
 
 /** Who competes for what where two leaves of the tree meet. */
 export interface Contest {
@@ -18,7 +18,7 @@ export interface Contest {
  */
 export class Entitlement {
   readonly #tree: QueueTree;
-  readonly #outlook: Outlook;
+  readonly #ahead: UsageAhead;
   readonly #request: Vector;
   /** The claimant's queue and those above it -> the resources that its guarantee still covers; none: not its turn. */
   readonly #guaranteed = new Map<Queue, readonly number[]>();
@@ -27,15 +27,15 @@ export class Entitlement {
   readonly #contests = new Map<Queue, Contest | undefined>();
 
   /** Of one instance that asks for `request` in the queue. It holds for as long as the tree stays as it is. */
-  constructor(tree: QueueTree, outlook: Outlook, queue: Queue, request: Vector) {
+  constructor(tree: QueueTree, ahead: UsageAhead, queue: Queue, request: Vector) {
     this.#tree = tree;
-    this.#outlook = outlook;
+    this.#ahead = ahead;
     this.#request = request;
     for (const at of tree.path(queue)) if (at.parent !== undefined) this.#below.set(at.parent, at);
     this.refresh();
   }
 
-  /** Of what use a guarantee still is, after the outlook has changed. True if any is. */
+  /** Of what use a guarantee still is, after the ahead has changed. True if any is. */
   refresh(): boolean {
     this.#guaranteed.clear();
     let any = false;
@@ -76,14 +76,14 @@ export class Entitlement {
     const matters = covered.filter((r) => (vector?.[r] ?? 1) > 0 && (lacking?.[r] ?? 1) > 0);
     if (matters.length === 0) return false;
     return path.every((queue) => {
-      const usage = this.#outlook.usage(queue);
+      const usage = this.#ahead.usage(queue);
       return matters.some((r) => (usage[r] ?? 0) > (queue.guarantee[r] ?? 0));
     });
   }
 
   /** Resources in which the queue, with one instance more, ends within its guarantee; none if it exceeds it in any. */
   #covered(queue: Queue): number[] {
-    const usage = this.#outlook.usage(queue);
+    const usage = this.#ahead.usage(queue);
     const covered: number[] = [];
     for (let r = 0; r < this.#request.length; r++) {
       const [asked, guarantee] = [this.#request[r]!, queue.guarantee[r] ?? 0];

@@ -6,10 +6,10 @@ import { parseIndexes } from "./indexes.ts";
 import { type Instance, isLeaving } from "./instance.ts";
 import type { Answer } from "./messages.ts";
 import { type Notice, type Notices, pending } from "./notices.ts";
-import { Outlook } from "./outlook.ts";
 import { RoomSearch } from "./room-search.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
+import { UsageAhead } from "./usage-ahead.ts";
 import { isOffer, type Victim, Victims } from "./victims.ts";
 
 /** Answers to inverse offers: a framework that accepts chooses itself what it gives back. */
@@ -108,14 +108,14 @@ export class GivingBack {
     const queue = line.claimant.parent;
     const made: Clearing[] = [];
     if (queue === undefined) return made;
-    const outlook = new Outlook(this.#state.tree);
-    for (const other of this.#clearings.all()) include(outlook, other);
-    for (const { vector, claimant } of pool.leaving()) outlook.shift(claimant.parent, vector, -1);
-    const entitlement = new Entitlement(this.#state.tree, outlook, queue, line.request);
+    const ahead = new UsageAhead(this.#state.tree);
+    for (const other of this.#clearings.all()) include(ahead, other);
+    for (const { vector, claimant } of pool.leaving()) ahead.shift(claimant.parent, vector, -1);
+    const entitlement = new Entitlement(this.#state.tree, ahead, queue, line.request);
     const admits = (node: number) =>
       where.admits.has(node) && !spread.some((group) => !group.allowed.has(node)) && !this.#state.nodes.overfull(node);
     const want = { queue, request: line.request, entitlement, admits, keptBack, mayTake: () => true };
-    const search = new RoomSearch(this.#state, outlook, pool, want, new Set());
+    const search = new RoomSearch(this.#state, ahead, pool, want, new Set());
     for (let n = 0; n < instances && entitlement.refresh(); n++) {
       const found = search.next();
       if (found === undefined) break;
@@ -123,7 +123,7 @@ export class GivingBack {
       const clearing = known ?? this.#clearings.place(line, found, keptBack);
       if (clearing === undefined || (known !== undefined && !this.#clearings.extend(known, found.victims))) break;
       if (known === undefined) made.push(clearing);
-      outlook.shift(queue, line.request, 1);
+      ahead.shift(queue, line.request, 1);
     }
     return made;
   }

@@ -12,8 +12,8 @@ export interface Instance {
   state: "staging" | "starting" | "running";
   /** Its node is not ready for longer than the framework bears. */
   unreachable: boolean;
-  /** Since when it runs; until it does, since when it has its place. */
-  sinceMs: number;
+  /** Since when it has its place. Wall-clock ms, as below. */
+  readonly placedAtMs: number;
   /** We asked for its end. */
   killing: boolean;
   /** We asked for its end, to give its room back to this queue. */
@@ -23,6 +23,8 @@ export interface Instance {
   pod: { readonly key: string; readonly uid: string } | undefined;
   /** A container of it has run: what comes after may have had effects. */
   started: boolean;
+  /** Since when its containers run; undefined until they do. Wall-clock ms. */
+  runsSinceMs: number | undefined;
 }
 
 /** The name of an instance's room in the ledger, and in the counts of what it is spread over. */
@@ -30,7 +32,7 @@ export const claimId = (taskUid: string, index: number): string => `task/${taskU
 
 /** An attempt whose claim stands and whose pod is on its way. */
 export function staged(
-  place: Pick<Instance, "index" | "attempt" | "node" | "nodeName" | "vector" | "sinceMs">,
+  place: Pick<Instance, "index" | "attempt" | "node" | "nodeName" | "vector" | "placedAtMs">,
 ): Instance {
   return {
     ...place,
@@ -41,6 +43,7 @@ export function staged(
     deleting: false,
     pod: undefined,
     started: false,
+    runsSinceMs: undefined,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Constraints, Taint } from "./constraints.ts";
+import type { Order } from "./policies/registry.ts";
 import type { Reason } from "./reasons.ts";
 import type { Limits, Quantities } from "./resources.ts";
 import type { FailureView } from "./views.ts";
@@ -39,6 +40,10 @@ export interface QueueFacts {
   readonly weight: number;
   readonly guarantee: Quantities;
   readonly limit: Limits;
+  /** How its children are put in order. Absent: by dominant share. */
+  readonly order?: Order;
+  /** Of order `Fair`: the resource to be fair about. */
+  readonly fairResource?: string;
   /** Namespaces whose frameworks may use it; "*" = all. */
   readonly namespaces: readonly string[];
   readonly maxFrameworkWeight?: number;
@@ -56,6 +61,14 @@ export interface ReclaimFacts {
   readonly minimumRuntimeMs?: number;
 }
 
+/** How an accept of an optimistic offer is settled: the four modes. */
+export interface RaceRules {
+  /** Lost is what does not fit any more (`ResourceFit`), or what lies on a node that others have claims on since it was shown (`Version`). */
+  readonly conflict: "ResourceFit" | "Version";
+  /** What does not lose is started (`Incremental`), or nothing is if anything loses (`AllOrNothing`). */
+  readonly transaction: "Incremental" | "AllOrNothing";
+}
+
 export interface FrameworkFacts {
   readonly key: Key;
   readonly uid: string;
@@ -64,6 +77,8 @@ export interface FrameworkFacts {
   /** Name of a placement the broker was made with; Builtin only. */
   readonly placement: string;
   readonly concurrency: "Exclusive" | "Optimistic";
+  /** How the races of its optimistic offers are settled. Absent: by `ResourceFit`, `Incremental`. */
+  readonly optimistic?: RaceRules;
   readonly offerTimeoutMs: number;
   readonly maxOutstanding: number;
   readonly slack: number;
@@ -115,6 +130,8 @@ export interface TaskFacts {
   readonly constraints?: Constraints;
   readonly retry: RetryFacts;
   readonly kill?: { readonly indexes?: string; readonly gracePeriodSeconds?: number };
+  /** How long each instance is expected to run. Absent: not known. */
+  readonly durationMs?: number;
   readonly ttlAfterFinishedMs?: number;
   readonly createdAtMs: number;
   /** deletionTimestamp is set. */
@@ -220,6 +237,8 @@ export interface OfferFacts {
   readonly framework: Key;
   readonly queue: string;
   readonly term: string;
+  /** Absent: `Exclusive`. */
+  readonly concurrency?: "Exclusive" | "Optimistic";
   readonly phase: OfferPhase;
   readonly slices: readonly Slice[];
   readonly answer?: Answer;

@@ -6,7 +6,6 @@ import { MAX_NODES } from "./inverse-offer.ts";
 import type { Line } from "./lines.ts";
 import type { Notice, Notices } from "./notices.ts";
 import type { Offer } from "./offer.ts";
-import { Outlook } from "./outlook.ts";
 import type { Claimant, Queue } from "./queues.ts";
 import { graceMs } from "./reclaim-rules.ts";
 import { UNKNOWN } from "./resources.ts";
@@ -15,6 +14,7 @@ import type { Want } from "./room-choice.ts";
 import { RoomSearch } from "./room-search.ts";
 import type { Unmet } from "./round.ts";
 import type { State } from "./state.ts";
+import { UsageAhead } from "./usage-ahead.ts";
 import { isOffer, Victims } from "./victims.ts";
 
 /** What reclaim needs of the book of offers. */
@@ -32,7 +32,7 @@ const RETRY_MS = 1_000;
 
 /** A decision: everything it looks at, and what it has come to. */
 interface Decision {
-  readonly outlook: Outlook;
+  readonly ahead: UsageAhead;
   readonly victims: Victims;
   /** Parts and offers that are spoken for since it began. */
   readonly gone: Set<object>;
@@ -78,7 +78,7 @@ export class ReclaimPlan {
       this.#sparedUntilMs.delete(line);
       const restsUntilMs = this.#restsUntilMs.get(line) ?? 0;
       if (restsUntilMs > this.#state.nowMs) this.#lookAgain(restsUntilMs);
-      else if (this.#mayFind(line, decision?.outlook ?? this.#outlook())) {
+      else if (this.#mayFind(line, decision?.ahead ?? this.#ahead())) {
         decision ??= this.#decide();
         this.#serve(demand, decision);
       }
@@ -106,37 +106,37 @@ export class ReclaimPlan {
   }
 
   /** Without a look at a single task: does any queue have what this one may call for? */
-  #mayFind({ claimant, request }: Line, outlook: Outlook): boolean {
+  #mayFind({ claimant, request }: Line, ahead: UsageAhead): boolean {
     const { tree } = this.#state;
-    const entitlement = new Entitlement(tree, outlook, claimant.parent!, request);
+    const entitlement = new Entitlement(tree, ahead, claimant.parent!, request);
     if (!entitlement.refresh()) return false;
     for (const queue of tree.queues.values()) if (queue.claimants.size > 0 && entitlement.mayHave(queue)) return true;
     return false;
   }
 
-  #outlook(): Outlook {
-    const outlook = new Outlook(this.#state.tree);
-    for (const clearing of this.#clearings.all()) include(outlook, clearing);
-    return outlook;
+  #ahead(): UsageAhead {
+    const ahead = new UsageAhead(this.#state.tree);
+    for (const clearing of this.#clearings.all()) include(ahead, clearing);
+    return ahead;
   }
 
   #decide(): Decision {
-    const outlook = this.#outlook();
+    const ahead = this.#ahead();
     const { taken } = this.#clearings;
     const victims = new Victims(this.#state, (task) => this.#assignment.claimant(task));
     for (const offer of this.#state.offers.values()) {
       if (offer.concurrency === "Exclusive" && !this.#offers.isDrafting(offer)) victims.addOffer(offer, taken);
     }
     for (const task of this.#state.tasks.values()) if (task.live.size > 0) victims.addTask(task, taken);
-    for (const { vector, claimant } of victims.leaving()) outlook.shift(claimant.parent, vector, -1);
-    return { outlook, victims, gone: new Set(), made: [], left: MOST_AT_ONCE };
+    for (const { vector, claimant } of victims.leaving()) ahead.shift(claimant.parent, vector, -1);
+    return { ahead, victims, gone: new Set(), made: [], left: MOST_AT_ONCE };
   }
 
   /** First from those who have been asked already, then from anybody. */
   #serve(demand: Unmet, decision: Decision): void {
     const { line, bidder } = demand;
     const { where, spread } = line.shape;
-    const entitlement = new Entitlement(this.#state.tree, decision.outlook, line.claimant.parent!, line.request);
+    const entitlement = new Entitlement(this.#state.tree, decision.ahead, line.claimant.parent!, line.request);
     const want: Want = {
       queue: line.claimant.parent!,
       request: line.request,
@@ -163,8 +163,8 @@ export class ReclaimPlan {
 
   #search(demand: Unmet, decision: Decision, want: Want): void {
     const { line } = demand;
-    const { outlook, victims, gone, made } = decision;
-    const search = new RoomSearch(this.#state, outlook, victims, want, gone);
+    const { ahead, victims, gone, made } = decision;
+    const search = new RoomSearch(this.#state, ahead, victims, want, gone);
     const here = new Map<number, Clearing>();
     while (decision.left > 0 && this.#missing(demand) > 0 && want.entitlement.refresh()) {
       const found = search.next();
@@ -172,12 +172,12 @@ export class ReclaimPlan {
       const known = found.shares ? here.get(found.node) : undefined;
       const clearing = known ?? this.#clearings.place(line, found, want.keptBack);
       if (clearing === undefined || (known !== undefined && !this.#clearings.extend(known, found.victims))) {
-        for (const { claimant, vector } of found.victims) outlook.shift(claimant.parent, vector, 1);
+        for (const { claimant, vector } of found.victims) ahead.shift(claimant.parent, vector, 1);
         return;
       }
       if (known === undefined) made.push(clearing);
       here.set(found.node, clearing);
-      outlook.shift(want.queue, line.request, 1);
+      ahead.shift(want.queue, line.request, 1);
       decision.left--;
       this.#attach(clearing);
     }

@@ -5,10 +5,10 @@ import { GivingBack } from "./giving-back.ts";
 import type { Line } from "./lines.ts";
 import type { OfferFacts } from "./messages.ts";
 import { Notices } from "./notices.ts";
-import { Outlook } from "./outlook.ts";
 import { ReclaimPlan, type Rescinding } from "./reclaim-plan.ts";
 import type { Bidder, Unmet } from "./round.ts";
 import type { State } from "./state.ts";
+import { UsageAhead } from "./usage-ahead.ts";
 import { isOffer } from "./victims.ts";
 import { clockTime } from "./wording.ts";
 
@@ -108,20 +108,20 @@ export class Reclaim {
 
   /** What was planned must still be right: the guarantee covers it, and each victim may go after those before it. */
   #verify(): void {
-    const outlook = new Outlook(this.#state.tree);
-    for (const clearing of this.#clearings.all()) if (clearing.going) include(outlook, clearing);
+    const ahead = new UsageAhead(this.#state.tree);
+    for (const clearing of this.#clearings.all()) if (clearing.going) include(ahead, clearing);
     for (const clearing of [...this.#clearings.all()]) {
       if (clearing.going) continue;
-      if (this.#isRight(clearing, outlook)) include(outlook, clearing);
+      if (this.#isRight(clearing, ahead)) include(ahead, clearing);
       else this.#clearings.dissolve(clearing);
     }
   }
 
-  #isRight({ line, holds, victims }: Clearing, outlook: Outlook): boolean {
+  #isRight({ line, holds, victims }: Clearing, ahead: UsageAhead): boolean {
     const { tree } = this.#state;
     const queue = line.claimant.parent;
     if (queue === undefined) return false;
-    const trial = outlook.copy();
+    const trial = ahead.copy();
     for (const { claim } of holds) trial.shift(queue, claim.vector, -1);
     const entitlement = new Entitlement(tree, trial, queue, line.request);
     for (const { of, vector, claimant } of victims.values()) {

@@ -1,8 +1,8 @@
 import type { Contest, Entitlement } from "./entitlement.ts";
-import type { Outlook } from "./outlook.ts";
 import type { Claimant, Queue } from "./queues.ts";
 import type { Vector } from "./resources.ts";
 import type { State } from "./state.ts";
+import type { UsageAhead } from "./usage-ahead.ts";
 import type { Victim, Victims } from "./victims.ts";
 
 /** One instance of a queue for which room is to be made. */
@@ -19,11 +19,11 @@ export interface Want {
 
 /**
  * Picks, of the candidates of one node, those that have to end so that an instance fits there, and puts back those that
- * turn out not to be needed. What is picked has left the outlook; after a vain attempt that is as it was.
+ * turn out not to be needed. What is picked has left the ahead; after a vain attempt that is as it was.
  */
 export class RoomChoice {
   readonly #state: State;
-  readonly #outlook: Outlook;
+  readonly #ahead: UsageAhead;
   readonly #victims: Victims;
   readonly #want: Want;
   /** Parts that earlier choices took, and offers whose other parts leave with them. */
@@ -34,9 +34,9 @@ export class RoomChoice {
   #lacking = new Float64Array(0);
   #node = -1;
 
-  constructor(state: State, outlook: Outlook, victims: Victims, want: Want, gone: ReadonlySet<object>) {
+  constructor(state: State, ahead: UsageAhead, victims: Victims, want: Want, gone: ReadonlySet<object>) {
     this.#state = state;
-    this.#outlook = outlook;
+    this.#ahead = ahead;
     this.#victims = victims;
     this.#want = want;
     this.#gone = gone;
@@ -157,7 +157,7 @@ export class RoomChoice {
       const vector = victims.vector(j);
       for (let r = 0; r < this.#lacking.length; r++) this.#lacking[r]! += sign * (vector[r] ?? 0);
     }
-    if (!this.#leaves(i)) this.#outlook.shift(victims.claimant(i).parent, victims.total(i), sign);
+    if (!this.#leaves(i)) this.#ahead.shift(victims.claimant(i).parent, victims.total(i), sign);
   }
 
   #leaves(i: number): boolean {
@@ -175,7 +175,7 @@ export class RoomChoice {
 
   #overLimit(queue: Queue, r: number): number {
     const asked = this.#want.request[r] ?? 0;
-    return asked > 0 ? (this.#outlook.usage(queue)[r] ?? 0) + asked - queue.limit[r]! : 0;
+    return asked > 0 ? (this.#ahead.usage(queue)[r] ?? 0) + asked - queue.limit[r]! : 0;
   }
 }
 

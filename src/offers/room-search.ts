@@ -1,6 +1,6 @@
-import type { Outlook } from "./outlook.ts";
 import { RoomChoice, type Want } from "./room-choice.ts";
 import type { State } from "./state.ts";
+import type { UsageAhead } from "./usage-ahead.ts";
 import { isOffer, type Victim, type Victims } from "./victims.ts";
 
 /** A node, and what has to end so that the instance fits there. */
@@ -16,7 +16,7 @@ const NONE = -1;
 
 /**
  * Looks for room for instances of one shape, one after another: takes candidates in their order, each to its node, until
- * on some node enough has come together. Nothing is evicted by this; what is found has left the outlook.
+ * on some node enough has come together. Nothing is evicted by this; what is found has left the ahead.
  */
 export class RoomSearch {
   readonly #state: State;
@@ -42,12 +42,12 @@ export class RoomSearch {
   #limited = false;
 
   /** `gone`: what earlier searches of the same decision took. */
-  constructor(state: State, outlook: Outlook, victims: Victims, want: Want, gone: Set<object>) {
+  constructor(state: State, ahead: UsageAhead, victims: Victims, want: Want, gone: Set<object>) {
     this.#state = state;
     this.#victims = victims;
     this.#want = want;
     this.#gone = gone;
-    this.#choice = new RoomChoice(state, outlook, victims, want, gone);
+    this.#choice = new RoomChoice(state, ahead, victims, want, gone);
     this.#width = state.resources.count;
     const nodes = state.nodes.capacity;
     this.#sums = new Float64Array(nodes * this.#width);

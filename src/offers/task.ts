@@ -175,11 +175,11 @@ export class Task {
   /** What the pod of an instance tells while it lives; returns whether that changes anything. */
   follow(instance: Instance, pod: PodFacts, nowMs: number): boolean {
     const before = { state: instance.state, stuck: this.stuck?.message };
-    if (instance.state !== "running" && pod.phase === "Running") {
-      instance.sinceMs = Math.min(nowMs, pod.startedAtMs ?? nowMs);
-    }
     instance.state = pod.phase === "Running" ? "running" : "starting";
-    if (instance.state === "running") this.startedAtMs ??= pod.startedAtMs ?? nowMs;
+    if (instance.state === "running") {
+      instance.runsSinceMs ??= pod.startedAtMs ?? nowMs;
+      this.startedAtMs ??= instance.runsSinceMs;
+    }
     // The node tries again and again, and says it differently each time: the first time tells most.
     if (instance.state === "running" || pod.deleting) this.#stuck.delete(instance);
     else if (pod.message !== undefined && !this.#stuck.has(instance)) this.#stuck.set(instance, withReason(pod));

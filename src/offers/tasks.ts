@@ -148,7 +148,7 @@ export class Tasks {
     const queue = this.#assignment.queueOf(task);
     this.#assignment.startedIn(task, queue);
     const { nowMs } = this.#state;
-    task.start(staged({ index, attempt, node, nodeName, vector: task.shape!.request, sinceMs: nowMs }));
+    task.start(staged({ index, attempt, node, nodeName, vector: task.shape!.request, placedAtMs: nowMs }));
     for (const group of task.shape!.spread) group.counts.join(claimId(task.uid, index), node);
     this.#assignment.demand(task);
     this.#state.taskChanged(task);
@@ -202,8 +202,8 @@ export class Tasks {
     const node = this.#state.nodes.ensure(pod.node);
     const { index, attempt } = pod;
     const vector = this.#state.resources.taken(pod.requests);
-    const sinceMs = Math.min(pod.createdAtMs ?? this.#state.nowMs, this.#state.nowMs);
-    const instance = staged({ index, attempt, node: node.index, nodeName: pod.node, vector, sinceMs });
+    const placedAtMs = Math.min(pod.createdAtMs ?? this.#state.nowMs, this.#state.nowMs);
+    const instance = staged({ index, attempt, node: node.index, nodeName: pod.node, vector, placedAtMs });
     this.#assignment.startedIn(task, pod.queue);
     task.start(instance);
     this.#assignment.demand(task);

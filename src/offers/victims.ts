@@ -81,18 +81,18 @@ export class Victims {
     if (claimant.parent === undefined) return;
     const minimumMs = minimumRuntimeMs(claimant.parent);
     const live = [...task.live.values()].filter((instance) => !taken.has(instance));
-    const isOld = ({ sinceMs }: Instance) => sinceMs + minimumMs <= this.#nowMs;
+    const isOld = (instance: Instance) => this.#since(instance) + minimumMs <= this.#nowMs;
     if (endsAsOne(task) && !live.some(isLeaving)) {
       if (live.length < task.live.size) return;
       const young = live.find((instance) => !isOld(instance));
-      if (young !== undefined) this.#spare(claimant, young.sinceMs + minimumMs);
+      if (young !== undefined) this.#spare(claimant, this.#since(young) + minimumMs);
       else this.#addUnit(task, live, claimant);
       return;
     }
     for (const instance of live) {
       const leaves = isLeaving(instance);
       if (leaves || isOld(instance)) this.#addInstance(task, instance, claimant, leaves);
-      else this.#spare(claimant, instance.sinceMs + minimumMs);
+      else this.#spare(claimant, this.#since(instance) + minimumMs);
     }
   }
 
@@ -192,6 +192,11 @@ export class Victims {
     return keys.sort();
   }
 
+  /** Since when it runs, or, as long as it does not, has its place. A node's clock may be ahead of ours. */
+  #since({ runsSinceMs, placedAtMs }: Instance): number {
+    return Math.min(this.#nowMs, runsSinceMs ?? placedAtMs);
+  }
+
   #addUnit(task: Task, instances: readonly Instance[], claimant: Claimant): void {
     const unit = instances.map((_, n) => this.size + n);
     for (const instance of instances) {
@@ -202,7 +207,7 @@ export class Victims {
 
   #addInstance(task: Task, instance: Instance, claimant: Claimant, leaves: boolean): void {
     const rank = leaves ? LEAVING : OFFER + 1 + task.facts.priority - LOWEST_PRIORITY;
-    this.#add(task, instance, claimant, instance.node, rank, instance.sinceMs);
+    this.#add(task, instance, claimant, instance.node, rank, this.#since(instance));
   }
 
   #add(
