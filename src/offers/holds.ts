@@ -34,6 +34,10 @@ export class Holds {
     return this.#all;
   }
 
+  has(hold: Hold): boolean {
+    return this.#all.has(hold);
+  }
+
   of(line: Line): Hold[] {
     return line.holds === 0 ? [] : [...this.#all].filter((hold) => hold.line === line);
   }
@@ -112,6 +116,6 @@ export class Holds {
 }
 
 /** Does it have all that an instance of its line asks for? */
-function isWhole({ line, claim }: Hold): boolean {
+export function isWhole({ line, claim }: Hold): boolean {
   return line.request.every((asked, r) => asked <= (claim.vector[r] ?? 0));
 }
