@@ -338,7 +338,8 @@ export class Bidders {
       const made = this.#of(claimant);
       if (made?.bidder === undefined) continue;
       const { framework, facts, bidder } = made;
-      if (facts.suppressed || (facts.scheduler === "Offers" && !this.#mayPublish(framework))) continue;
+      if (facts.suppressed || framework.isAway) continue;
+      if (facts.scheduler === "Offers" && !mayPublish(this.#state, framework)) continue;
       claimant.penalised = framework.penaltyUntilMs(claimant.queueName) > this.#state.nowMs;
       bidder.begin();
       bidders.push(bidder);
@@ -352,11 +353,6 @@ export class Bidders {
     if (made?.facts.suppressed !== false) return undefined;
     made.bidder?.begin();
     return made.bidder;
-  }
-
-  /** May an offer be drafted for it? Not without the admission policies, and not soon after one could not be created. */
-  #mayPublish({ unpublished }: Framework): boolean {
-    return this.#state.publishing && (unpublished === undefined || unpublished.untilMs <= this.#state.nowMs);
   }
 
   #of(claimant: Claimant): Made | undefined {
@@ -380,4 +376,9 @@ export class Bidders {
       ? new BuiltinBidder(this.#state, this.#tasks, facts, claimant)
       : new OffersBidder(this.#state, this.#drafting, framework, facts, claimant);
   }
+}
+
+/** May an offer be drafted for it? Not without the admission policies, and not soon after one could not be created. */
+export function mayPublish({ publishing, nowMs }: State, { unpublished }: Framework): boolean {
+  return publishing && (unpublished === undefined || unpublished.untilMs <= nowMs);
 }

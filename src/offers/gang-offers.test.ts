@@ -18,7 +18,9 @@ const launches = (offer: OfferDraft, cpu: number, task = "t"): Launch[] =>
 
 describe("an offer for instances that start together", () => {
   test("covers all of them with as many slices as it takes", () => {
-    const made = cluster(3, 4).asking("t", { cpu: 2 }, { instances: 5, ...gang(5) }).settle();
+    const made = cluster(3, 4)
+      .asking("t", { cpu: 2 }, { instances: 5, ...gang(5) })
+      .settle();
     const [offer, ...others] = made.openOffers();
     expect(others).toEqual([]);
     expect(offer?.slices.map(({ resources }) => resources.cpu)).toEqual([4, 4, 2]);
@@ -28,14 +30,18 @@ describe("an offer for instances that start together", () => {
   });
 
   test("is not made where not all fit", () => {
-    const made = cluster(2, 4).asking("t", { cpu: 2 }, { instances: 5, ...gang(5) }).settle();
+    const made = cluster(2, 4)
+      .asking("t", { cpu: 2 }, { instances: 5, ...gang(5) })
+      .settle();
     expect(made.openOffers()).toEqual([]);
     made.node("n2", { cpu: 2 }).settle();
     expect(made.openOffers().length).toBe(1);
   });
 
   test("is made once for the minimum, and the rest is offered after the start, without slack for either", () => {
-    const made = cluster(3, 4, { slack: 2 }).asking("t", { cpu: 2 }, { instances: 4, ...gang(2) }).settle();
+    const made = cluster(3, 4, { slack: 2 })
+      .asking("t", { cpu: 2 }, { instances: 4, ...gang(2) })
+      .settle();
     const [offer] = made.openOffers();
     expect(made.openOffers().length).toBe(1);
     expect(offer?.slices.map(({ resources }) => resources.cpu)).toEqual([4]);
@@ -53,7 +59,9 @@ describe("an offer for instances that start together", () => {
   });
 
   test("is made on the nodes with most room where the first ones are too many for it", () => {
-    const made = cluster(70, 1).node("large", { cpu: 20 }).asking("t", { cpu: 1 }, { instances: 80, ...gang(80) });
+    const made = cluster(70, 1)
+      .node("large", { cpu: 20 })
+      .asking("t", { cpu: 1 }, { instances: 80, ...gang(80) });
     made.settle();
     const [offer] = made.openOffers();
     expect(offer?.slices.length).toBe(61);
@@ -61,7 +69,9 @@ describe("an offer for instances that start together", () => {
   });
 
   test("is not made for more nodes than it has slices, and that is said", () => {
-    const made = cluster(70, 1).asking("t", { cpu: 1 }, { instances: 65, ...gang(65) }).settle();
+    const made = cluster(70, 1)
+      .asking("t", { cpu: 1 }, { instances: 65, ...gang(65) })
+      .settle();
     expect(made.openOffers()).toEqual([]);
     expect(why(made)).toEqual({
       reason: "gang-too-wide",
@@ -155,15 +165,19 @@ describe("an optimistic framework", () => {
   test.each(["Incremental", "AllOrNothing"] as const)(
     "starts all of what starts together or, when somebody was faster, nothing (%s)",
     (transaction) => {
-      const made = optimistic(transaction).asking("t", { cpu: 2 }, { instances: 4, ...gang(4) }).settle();
+      const made = optimistic(transaction)
+        .asking("t", { cpu: 2 }, { instances: 4, ...gang(4) })
+        .settle();
       const offer = made.openOffers()[0]!;
       made.framework("fast").asking("faster", { cpu: 1 }, { of: "fast" }).settle();
       made.accept(offer, launches(offer, 2));
       expect(made.all("create-pod").filter(({ attempt }) => attempt.taskUid === "t-uid")).toEqual([]);
-      expect(made.all("close-offer").at(-1)?.launches.map(({ refused }) => refused?.reason)).toEqual([
-        "lost-race",
-        "lost-race",
-      ]);
+      expect(
+        made
+          .all("close-offer")
+          .at(-1)
+          ?.launches.map(({ refused }) => refused?.reason),
+      ).toEqual(["lost-race", "lost-race"]);
       // What it had taken meanwhile is free again.
       expect(made.broker.clusterView().free.cpu).toBe(7);
     },

@@ -105,7 +105,11 @@ function taskFactsOf(made: Bench): TaskFacts {
 
 describe("a leader dies in the middle of a start", () => {
   /** What a new term finds: these pods, and what the status says. */
-  function found(pods: readonly Partial<PodFacts>[], recorded?: Partial<RecordedTask>, change: Partial<TaskFacts> = {}) {
+  function found(
+    pods: readonly Partial<PodFacts>[],
+    recorded?: Partial<RecordedTask>,
+    change: Partial<TaskFacts> = {},
+  ) {
     const made = new Bench({ term: "t2" });
     made.queue("default").framework("f");
     made.node("n0", { cpu: 4 }).node("n1", { cpu: 4 });

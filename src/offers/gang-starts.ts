@@ -49,7 +49,11 @@ export class GangStarts {
     const parts = gang.parts();
     const held = heldFor(this.#state, gang);
     const own = ownRoom(held);
-    const refused = this.#state.room.refuses(bidder.claimant, lack(this.#state, parts, held, bidder.claimant), bidder.shown);
+    const refused = this.#state.room.refuses(
+      bidder.claimant,
+      lack(this.#state, parts, held, bidder.claimant),
+      bidder.shown,
+    );
     if (refused !== undefined) return refused;
     if (!this.search.mayFit(parts, own)) return "no-node";
     const found = this.search.find(bidder, parts, own);

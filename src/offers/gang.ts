@@ -123,7 +123,10 @@ export function obstacle(gang: Gang, claimantOf: (task: Task) => Claimant): Expl
     if (missing === 0) continue;
     const own = claimantOf(task).queueName;
     if (own !== queue) {
-      return { reason: "group-invalid", message: `group ${gang.name}: its tasks are in the queues ${queue} and ${own}` };
+      return {
+        reason: "group-invalid",
+        message: `group ${gang.name}: its tasks are in the queues ${queue} and ${own}`,
+      };
     }
     if (task.rejected !== undefined) {
       return { reason: "gang-not-ready", message: `task ${nameOf(task)}: ${task.rejected.message}` };

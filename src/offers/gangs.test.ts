@@ -23,13 +23,17 @@ const record = (made: Bench, name: string) =>
 
 describe("instances that start together", () => {
   test("start all at once, across nodes", () => {
-    const made = cluster(3, 4).asking("t", { cpu: 2 }, { instances: 5, ...gang(5) }).settle();
+    const made = cluster(3, 4)
+      .asking("t", { cpu: 2 }, { instances: 5, ...gang(5) })
+      .settle();
     expect(placed(made, "t")).toBe(5);
     expect(view(made, "t").startedTogether).toBe(true);
   });
 
   test("do not start while one of them has no place, and take nothing from others", () => {
-    const made = cluster(2, 4).asking("t", { cpu: 2 }, { instances: 5, ...gang(5) }).settle();
+    const made = cluster(2, 4)
+      .asking("t", { cpu: 2 }, { instances: 5, ...gang(5) })
+      .settle();
     expect(placed(made, "t")).toBe(0);
     expect(made.broker.clusterView().free).toMatchObject({ cpu: 8 });
     made.asking("small", { cpu: 1 }).settle();
@@ -37,13 +41,17 @@ describe("instances that start together", () => {
   });
 
   test("start once room for all of them is there", () => {
-    const made = cluster(2, 4).asking("t", { cpu: 2 }, { instances: 5, ...gang(5) }).settle();
+    const made = cluster(2, 4)
+      .asking("t", { cpu: 2 }, { instances: 5, ...gang(5) })
+      .settle();
     made.node("n2", { cpu: 4 }).settle();
     expect(placed(made, "t")).toBe(5);
   });
 
   test("those past the minimum start when there is room for them, once the others have started", () => {
-    const made = cluster(2, 4).asking("t", { cpu: 2 }, { instances: 6, ...gang(3) }).settle();
+    const made = cluster(2, 4)
+      .asking("t", { cpu: 2 }, { instances: 6, ...gang(3) })
+      .settle();
     expect(placed(made, "t")).toBe(4);
     made.node("n2", { cpu: 2 }).settle();
     expect(placed(made, "t")).toBe(5);
@@ -95,7 +103,9 @@ describe("instances that start together", () => {
   });
 
   test("a guarantee is kept back for all of them, or for none", () => {
-    const made = Bench.open().framework("f").queue("own", { guarantee: { cpu: 6 } });
+    const made = Bench.open()
+      .framework("f")
+      .queue("own", { guarantee: { cpu: 6 } });
     made.framework("g", { queues: [{ name: "own", weight: 1 }] }).node("n", { cpu: 8 });
     made.asking("t", { cpu: 5 }, { of: "f" }).settle();
     made.asking("gang", { cpu: 2 }, { of: "g", instances: 3, ...gang(3) });
@@ -112,11 +122,15 @@ describe("instances that start together", () => {
 
 describe("after the start", () => {
   const started = (instances: number, minimum = instances) =>
-    cluster(2, 4).asking("t", { cpu: 2 }, {
-      instances,
-      ...gang(minimum),
-      retry: { limit: 3, backoffMs: 1_000, maxBackoffMs: 1_000, onNodeLost: "Retry" },
-    });
+    cluster(2, 4).asking(
+      "t",
+      { cpu: 2 },
+      {
+        instances,
+        ...gang(minimum),
+        retry: { limit: 3, backoffMs: 1_000, maxBackoffMs: 1_000, onNodeLost: "Retry" },
+      },
+    );
   const fail = (made: Bench, name: string) => made.pod(name, { phase: "Failed", started: true, exitCode: 1 });
 
   test("one that fails is tried again on its own, as long as another lives", () => {

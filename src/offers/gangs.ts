@@ -82,8 +82,7 @@ export class Gangs {
     if (gang.recalling) this.#turn(gang, "recalled");
     if (gang.state === "starting" && isComplete(gang)) this.#turn(gang, "complete");
     if (gang.state !== "waiting" && live === 0) this.#turn(gang, "nothing-lives");
-    const startable =
-      gang.state === "waiting" && gang.missing > 0 && obstacle(gang, this.#claimantOf) === undefined;
+    const startable = gang.state === "waiting" && gang.missing > 0 && obstacle(gang, this.#claimantOf) === undefined;
     // The rest of a start that broke off may follow now, or never.
     if (gang.state === "starting" && gang.missing > 0) this.#state.dirty = true;
     if (startable && !gang.startable) gang.waitingSinceMs = this.#state.nowMs;

@@ -122,7 +122,8 @@ export class Gathering {
     const left = total.slice(node * width, (node + 1) * width);
     for (const { kind, vector } of this.#state.ledger.onNode(node)) if (kind === "foreign") add(left, vector, -1);
     for (const hold of holds) {
-      if (hold !== except && hold.claim.node === node) add(left, isWhole(hold) ? hold.claim.vector : hold.line.request, -1);
+      if (hold !== except && hold.claim.node === node)
+        add(left, isWhole(hold) ? hold.claim.vector : hold.line.request, -1);
     }
     return request.every((asked, r) => asked <= left[r]!);
   }

@@ -1,6 +1,4 @@
-import { parseIndexes } from "./indexes.ts";
 import type { Vector } from "./resources.ts";
-import type { Task } from "./task.ts";
 
 /** One attempt of one instance, from its claim to the end of its pod. */
 export interface Instance {
@@ -14,26 +12,45 @@ export interface Instance {
   state: "staging" | "starting" | "running";
   /** Its node is not ready for longer than the framework bears. */
   unreachable: boolean;
+  /** Since when it has its place. Wall-clock ms, as below. */
+  readonly placedAtMs: number;
   /** We asked for its end. */
   killing: boolean;
   /** We asked for its end because its gang did not start as a whole: its index runs again. */
   recalled: boolean;
+  /** We asked for its end, to give its room back to this queue. */
+  reclaimedFor: string | undefined;
+  /** Its pod is being deleted, whoever asked for it. */
+  deleting: boolean;
   pod: { readonly key: string; readonly uid: string } | undefined;
   /** A container of it has run: what comes after may have had effects. */
   started: boolean;
+  /** Since when its containers run; undefined until they do. Wall-clock ms. */
+  runsSinceMs: number | undefined;
 }
 
 /** The name of an instance's room in the ledger, and in the counts of what it is spread over. */
 export const claimId = (taskUid: string, index: number): string => `task/${taskUid}/${index}`;
 
 /** An attempt whose claim stands and whose pod is on its way. */
-export function staged(place: Pick<Instance, "index" | "attempt" | "node" | "nodeName" | "vector">): Instance {
-  return { ...place, state: "staging", unreachable: false, killing: false, recalled: false, pod: undefined, started: false };
+export function staged(
+  place: Pick<Instance, "index" | "attempt" | "node" | "nodeName" | "vector" | "placedAtMs">,
+): Instance {
+  return {
+    ...place,
+    state: "staging",
+    unreachable: false,
+    killing: false,
+    recalled: false,
+    reclaimedFor: undefined,
+    deleting: false,
+    pod: undefined,
+    started: false,
+    runsSinceMs: undefined,
+  };
 }
 
-/** Whether the index is to end, by the Task's deletion or its `spec.kill`. */
-export function isDoomed({ gone, facts }: Task, index: number): boolean {
-  if (gone || facts.deleting) return true;
-  if (facts.kill === undefined) return false;
-  return facts.kill.indexes === undefined || parseIndexes(facts.kill.indexes, facts.instances).has(index);
+/** Its room will be free by itself. */
+export function isLeaving({ killing, deleting, recalled, reclaimedFor }: Instance): boolean {
+  return killing || deleting || recalled || reclaimedFor !== undefined;
 }

@@ -16,7 +16,9 @@ class Busy {
   readonly startedAtMs = new Map<string, number>();
 
   constructor(nodes: number, cpu: number, options: Partial<BrokerOptions> = {}, spread = 1_000) {
-    this.made = Bench.open({ holdAfterMs: HOLD_AFTER_MS, ...options }).framework("small").framework("f");
+    this.made = Bench.open({ holdAfterMs: HOLD_AFTER_MS, ...options })
+      .framework("small")
+      .framework("f");
     for (let n = 0; n < nodes; n++) this.made.node(`n${n}`, { cpu });
     for (let n = 0; n < nodes * cpu + 20; n++) this.#add();
     this.made.settle();

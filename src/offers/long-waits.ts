@@ -73,13 +73,15 @@ export class LongWaits {
     const before = this.#turn;
     const stands = before !== undefined && this.#stands(before, byClaimant.get(before.line.claimant));
     if (!stands) this.#release(before);
-    if (stands && this.#state.nowMs < before.untilMs) return this.#gather(before, byClaimant.get(before.line.claimant)!);
+    if (stands && this.#state.nowMs < before.untilMs)
+      return this.#gather(before, byClaimant.get(before.line.claimant)!);
     if (stands) {
       before.waiter.vainHolds++;
       this.#state.counters.passedHolds++;
       this.#gathering.avoid(before);
     }
-    const next = this.#state.nowMs < this.#dueMs && !stands ? undefined : this.#choose(bidders, stands ? before : undefined);
+    const next =
+      this.#state.nowMs < this.#dueMs && !stands ? undefined : this.#choose(bidders, stands ? before : undefined);
     if (stands && next?.waiter !== before.waiter) this.#release(before);
     this.#turn = next;
     if (before !== undefined) this.#state.frameworkChanged(before.line.claimant.framework);
@@ -96,7 +98,8 @@ export class LongWaits {
     for (const bidder of bidders) {
       for (const line of lines.of(bidder.claimant)) {
         if (line.gang === undefined) {
-          const waits = !bidder.full && bidder.wanted(line, 1) > 0 && (line.blocked === "no-node" || line.shape.exhausted);
+          const waits =
+            !bidder.full && bidder.wanted(line, 1) > 0 && (line.blocked === "no-node" || line.shape.exhausted);
           if (!waits) line.waitingSinceMs = undefined;
           else line.waitingSinceMs ??= nowMs;
         }
@@ -128,7 +131,13 @@ export class LongWaits {
     const waiter = waiterOf(chosen);
     const untilMs = nowMs + this.#holdAfterMs * 2 ** Math.min(waiter.vainHolds, DOUBLINGS);
     const again = last?.waiter === waiter;
-    return { waiter, line: chosen, sinceMs: again ? last.sinceMs : nowMs, untilMs, holds: again ? last.holds : new Set() };
+    return {
+      waiter,
+      line: chosen,
+      sinceMs: again ? last.sinceMs : nowMs,
+      untilMs,
+      holds: again ? last.holds : new Set(),
+    };
   }
 
   /** Claimants in the order in which they are served, each with what is first of it, as far as all of that waits long. */
@@ -166,7 +175,8 @@ export class LongWaits {
   /** "waits": it has waited long enough. "hopeless": room does not help it now, or never. "served": its turn comes. */
   #outlook(bidder: Bidder, line: Line): "waits" | "hopeless" | "served" {
     const { gang, shape } = line;
-    const asked = gang === undefined ? shape.request : lack(this.#state, gang.parts(), heldFor(this.#state, gang), bidder.claimant);
+    const asked =
+      gang === undefined ? shape.request : lack(this.#state, gang.parts(), heldFor(this.#state, gang), bidder.claimant);
     if (this.#state.room.overLimit(bidder.claimant, asked, NOTHING)) return "hopeless";
     const can = gang === undefined ? this.#bounds.fitsSomewhere(bidder, shape) : !this.#bounds.never(bidder, gang);
     if (!can) return "hopeless";

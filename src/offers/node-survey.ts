@@ -1,10 +1,10 @@
-import { shownTo } from "./shown.ts";
 import { matchesLabels, untoleratedTaint } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
 import type { NodeEntry } from "./nodes.ts";
 import { atLeast, UNKNOWN, type Vector } from "./resources.ts";
 import type { Shape } from "./shapes.ts";
+import { shownTo } from "./shown.ts";
 import type { State } from "./state.ts";
 import { amountText, clockTime } from "./wording.ts";
 
@@ -49,12 +49,9 @@ export function surveyNodes(
   line: Line,
   left: ReadonlyMap<number, Vector> = new Map(),
 ): Surveyed {
-  const { facts } = framework;
   const { shape } = line;
   const names = namesFor(state, line);
-  const minimum = facts?.scheduler === "Offers" ? state.resources.vector(facts.minimum) : undefined;
-  // A slice starts with no less.
-  const need = minimum === undefined ? shape.request : atLeast(shape.request, minimum);
+  const need = needOf(state, framework, shape.request);
   const shown = framework.optimisticIn(line.claimant.queueName) ? shownTo(framework) : undefined;
   const tallies = new Map<string, Tally>();
   let [all, fit, filteredUntilMs] = [0, 0, 0];
@@ -82,6 +79,11 @@ export function surveyNodes(
     });
   const spread = shape.spread.map((group) => `spread over ${group.constraint.topologyKey}: ${group.describe()}`);
   return { fit, message: [`${all} nodes: ${parts.join(", ") || "none"}`, ...spread].join("; ") };
+}
+
+/** What one more instance takes of a node that holds nothing for it yet: a slice starts with its framework's minimum. */
+export function needOf({ resources }: State, { facts }: Framework, request: Vector): Vector {
+  return facts?.scheduler === "Offers" ? atLeast(request, resources.vector(facts.minimum)) : request;
 }
 
 /** The node may not be used, however much room it has. */
@@ -121,7 +123,7 @@ function tooSmall(
     return { why: fits ? `below the framework's minimum of ${what}` : `insufficient ${what}`, short: lacks };
   }
   const left = shown === undefined ? here : here.map((amount, r) => amount - (shown[r] ?? 0));
-  return shortage(left, request) && { why: "offered to it already" };
+  return shortage(left, need) && { why: "offered to it already" };
 }
 
 function shortage(free: Vector, need: Vector): Shortage | undefined {

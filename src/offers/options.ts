@@ -1,3 +1,5 @@
+import type { QueueOrder } from "./queues.ts";
+
 /** How a Builtin framework's instances find their node: the higher the score (0–1), the sooner a node is taken. */
 export interface Placement {
   /** `free` and `total` are dense: `count` resources of the node from `offset` on; 0 is cpu, 1 is memory. */
@@ -14,6 +16,8 @@ export interface BrokerOptions {
   readonly roundMinIntervalMs?: number;
   /** What waits so long for room has it held, one at a time. Default 300,000. */
   readonly holdAfterMs?: number;
+  /** The order of the queues that have no parent. Default: by dominant share. */
+  readonly top?: QueueOrder;
   /** Kept free on every node. */
   readonly headroom?: Readonly<Record<string, number>>;
 }

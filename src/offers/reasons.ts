@@ -1,8 +1,7 @@
-/**
- * Every reason the broker gives, for a refusal or for nothing offered: the closed list. Each has a page in the
- * reference, generated from this table.
- */
-export const REASONS = {
+type Table = Record<string, readonly [meaning: string, whatToDo: string]>;
+
+/** Why something waits. For each there is a world in reasons.worlds.test-support.ts that shows what people are told. */
+export const WAITING_REASONS = {
   // Why a task or framework cannot take part at all, in the order of the checks.
   "invalid-task": [
     "The Task breaks a rule that admission did not see.",
@@ -45,6 +44,10 @@ export const REASONS = {
     "Read the numbers in the message: ask for less, add nodes, or raise the limit that it names.",
   ],
   suppressed: ["The framework asked for no offers.", "Set `Framework.spec.suppressed` to false."],
+  disconnected: [
+    "The framework's program is away: it has not renewed its Lease, or has given it back.",
+    "Start the program again. Its tasks run on meanwhile, for as long as `Framework.spec.failoverTimeoutSeconds` says.",
+  ],
   // Why nothing is offered now, in the order of the checks.
   "no-demand": ["Nothing is waiting.", "Create a Task or state `Framework.spec.demand`."],
   sizing: ["A dry run is asking the API server what pods of this template will really request.", "Wait a moment."],
@@ -70,6 +73,15 @@ export const REASONS = {
     "As many offers are open as the framework may hold.",
     "Answer open offers, or raise `Framework.spec.offers.maxOutstanding`.",
   ],
+  "asked-back": [
+    "Its queue has less than its guarantee, and room for it is being taken back from those who borrow.",
+    "Wait until the time in the message; with pods that end slowly, for their grace period besides.",
+  ],
+  "minimum-runtime": [
+    "Its queue has less than its guarantee, and what could be taken back for it has not run for long enough yet.",
+    "Wait until the time in the message, or lower `Queue.spec.reclaim.minimumRuntimeSeconds` of the queues that borrow.",
+  ],
+  "no-node": ["No node fits.", "Read the numbers in the message: they say what each node lacks."],
   "over-limit": [
     "It would take the queue, or one above it, over its limit.",
     "Wait for the queue's tasks to end or raise `Queue.spec.limit`.",
@@ -86,13 +98,15 @@ export const REASONS = {
     "It has waited long for more room than is free at a time: what becomes free is kept for it now.",
     "Wait. The message says what is kept, and when another one's turn comes if that is not enough by then.",
   ],
-  "no-node": ["No node fits.", "Read the numbers in the message: they say what each node lacks."],
   "in-line": ["Nodes fit, and others are served first.", "Wait: the next round comes when something changes."],
   "not-starting": [
     "A pod is on its node, and the node cannot start it.",
     "Read the message: an image that is not there or may not be fetched, a volume. The node tries on; to give up, set `spec.kill`.",
   ],
   placed: ["Nothing waits: everything asked for is placed or offered.", "Nothing to do."],
+} as const satisfies Table;
+
+const ENDING_REASONS = {
   // Why an answer, or one launch of it, was refused.
   "not-yours": [
     "The answer was not given by one of the offer's answerers.",
@@ -118,7 +132,7 @@ export const REASONS = {
     "Launch all of it in one answer: the offer made for it has room for all. `gang.minimum`, and `group`, say what belongs together.",
   ],
   "lost-race": [
-    "The room was taken before the answer was committed.",
+    "The room was taken before the answer was committed, or (with conflict `Version`) somebody else got some of the node.",
     "Answer the next offer; after three lost races it is exclusive.",
   ],
   // Why an offer ended without an answer, or an attempt without success.
@@ -134,6 +148,10 @@ export const REASONS = {
     "The node ended the pod: eviction, preemption or shutdown.",
     "Look at the node; `retry.onNodeLost` says whether the instance runs again.",
   ],
+  reclaimed: [
+    "Its queue had borrowed what another queue is guaranteed, and had to give it back.",
+    "Nothing to do: it runs again as soon as there is room, and no retry is used up. A guarantee of its own, or `Queue.spec.reclaim.minimumRuntimeSeconds`, makes it rarer.",
+  ],
   "pod-deleted": ["Somebody else deleted the pod.", "`retry.onNodeLost` says whether the instance runs again."],
   "kubelet-refused": [
     "The kubelet refused the pod before it ran.",
@@ -148,8 +166,18 @@ export const REASONS = {
     "Nothing to do: all of it starts anew, and it counts as no failure. Look at why some pods could not be created.",
   ],
   killed: ["It was killed on request.", "Nothing to do."],
+  "framework-lost": [
+    "The framework's program stayed away for longer than `failoverTimeoutSeconds`, and its `failoverPolicy` is `Kill`.",
+    "Start the program again; what is to run again needs new Tasks. `failoverPolicy: Orphan` lets tasks run to their ends.",
+  ],
   "exit-code": ["A container ended with a code other than zero.", "Read the logs of the pod."],
   "pod-failed": ["The pod failed.", "Read the message."],
-} as const satisfies Record<string, readonly [meaning: string, whatToDo: string]>;
+} as const satisfies Table;
+
+/**
+ * Every reason the broker gives, for a refusal or for nothing offered: the closed list. Each has a page in the
+ * reference, generated from this table.
+ */
+export const REASONS = { ...WAITING_REASONS, ...ENDING_REASONS };
 
 export type Reason = keyof typeof REASONS;

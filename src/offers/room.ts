@@ -48,6 +48,11 @@ export class Room {
     }
   }
 
+  /** What the queue keeps back now for its own pending demand; undefined for nothing. As of the last `refresh`. */
+  keptBy(queue: Queue): Vector | undefined {
+    return this.#kept.get(queue)?.sum;
+  }
+
   /**
    * May the claimant take `vector` more? The reason if not. `shown` is what it was shown of late and may take besides:
    * what one claimant is shown is no more than it could have; what others are shown is their own race.
@@ -184,7 +189,8 @@ export class Room {
   }
 }
 
-function earlier(a: Line, b: Line): number {
+/** Whose turn is first of two lines. Total. */
+export function earlier(a: Line, b: Line): number {
   const [x, y] = [a.head, b.head];
   if (x !== undefined && y !== undefined && x !== y) return before(x, y) ? -1 : 1;
   if ((x === undefined) !== (y === undefined)) return x === undefined ? 1 : -1;

@@ -124,7 +124,8 @@ export class Slack {
     const { where, spread } = line.shape;
     const withSlack = nodesOf(open);
     const near = new Set([...withSlack, ...nodesOf(going)]);
-    const candidates = line.blocked === "no-node" && line.gang === undefined ? [...near].sort((a, b) => a - b) : where.admits;
+    const candidates =
+      line.blocked === "no-node" && line.gang === undefined ? [...near].sort((a, b) => a - b) : where.admits;
     for (const node of candidates) {
       if (!where.admits.has(node) || bidder.refused?.has(node) === true) continue;
       if (spread.some((group) => !group.allowed.has(node))) continue;

@@ -3,6 +3,7 @@ import { parseIndexes } from "../offers/indexes.ts";
 import type { Answer, Launch, OfferFacts, Slice, TaskFacts } from "../offers/messages.ts";
 import type { Cluster } from "./cluster.ts";
 import { minimumOf } from "./gang-tenants.ts";
+import type { Programs } from "./programs.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -26,8 +27,10 @@ export class Answerers {
   readonly #cluster: Cluster;
   readonly #schedule: Schedule;
   readonly #random: Random;
+  readonly #programs: Programs;
 
-  constructor(cluster: Cluster, schedule: Schedule, random: Random, manners: Manners) {
+  constructor(cluster: Cluster, schedule: Schedule, random: Random, manners: Manners, programs: Programs) {
+    this.#programs = programs;
     this.#cluster = cluster;
     this.#schedule = schedule;
     this.#random = random;
@@ -55,7 +58,7 @@ export class Answerers {
 
   #answer(key: string, manner: keyof Manners): void {
     const offer = this.#cluster.offers.get(key);
-    if (offer === undefined) return;
+    if (offer === undefined || this.#programs.isDead(offer.facts.framework)) return;
     const answers: Record<keyof Manners, () => Answer> = {
       accept: () => this.#accept(offer.facts, false),
       part: () => this.#accept(offer.facts, true),

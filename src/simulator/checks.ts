@@ -5,11 +5,13 @@ import { check } from "./check.ts";
 import type { Cluster } from "./cluster.ts";
 import { GangChecks } from "./gang-checks.ts";
 import type { Leader } from "./leader.ts";
+import type { Programs } from "./programs.ts";
 
 /** What must hold, whatever happens. Each check throws with what is wrong. */
 export class Checks {
   readonly #cluster: Cluster;
   readonly #gangs: GangChecks;
+  readonly #programs: Programs;
   /** "task/index" -> UIDs of pods that live; every pod that succeeded. */
   readonly #live = new Map<string, Set<string>>();
   readonly #succeeded = new Map<string, Set<string>>();
@@ -20,9 +22,10 @@ export class Checks {
   steps = 0;
   counts = { creates: 0, offers: 0, closes: 0, rounds: 0, terms: 0, idle: 0 };
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, programs: Programs) {
     this.#cluster = cluster;
     this.#gangs = new GangChecks(cluster);
+    this.#programs = programs;
     cluster.watch(({ input }) => {
       if (input.type === "pod-observed") this.#podSeen(input.pod);
       if (input.type === "pod-gone") {
@@ -71,7 +74,7 @@ export class Checks {
     if (granted.length > 0) this.#room(leader, granted);
     for (const effect of effects) {
       if (effect.type === "create-pod") this.#launched(effect);
-      if (effect.type === "publish-offer") this.counts.offers++;
+      if (effect.type === "publish-offer") this.#offered(effect.offer.framework, nowMs);
       if (effect.type === "close-offer") this.counts.closes++;
     }
     if (input.type !== "tick") return;
@@ -109,6 +112,14 @@ export class Checks {
         }
       }
     }
+  }
+
+  /** What a leader knows of a Lease may be old, but never newer than the Lease: a program that is missed is offered nothing. */
+  #offered(framework: string, nowMs: number): void {
+    this.counts.offers++;
+    const lease = this.#cluster.leases.get(framework);
+    const isMissed = lease !== undefined && !lease.released && lease.renewedAtMs + lease.durationMs <= nowMs;
+    check(!isMissed, `an offer is made to ${framework}, whose Lease has run out`);
   }
 
   #launched({ attempt: { taskUid, index, attempt } }: Extract<Effect, { type: "create-pod" }>): void {
@@ -174,7 +185,8 @@ export class Checks {
     }
   }
 
-  #mayFail(facts: { kill?: unknown }, _index: number, key: string): boolean {
+  #mayFail(facts: { kill?: unknown; framework: string }, _index: number, key: string): boolean {
+    if (this.#programs.wasOverdue(facts.framework)) return true;
     return facts.kill !== undefined || this.#ended.has(key) || this.refused.has(key);
   }
 
