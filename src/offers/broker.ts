@@ -2,15 +2,16 @@ import { unreachable } from "./assert.ts";
 import { Assignment } from "./assignment.ts";
 import { Bidders } from "./bidders.ts";
 import { Explain } from "./explain.ts";
+import { ForeignPods } from "./foreign-pods.ts";
 import type { Framework } from "./framework.ts";
 import { Frameworks } from "./frameworks.ts";
-import type { Claim } from "./ledger.ts";
-import type { Effect, ForeignPodFacts, Input, NodeFacts, PodFacts } from "./messages.ts";
+import type { Effect, Input, NodeFacts, PodFacts } from "./messages.ts";
 import { NodeWatch } from "./node-watch.ts";
 import type { NodeEntry } from "./nodes.ts";
 import { Offers } from "./offers.ts";
 import type { BrokerOptions } from "./options.ts";
 import { Outlooks } from "./outlook.ts";
+import { Programs } from "./presence.ts";
 import { Reclaim } from "./reclaim.ts";
 import { Round, type Unmet } from "./round.ts";
 import { Slack } from "./slack.ts";
@@ -58,6 +59,7 @@ export class Broker implements BrokerContract {
   readonly #tasks: Tasks;
   readonly #offers: Offers;
   readonly #frameworks: Frameworks;
+  readonly #programs: Programs;
   readonly #explain: Explain;
   readonly #outlooks: Outlooks;
   readonly #summary: Summary;
@@ -67,16 +69,18 @@ export class Broker implements BrokerContract {
   readonly #reclaim: Reclaim;
   readonly #nodeWatch: NodeWatch;
   #lastRoundMs = Number.NEGATIVE_INFINITY;
-  readonly #foreign = new Map<string, string>();
+  readonly #foreign: ForeignPods;
 
   constructor(options: BrokerOptions) {
     this.#state = new State(options);
+    this.#foreign = new ForeignPods(this.#state);
     this.#assignment = new Assignment(this.#state);
     this.#tasks = new Tasks(this.#state, this.#assignment);
     this.#nodeWatch = new NodeWatch(this.#state, this.#tasks);
     this.#offers = new Offers(this.#state, this.#tasks, this.#assignment);
     this.#reclaim = new Reclaim(this.#state, this.#assignment, this.#offers);
-    this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers);
+    this.#programs = new Programs(this.#state, this.#offers, this.#tasks);
+    this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers, this.#programs);
     this.#explain = new Explain(this.#state, this.#assignment, this.#reclaim);
     this.#outlooks = new Outlooks(this.#state, this.#assignment);
     this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
@@ -182,12 +186,17 @@ export class Broker implements BrokerContract {
   readonly #handlers: { readonly [T in Input["type"]]: (input: Extract<Input, { type: T }>) => void } = {
     "node-observed": ({ node }) => this.#nodeObserved(node),
     "node-gone": ({ name }) => this.#nodeGone(name),
-    "foreign-pod-observed": ({ pod }) => this.#foreignObserved(pod),
-    "foreign-pod-gone": ({ uid }) => this.#foreignGone(uid),
+    "foreign-pod-observed": ({ pod }) => this.#roomFell(this.#foreign.observed(pod)),
+    "foreign-pod-gone": ({ uid }) => this.#foreign.gone(uid),
     "queue-observed": ({ queue }) => this.#frameworks.observeQueue(queue),
     "queue-gone": ({ name }) => this.#frameworks.queueGone(name),
     "framework-observed": ({ framework }) => this.#frameworks.observe(framework),
     "framework-gone": ({ key }) => this.#frameworks.gone(key),
+    "lease-observed": ({ lease }) => this.#programs.observe(lease),
+    "lease-gone": ({ key }) => this.#programs.gone(key),
+    "program-observed": ({ framework, awaySinceMs }) => this.#programs.podObserved(framework, awaySinceMs),
+    "program-gone": ({ framework }) => this.#programs.podGone(framework),
+    "absence-confirmed": ({ framework }) => this.#programs.confirmed(framework),
     "task-observed": ({ task }) => this.#tasks.observe(task),
     "task-gone": ({ uid }) => this.#tasks.gone(uid),
     "pod-observed": ({ pod }) => this.#podObserved(pod),
@@ -213,6 +222,7 @@ export class Broker implements BrokerContract {
     this.#assignment.opened();
     this.#tasks.opened();
     this.#offers.opened();
+    this.#programs.opened();
     for (const node of this.#state.nodes.entries) if (node !== undefined) this.#nodeWatch.missing(node);
     this.#state.dirty = true;
   }
@@ -285,6 +295,9 @@ export class Broker implements BrokerContract {
       case "reclaim":
         this.#state.dirty = true;
         break;
+      case "program-missed":
+        this.#programs.missed(alarm.framework);
+        break;
       case "back-off-ends":
         this.#tasks.backOffEnded(alarm.taskUid, alarm.index);
         break;
@@ -348,36 +361,6 @@ export class Broker implements BrokerContract {
     if (node === undefined) return;
     if (this.#state.opened) this.#nodeWatch.missing(node);
     this.#roomFell(node);
-  }
-
-  #foreignObserved(pod: ForeignPodFacts): void {
-    const node = this.#state.nodes.ensure(pod.node);
-    const vector = this.#state.resources.taken(pod.requests);
-    const claim: Claim = {
-      id: `pod/${pod.uid}`,
-      kind: "foreign",
-      node: node.index,
-      vector,
-      instances: 0,
-      holder: undefined,
-    };
-    // It may take less than before, or be elsewhere.
-    if (this.#state.ledger.get(claim.id) !== undefined) this.#state.dirty = true;
-    if (pod.pinned === true) {
-      // It is not there yet, and may ask for more than there is: it must not close the node to everybody.
-      this.#state.ledger.expect(claim);
-    } else {
-      this.#state.ledger.observe(claim);
-    }
-    this.#foreign.set(pod.uid, pod.node);
-    if (this.#state.nodes.trust(node, this.#state.nowMs)) this.#state.dirty = true;
-    this.#roomFell(node);
-  }
-
-  #foreignGone(uid: string): void {
-    if (!this.#foreign.delete(uid)) return;
-    this.#state.ledger.forget(`pod/${uid}`);
-    this.#state.dirty = true;
   }
 
   /** A fact may have taken room that was offered, or closed the node. */
