@@ -1,4 +1,4 @@
-import { type Refusal, refuse, type Wish } from "./answer.ts";
+import { type Refusal, refuse, type Wish } from "./refusal.ts";
 import { gangsOf } from "./gang-answers.ts";
 import { formatIndexes } from "./indexes.ts";
 import type { Claim } from "./ledger.ts";

@@ -108,9 +108,11 @@ export class Broker implements BrokerContract {
 
   /** When the next `tick` is due; Infinity for never. */
   nextTickMs(nowMs: number): number {
-    const round =
-      this.#state.dirty && this.#state.opened ? Math.max(nowMs, this.#lastRoundMs + this.#minIntervalMs) : Infinity;
-    return Math.min(round, this.#state.timers.nextMs, this.#state.refusals.nextMs, this.#longWaits.nextMs);
+    const { dirty, opened, timers, refusals } = this.#state;
+    const round = dirty && opened ? Math.max(nowMs, this.#lastRoundMs + this.#minIntervalMs) : Infinity;
+    // A wait that is long enough makes for a round, which is due anyway then.
+    const wait = dirty ? Infinity : this.#longWaits.nextMs;
+    return Math.min(round, timers.nextMs, refusals.nextMs, wait);
   }
 
   taskView(uid: string): TaskView | undefined {

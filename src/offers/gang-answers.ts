@@ -1,5 +1,5 @@
 import type { Raced } from "./acceptance.ts";
-import { type Refusal, refuse, type Wish, withCulprit } from "./answer.ts";
+import { type Refusal, refuse, type Wish, withCulprit } from "./refusal.ts";
 import type { Gang } from "./gang.ts";
 import { missingOf } from "./gathered.ts";
 import type { Answer } from "./messages.ts";

@@ -50,6 +50,16 @@ describe("an offer for instances that start together", () => {
     expect(made.openOffers().length).toBeGreaterThan(0);
   });
 
+  test("holds the framework's minimum in each slice, and passes its queue's limit with that", () => {
+    const made = cluster(2, 4, { minimum: { cpu: 2 } }).queue("default", { limit: { cpu: 2 } });
+    made.asking("t", { cpu: 1 }, { instances: 4, ...gang(4) }).settle();
+    expect(made.openOffers()).toEqual([]);
+    made.queue("default", { limit: { cpu: 5 } }).settle();
+    expect(made.openOffers()).toEqual([]);
+    made.queue("default", { limit: { cpu: 6 } }).settle();
+    expect(made.openOffers()[0]?.slices.map(({ resources }) => resources.cpu)).toEqual([4, 2]);
+  });
+
   test("covers a group of Tasks", () => {
     const made = cluster(2, 4);
     const group = { name: "g", size: 2 };

@@ -20,6 +20,8 @@ export interface Found {
   /** How many that are, and how many were asked for. */
   readonly placed: number;
   readonly wanted: number;
+  /** What they take together: more than they ask for where a slice must hold more. */
+  readonly taken: Vector;
   /** What they would leave of the nodes. */
   readonly left: ReadonlyMap<number, Vector>;
   /** More would fit, on more nodes than the bidder may use. */
@@ -37,6 +39,7 @@ interface Trial {
   /** Node -> what is left there, of those on which it has placed something. */
   readonly left: Map<number, Vector>;
   readonly places: Place[];
+  readonly taken: Vector;
   /** Whom the instances placed so far are counted with, to be taken out again. */
   readonly joined: [SpreadCounts, string][];
   tooWide: boolean;
@@ -92,6 +95,7 @@ export class GangSearch {
       maxNodes: bidder.maxNodes,
       left: new Map(),
       places: [],
+      taken: new Float64Array(this.#state.resources.width),
       joined: [],
       tooWide: false,
     };
@@ -102,7 +106,8 @@ export class GangSearch {
       if (got < part.missing && !full) break;
     }
     for (const [counts, id] of trial.joined) counts.leave(id);
-    return { places: trial.places, placed, left: trial.left, tooWide: trial.tooWide };
+    const { places, taken, left, tooWide } = trial;
+    return { places, placed, taken, left, tooWide };
   }
 
   #place(trial: Trial, { task, missing }: Part, widest: boolean): number {
@@ -206,7 +211,9 @@ export class GangSearch {
     const left = this.#left(trial, node);
     const first = isNew ? trial.bidder.first(shape) : shape.request;
     for (let r = 0; r < left.length; r++) {
-      left[r]! -= (first[r] ?? 0) + (count - 1) * (shape.request[r] ?? 0);
+      const more = (first[r] ?? 0) + (count - 1) * (shape.request[r] ?? 0);
+      left[r]! -= more;
+      trial.taken[r]! += more;
     }
     trial.left.set(node, left);
     trial.places.push({ task, node, count });

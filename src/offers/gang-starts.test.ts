@@ -199,6 +199,13 @@ describe("a leader dies in the middle of a start", () => {
     expect(placed(made)).toBe(4);
   });
 
+  test("none lives of what it finds: it starts anew as a whole", () => {
+    const made = opened(found([{ phase: "Failed" }, { phase: "Succeeded" }], {}, { retry: { ...retry, limit: 1 } }));
+    made.wait(2_000);
+    expect(placed(made)).toBe(3);
+    expect(view(made)).toMatchObject({ succeededIndexes: "1", startedTogether: true });
+  });
+
   test("what may not take part any more does not run on by halves", () => {
     const made = found([{}, {}]);
     made.apply({ type: "framework-gone", key: "ns/f" });

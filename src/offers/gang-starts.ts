@@ -49,15 +49,14 @@ export class GangStarts {
     const parts = gang.parts();
     const held = heldFor(this.#state, gang);
     const own = ownRoom(held);
-    const refused = this.#state.room.refuses(
-      bidder.claimant,
-      lack(this.#state, parts, held, bidder.claimant),
-      bidder.shown,
-    );
+    const refuses = (vector: Vector) => this.#state.room.refuses(bidder.claimant, vector, bidder.shown);
+    const refused = refuses(lack(this.#state, parts, held, bidder.claimant));
     if (refused !== undefined) return refused;
     if (!this.search.mayFit(parts, own)) return "no-node";
     const found = this.search.find(bidder, parts, own);
     if (found.placed < found.wanted) return "no-node";
+    const dear = refuses(less(found.taken, held, bidder.claimant));
+    if (dear !== undefined) return dear;
     return this.#grant(bidder, gang, found, held) ? found.placed : "full";
   }
 
@@ -133,6 +132,11 @@ export function ownRoom(held: readonly Hold[]): OwnRoom {
 export function lack(state: State, parts: readonly Part[], held: readonly Hold[], claimant: Claimant): Vector {
   const sum = new Float64Array(state.resources.width);
   for (const { task, missing } of parts) add(sum, task.shape!.request, missing);
-  for (const { line, claim } of held) if (line.claimant === claimant) add(sum, claim.vector, -1);
-  return sum.map((amount) => Math.max(0, amount));
+  return less(sum, held, claimant);
+}
+
+function less(vector: Vector, held: readonly Hold[], claimant: Claimant): Vector {
+  const rest = vector.slice();
+  for (const { line, claim } of held) if (line.claimant === claimant) add(rest, claim.vector, -1);
+  return rest.map((amount) => Math.max(0, amount));
 }

@@ -71,7 +71,7 @@ describe("instances that start together", () => {
   test("in a domain each, where they are spread", () => {
     const made = Bench.open().framework("f");
     const zones = ["a", "a", "b", "c"];
-    zones.forEach((zone, n) => made.node(`n${n}`, { cpu: 2 }, { labels: { zone } }));
+    for (const [n, zone] of zones.entries()) made.node(`n${n}`, { cpu: 2 }, { labels: { zone } });
     const constraints = { spread: [{ topologyKey: "zone", maxSkew: 1, over: "Task" as const }] };
     made.asking("t", { cpu: 1 }, { instances: 6, ...gang(6), constraints }).settle();
     const at = new Map<string, number>();

@@ -64,9 +64,14 @@ export class Gangs {
   opened(): void {
     for (const gang of this.#all) {
       const stands = gang.tasks.some((task) => task.startedTogether === true && !task.finished);
-      if (gang.live > 0) this.#turn(gang, "granted");
-      if (gang.live > 0 && stands) this.#turn(gang, "complete");
-      else if (stands) this.#unstarted(gang);
+      if (gang.live === 0) {
+        // What was found of it has ended.
+        for (const task of gang.tasks) task.gathered.clear();
+        if (stands) this.#unstarted(gang);
+      } else {
+        this.#turn(gang, "granted");
+        if (stands) this.#turn(gang, "complete");
+      }
       this.look(gang);
       // A gang that has waited since before this term goes on waiting.
       const [last] = gang.tasks.map(({ facts }) => facts.createdAtMs).sort((a, b) => b - a);

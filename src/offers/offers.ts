@@ -1,5 +1,6 @@
 import { Acceptance, type Loss, type Raced, sumOf } from "./acceptance.ts";
-import { check, type Refusal, refuse, sameNode, strangerTo, type Wish } from "./answer.ts";
+import { check, sameNode, strangerTo } from "./answer.ts";
+import { type Refusal, refuse, type Wish } from "./refusal.ts";
 import type { Assignment } from "./assignment.ts";
 import { type Drafting, withdrawParts } from "./bidders.ts";
 import type { Framework } from "./framework.ts";

@@ -55,7 +55,7 @@ export class QuotaHolds {
     const task = this.#state.tasks.get(taskUid);
     if (task?.hold === undefined || task.hold.window > 0 || task.hold.untilMs > this.#state.nowMs) return;
     // What starts together tries together.
-    task.hold.window = task.gang === undefined || task.gang.state === "started" ? 1 : task.pending;
+    task.hold.window = task.gang === undefined || task.gang.state === "started" ? 1 : Number.POSITIVE_INFINITY;
     this.#assignment.demand(task);
   }
 

@@ -1,5 +1,5 @@
 import type { Acceptance, Loss, Raced } from "./acceptance.ts";
-import { type Wish, withCulprit } from "./answer.ts";
+import { type Wish, withCulprit } from "./refusal.ts";
 import type { Assignment } from "./assignment.ts";
 import { withoutHalves } from "./gang-answers.ts";
 import type { Claim } from "./ledger.ts";

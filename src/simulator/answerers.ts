@@ -95,7 +95,8 @@ export class Answerers {
   /** What fits, tasks in turn; `part`: leaves some of it. */
   #accept(offer: OfferFacts, part: boolean): Answer {
     const launches: Launch[] = [];
-    const waiting = new Map(this.#waiting(offer).map((task) => [task, this.#missing(task)]));
+    // Of what starts together the least: there may be room for no more of each.
+    const waiting = new Map(this.#waiting(offer).map((task) => [task, this.#together(task) || this.#missing(task)]));
     // One more might not be spread evenly: one at a time.
     let spread = false;
     for (const slice of offer.slices) {

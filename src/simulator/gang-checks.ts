@@ -6,7 +6,7 @@ import { minimumOf } from "./gang-tenants.ts";
 
 /**
  * Instances that start together do so, or do not: counted from pods alone, whatever the operator believes. A start begins
- * with the first pod after none has lived, and is whole once as many indexes as the minimum have had one.
+ * with the first pod after none has lived while nothing was under way, and is whole once as many indexes as the minimum have had one.
  */
 export class GangChecks {
   readonly #cluster: Cluster;
@@ -24,6 +24,8 @@ export class GangChecks {
 
   /** Nothing is under way: no half of a start lives. */
   idle(): void {
+    // One may have ended before the other's create arrived: only now nothing of a start is on its way.
+    for (const [key, live] of this.#live) if (live.size === 0) this.#started.delete(key);
     for (const { facts } of this.#cluster.tasks.values()) {
       const key = gangOf(facts);
       if (key === undefined || !this.#lives(key) || facts.deleting || facts.kill !== undefined) continue;
@@ -42,10 +44,8 @@ export class GangChecks {
       this.#over(pod);
       return;
     }
-    const live = this.#live.get(key) ?? new Set();
-    if (live.size === 0) this.#started.set(key, new Set());
-    this.#live.set(key, live.add(pod.uid));
-    this.#started.get(key)!.add(`${pod.taskUid}/${pod.index}`);
+    this.#live.set(key, (this.#live.get(key) ?? new Set()).add(pod.uid));
+    this.#started.set(key, (this.#started.get(key) ?? new Set()).add(`${pod.taskUid}/${pod.index}`));
   }
 
   #over(pod: PodFacts): void {

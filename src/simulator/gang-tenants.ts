@@ -40,9 +40,11 @@ export function brokenGroups({ tasks }: Cluster): TaskFacts[] {
   return all.flatMap(({ facts }) => {
     const { group, framework } = facts;
     if (group === undefined) return [];
-    const members = all.filter(
-      (other) => other.facts.group?.name === group.name && other.facts.framework === framework,
-    );
+    const members = all.filter(({ facts: other }) => {
+      return (
+        other.group?.name === group.name && other.framework === framework && !other.deleting && other.kill === undefined
+      );
+    });
     return members.length < group.size ? [facts] : [];
   });
 }
