@@ -154,7 +154,7 @@ describe("why something waits", () => {
   });
 
   test("comes with when it may start: what runs has ended by then, as it states, or nobody knows", async () => {
-    const place = { tasks: 0, levels: [{ queue: "default", before: 0 }] };
+    const place = { tasks: 0, levels: [{ queue: "default", before: 0 }, { queue: "" }] };
     const asked = async (task: string) => JSON.parse((await ask(leader, `/explain/task/waits/${task}`, token)).text);
     expect(await asked("giant")).toMatchObject({
       when: { place, unknown: expect.stringMatching(/^no node that it may use is large enough/) },
