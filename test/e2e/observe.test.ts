@@ -163,7 +163,7 @@ describe("why something waits", () => {
     const fake = { duration: "1h" };
     await tenant.task("fills", { requests: { cpu: "4" }, fake, spec: { durationSeconds: 3_600 } });
     const { startedAt } = await tenant.until("fills", "to run", ({ state }) => state === "Running");
-    await tenant.task("next", { requests: { cpu: "3" } });
+    await tenant.task("next", { requests: { cpu: "3" }, fake: { duration: "100ms" } });
     await tenant.waits("next", "NoNode");
     const { when, change } = await asked("next");
     expect(Date.parse(when.estimate)).toBe(Date.parse(startedAt) + 3_600_000);
