@@ -48,7 +48,7 @@ export function endOf(task: Task, { runsSinceMs }: Instance, nowMs: number): num
 
 /**
  * The earliest time at which one more instance of the line is foreseen to fit, after `ahead` (each with the duration of its
- * Task) have been given their places. What runs ends as stated and nobody else takes the room: a bound from below, as the
+ * Task) have been given their places. What runs ends as stated and nobody else takes the room: as the
  * shadow time of EASY backfilling (Lifka, "The ANL/IBM SP Scheduling System", 1995), with the limits of the queues above.
  */
 export class StartEstimate {

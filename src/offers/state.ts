@@ -1,4 +1,5 @@
 import { Changes } from "./changes.ts";
+import { Descent } from "./descent.ts";
 import { Framework } from "./framework.ts";
 import { Holds } from "./holds.ts";
 import { Ledger } from "./ledger.ts";
@@ -8,7 +9,6 @@ import type { Effect } from "./messages.ts";
 import { NodeTable } from "./nodes.ts";
 import type { Offer } from "./offer.ts";
 import type { BrokerOptions } from "./options.ts";
-import { DominantShare } from "./policies/dominant-share.ts";
 import { QueueTree } from "./queues.ts";
 import { Refusals } from "./refusals.ts";
 import { type Quantities, ResourceTable } from "./resources.ts";
@@ -36,7 +36,7 @@ export class State {
   readonly refusals: Refusals;
   readonly room: Room;
   readonly holds: Holds;
-  readonly policy: DominantShare;
+  readonly policy: Descent;
   readonly levels: ReadonlyMap<string, Levels>;
   readonly timers = new Timers();
   readonly frameworks = new Map<string, Framework>();
@@ -65,16 +65,16 @@ export class State {
     this.options = options;
     this.nodes = new NodeTable(this.resources, options.headroom);
     this.ledger = new Ledger(this.nodes);
-    this.tree = new QueueTree(this.resources);
+    this.tree = new QueueTree(this.resources, options.top);
     this.shapes = new ShapeTable(this.nodes);
     this.lines = new Lines(this.shapes);
     this.refusals = new Refusals(this.nodes);
     this.room = new Room(this.tree, this.lines, this.nodes, ({ framework }) => {
-      const facts = this.frameworks.get(framework)?.facts;
-      return facts !== undefined && !facts.suppressed;
+      const known = this.frameworks.get(framework);
+      return known?.facts !== undefined && !known.facts.suppressed && !known.isAway;
     });
     this.holds = new Holds(this);
-    this.policy = new DominantShare(this.tree.root, this.nodes);
+    this.policy = new Descent(this.tree.root, this.nodes, this.lines);
     this.levels = new Map(
       Object.entries(options.placements).map(([name, placement]) => [name, new Levels(this.nodes, placement)]),
     );

@@ -60,7 +60,7 @@ describe("of a task", () => {
       change: { parts, text: "1.5 cpu more on node n" },
     });
     expect(text).toContain("  Place:       2 tasks of its shape before it; 1 stand before it in queue research\n");
-    expect(text).toContain("  When:        2026-01-02T03:05:05.000Z at the earliest\n");
+    expect(text).toContain("  When:        foreseen for 2026-01-02T03:05:05.000Z\n");
     expect(text).toContain("  Change:      1.5 cpu more on node n\n");
   });
 

@@ -169,7 +169,7 @@ function outlookLines(outlook: Outlook | undefined): Line[] {
   const place = when?.place;
   const within = place?.tasks === 0 ? "first of its shape" : `${place?.tasks} tasks of its shape before it`;
   const found =
-    when?.estimate === undefined ? when?.unknown && `not known: ${when.unknown}` : `${when.estimate} at the earliest`;
+    when?.estimate === undefined ? when?.unknown && `not known: ${when.unknown}` : `foreseen for ${when.estimate}`;
   return [
     ["Place", place && [within, standingsText(place.levels)].filter(Boolean).join("; ")],
     ["When", found],

@@ -18,6 +18,7 @@ describe("a Queue", () => {
     };
     expect(projectQueue(queueObject("q", spec)).facts).toEqual({
       name: "q",
+      order: "DominantShare",
       parent: "root",
       weight: 3,
       guarantee: { cpu: 1500 },
@@ -27,6 +28,7 @@ describe("a Queue", () => {
     });
     expect(projectQueue(queueObject("q")).facts).toEqual({
       name: "q",
+      order: "DominantShare",
       weight: 1,
       guarantee: {},
       limit: {},
@@ -57,6 +59,7 @@ describe("a Framework", () => {
       suppressed: false,
       revive: 0,
       demand: [],
+      failover: { timeoutMs: 3_600_000, policy: "Orphan" },
       answerers: [],
       unreachableAfterMs: 60_000,
     });
