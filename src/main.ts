@@ -134,6 +134,10 @@ function createOperator(
         term,
         placements,
         roundMinIntervalMs: config.roundMinIntervalMs,
+        top: {
+          order: config.topOrder,
+          ...(config.topFairResource !== undefined && { fairResource: config.topFairResource }),
+        },
         headroom: config.nodeHeadroom,
       }),
     tell: (event) => recorder.record(happeningOf(event)),
@@ -224,6 +228,7 @@ function serve(
         taskUid: state.taskUid,
         taskView: (uid) => broker.taskView(uid),
         explainTask: (uid) => broker.explainTask(uid),
+        outlookOfTask: (uid, nowMs) => broker.outlookOfTask(uid, nowMs),
         frameworkView: (key) => broker.frameworkView(key),
         queueView: (name) => broker.queueView(name),
       };

@@ -1,63 +1,13 @@
-import { API_VERSION } from "./common.ts";
-
-/**
- * Objects that must be accepted or refused, for both readers of the schemas: `problemsOf` in the unit tests and the API
- * server in the end-to-end tests.
- */
-export interface Example {
-  /** A sentence about the world. */
-  name: string;
-  object: { kind: string; [member: string]: unknown };
-  /** Part of the message with which both refuse it. Absent: accepted. */
-  refused?: string | RegExp;
-}
-
-type Json = Record<string, unknown>;
-
-const object = (kind: string, members: Json, name = "example") => ({
-  apiVersion: API_VERSION,
-  kind,
-  metadata: { name },
-  ...members,
-});
-
-export const queue = (spec: Json, name?: string) => object("Queue", { spec }, name);
-export const framework = (spec: Json, name?: string) => object("Framework", { spec }, name);
-export const container = (fields: Json = {}) => ({ name: "main", image: "busybox", ...fields });
-export const template = (spec: Json = {}, metadata: Json = {}) => ({
-  metadata,
-  spec: { containers: [container()], ...spec },
-});
-export const task = (spec: Json, name?: string) =>
-  object("Task", { spec: { framework: "f", template: template(), ...spec } }, name);
-
-export const offerSpec = {
-  framework: "f",
-  queue: "default",
-  concurrency: "Exclusive",
-  slices: [
-    {
-      name: "s0",
-      node: "node-0.example",
-      nodeUID: "u0",
-      resources: { cpu: "2", memory: "4Gi" },
-      labels: { zone: "a" },
-    },
-    { name: "s1", node: "node-1.example", nodeUID: "u1", resources: { cpu: 2, pods: 10 } },
-  ],
-  expiresAt: "2026-11-22T12:00:00.123Z",
-  answerers: ["system:serviceaccount:ns:f"],
-  term: "1",
-};
-export const offer = (spec: Json = {}, answer?: Json, name?: string) =>
-  object("Offer", { spec: { ...offerSpec, ...spec }, ...(answer ? { answer } : {}) }, name);
-
-const accept = (fields: Json = {}) => ({
-  by: "system:serviceaccount:ns:f",
-  decision: "Accept",
-  launches: [{ task: "t", slice: "s0", count: 2 }],
-  ...fields,
-});
+import {
+  accept,
+  type Example,
+  framework,
+  type Json,
+  offer,
+  offerSpec,
+  queue,
+  task,
+} from "./object-builders.test-support.ts";
 
 const long = (length: number) => "a".repeat(length);
 
@@ -81,13 +31,31 @@ const queues: Example[] = [
       namespaces: ["a", "*"],
       maxFrameworkWeight: 10,
       maxPriority: 0,
+      reclaim: { graceSeconds: 0, minimumRuntimeSeconds: 604_800 },
       maxTasks: 1000,
     }),
   },
+  { name: "a grace has a bound", object: queue({ reclaim: { graceSeconds: 86_401 } }), refused: "graceSeconds" },
   { name: "a weight is at least one", object: queue({ weight: 0 }), refused: "weight" },
   { name: "a weight has a bound", object: queue({ weight: 1_000_001 }), refused: "weight" },
   { name: "a queue is not its own parent", object: queue({ parent: "q" }, "q"), refused: "cannot be its own parent" },
-  { name: "an order that does not exist yet is refused", object: queue({ order: "Fifo" }), refused: "order" },
+  { name: "an order that does not exist is refused", object: queue({ order: "Random" }), refused: "order" },
+  ...["Capacity", "Priority", "Fifo"].map((order) => ({
+    name: `a queue may be served by ${order}`,
+    object: queue({ order }),
+  })),
+  { name: "Fair names its resource", object: queue({ order: "Fair", fairResource: "example.com/gpu" }) },
+  { name: "Fair without a resource is refused", object: queue({ order: "Fair" }), refused: "name it in fairResource" },
+  {
+    name: "a resource for another order than Fair is refused",
+    object: queue({ fairResource: "cpu" }),
+    refused: "only the order Fair",
+  },
+  {
+    name: "what is no resource's name is refused",
+    object: queue({ order: "Fair", fairResource: "a b" }),
+    refused: "fairResource",
+  },
   { name: "a namespace is named once", object: queue({ namespaces: ["a", "a"] }), refused: "namespaces" },
   { name: "a pattern is no namespace", object: queue({ namespaces: ["a*"] }), refused: "namespaces" },
 ];
@@ -157,6 +125,7 @@ const quantities: Example[] = [
 ];
 
 const answerers = ["system:serviceaccount:ns:f"];
+const optimistic = { scheduler: { type: "Offers" }, concurrency: "Optimistic", answerers };
 const frameworks: Example[] = [
   { name: "a framework needs nothing", object: framework({}) },
   {
@@ -203,6 +172,29 @@ const frameworks: Example[] = [
     refused: "Optimistic needs scheduler.type Offers",
   },
   {
+    name: "the races of optimistic offers are settled in one of four ways",
+    object: framework({
+      ...optimistic,
+      optimistic: { conflict: "Version", transaction: "AllOrNothing" },
+    }),
+  },
+  { name: "half of a way is the other half's default", object: framework({ ...optimistic, optimistic: {} }) },
+  {
+    name: "there are two kinds of conflict",
+    object: framework({ ...optimistic, optimistic: { conflict: "Taste" } }),
+    refused: "conflict",
+  },
+  {
+    name: "and two kinds of transaction",
+    object: framework({ ...optimistic, optimistic: { transaction: "Half" } }),
+    refused: "transaction",
+  },
+  {
+    name: "exclusive offers have no races to settle",
+    object: framework({ scheduler: { type: "Offers" }, answerers, optimistic: {} }),
+    refused: "optimistic is for concurrency Optimistic",
+  },
+  {
     name: "the built-in scheduler's demand is its tasks",
     object: framework({ demand: [{ instances: 1, resources: { cpu: 1 } }] }),
     refused: "demand is for scheduler.type Offers",
@@ -239,6 +231,7 @@ const tasks: Example[] = [
         spread: [{ topologyKey: "zone" }],
       },
       retry: { limit: 100, backoffSeconds: 1, maxBackoffSeconds: 3600, onNodeLost: "Retry" },
+      durationSeconds: 31_536_000,
       ttlSecondsAfterFinished: 0,
       kill: { indexes: "0-41,57", gracePeriodSeconds: 0 },
     }),
@@ -246,6 +239,7 @@ const tasks: Example[] = [
   { name: "a task has an instance", object: task({ instances: 0 }), refused: "instances" },
   { name: "a task has at most 10,000 instances", object: task({ instances: 10_001 }), refused: "instances" },
   { name: "a priority has a bound", object: task({ priority: 1001 }), refused: "priority" },
+  { name: "a duration is at least a second", object: task({ durationSeconds: 0 }), refused: "durationSeconds" },
   { name: "indexes are ranges", object: task({ kill: { indexes: "1-" } }), refused: "indexes" },
   { name: "no indexes is not nothing", object: task({ kill: { indexes: "" } }), refused: "indexes" },
   {
@@ -273,6 +267,54 @@ const tasks: Example[] = [
     object: task({ constraints: { tolerations: [{ operator: "Exists", tolerationSeconds: 3 }] } }),
     refused: "unreachableSeconds",
   },
+];
+
+const inverse = {
+  queue: "owner",
+  reason: "Guarantee",
+  each: { cpu: "2" },
+  instances: 2,
+  candidates: [{ task: "t", slice: "s0", indexes: "0-3,7" }],
+  message: "queue owner has less than its guarantee",
+};
+const giveBack = (fields: Json = {}) => ({
+  by: "system:serviceaccount:ns:f",
+  decision: "Accept",
+  release: [{ task: "t", indexes: "0-3" }],
+  ...fields,
+});
+
+const inverseOffers: Example[] = [
+  { name: "an inverse offer as the operator makes it", object: offer({ inverse }) },
+  { name: "an inverse offer that names what is given back", object: offer({ inverse }, giveBack()) },
+  { name: "an inverse offer that is declined", object: offer({ inverse }, { by: "a", decision: "Decline" }) },
+  {
+    name: "an inverse offer wants something for somebody",
+    object: offer({ inverse: { ...inverse, instances: 0 } }),
+    refused: "instances",
+  },
+  {
+    name: "the reason is of a closed list",
+    object: offer({ inverse: { ...inverse, reason: "Whim" } }),
+    refused: "reason",
+  },
+  {
+    name: "an inverse offer is accepted by giving something back",
+    object: offer({ inverse }, giveBack({ release: [] })),
+    refused: "Accept needs launches, or release",
+  },
+  {
+    name: "declining gives nothing back",
+    object: offer({ inverse }, giveBack({ decision: "Decline" })),
+    refused: "Decline gives nothing back",
+  },
+  {
+    name: "what is given back is named by indexes",
+    object: offer({ inverse }, giveBack({ release: [{ task: "t", indexes: "all" }] })),
+    refused: "indexes",
+  },
+  { name: "an offer takes nothing back", object: offer({}, giveBack()), refused: "asks nothing back" },
+  { name: "an inverse offer starts nothing", object: offer({ inverse }, accept()), refused: "offers none" },
 ];
 
 const offers: Example[] = [
@@ -317,4 +359,12 @@ const offers: Example[] = [
 ];
 
 /** Every object but those about templates. */
-export const examples: Example[] = [...names, ...queues, ...quantities, ...frameworks, ...tasks, ...offers];
+export const examples: Example[] = [
+  ...names,
+  ...queues,
+  ...quantities,
+  ...frameworks,
+  ...tasks,
+  ...offers,
+  ...inverseOffers,
+];

@@ -3,6 +3,7 @@ import { DEFAULT_QUEUE } from "../api/labels.ts";
 import { unreachable } from "../offers/assert.ts";
 import type { Effect, Input } from "../offers/messages.ts";
 import type { BrokerContract } from "./broker-contract.ts";
+import { confirmAbsence } from "./effects/absence.ts";
 import type { EffectContext } from "./effects/context.ts";
 import { QUEUE } from "./effects/context.ts";
 import { Explanations } from "./effects/explanations.ts";
@@ -13,6 +14,7 @@ import { StatusWriter } from "./effects/statuses.ts";
 import { deleteTask, taskStatusKind } from "./effects/task-statuses.ts";
 import { releasePod } from "./effects/tracking.ts";
 import { frameworkStatusKind, queueStatusKind } from "./effects/tree-statuses.ts";
+import { WaitingEvents } from "./effects/waiting-events.ts";
 import { isAlreadyExists } from "./kube/api-error.ts";
 import type { KubeClient } from "./kube/client.ts";
 import type { Clock } from "./kube/clock.ts";
@@ -21,6 +23,7 @@ import { type PodBlueprint, podBlueprint } from "./manifests/pod.ts";
 import { podTolerations } from "./observe/framework.ts";
 import { Settling } from "./observe/node.ts";
 import { Observer, type ObserverOptions } from "./observer.ts";
+import { Programs } from "./programs/programs.ts";
 import type { Logger, Telemetry } from "./telemetry.ts";
 import type { World } from "./world.ts";
 
@@ -65,6 +68,7 @@ export class Term {
   readonly #pods: PodEffects;
   readonly #offers: OfferEffects;
   readonly #statuses: { readonly task: StatusWriter; readonly framework: StatusWriter; readonly queue: StatusWriter };
+  readonly #programs: Programs;
   readonly #explanations: Explanations;
   readonly #observer: Observer;
   readonly #settling: Settling;
@@ -92,7 +96,15 @@ export class Term {
       onBug: options.onBug,
     });
     this.#jobs = new JobQueue({ clock, random, telemetry, log });
-    this.#explanations = new Explanations({ broker, clock, changed: (uid) => this.#statuses.task.changed(uid, true) });
+    const waitingEvents = new WaitingEvents({ clock, tell: options.tell });
+    this.#explanations = new Explanations({
+      broker,
+      clock,
+      changed: (uid, explanation) => {
+        this.#statuses.task.changed(uid, true);
+        waitingEvents.waits(world.task(uid), explanation);
+      },
+    });
     this.#statuses = this.#statusWriters();
     this.#offers = new OfferEffects({
       ...context,
@@ -105,6 +117,15 @@ export class Term {
       blueprintOf: (taskUid) => this.#blueprintOf(taskUid),
       created: (pod, resourceVersion) => this.#observer.podCreated(pod, resourceVersion),
     });
+    this.#programs = new Programs({
+      ...context,
+      jobs: this.#jobs,
+      nowMs,
+      framework: (key) => world.frameworks.get(key)?.object,
+      pods: () => world.programPods(),
+      changed: (key) => this.#statuses.framework.changed(key),
+      tell: (event) => options.tell(event),
+    });
     this.#settling = new Settling(settings.nodeSettleMs);
     this.#observer = new Observer({
       world,
@@ -114,6 +135,7 @@ export class Term {
       statuses: this.#statuses,
       offers: this.#offers,
       pods: this.#pods,
+      programs: this.#programs,
       log,
       forgetTask: (uid) => this.#forgetTask(uid),
       queueGone: (name) => {
@@ -172,6 +194,7 @@ export class Term {
     this.#loop.stop();
     this.#offers.stop();
     this.#explanations.stop();
+    this.#programs.stop();
     for (const writer of Object.values(this.#statuses)) writer.stop();
   }
 
@@ -185,6 +208,7 @@ export class Term {
       framework: (key: string) => world.frameworks.get(key)?.object,
       queue: (name: string) => world.queues.get(name)?.object,
       unpublished: () => admission.heldBack,
+      controller: (key: string) => this.#programs.status(key),
     };
     const task = taskStatusKind({
       ...context,
@@ -220,6 +244,9 @@ export class Term {
         break;
       case "release-pod":
         jobs.add(releasePod(effect, this.#context, (key) => this.#cachedPod(key)));
+        break;
+      case "confirm-absence":
+        jobs.add(confirmAbsence(effect, this.#context, (...read) => this.#observer.leasesListed(...read)));
         break;
       case "task-changed":
         this.#statuses.task.changed(effect.uid, effect.urgent);

@@ -1,11 +1,14 @@
+import type { Head } from "./heads.ts";
 import { type Heaped, IndexedHeap } from "./heap.ts";
 import type { ClaimKind, Holder } from "./ledger.ts";
 import type { QueueFacts } from "./messages.ts";
+import type { Contender, Policy } from "./policies/policy.ts";
+import { type Order, POLICIES } from "./policies/registry.ts";
 import type { Reason } from "./reasons.ts";
 import { type ResourceTable, type Vector, widened } from "./resources.ts";
 
 /** A place in the tree that competes with its siblings: an inner queue, or a claimant (a framework in a queue). */
-export interface Child extends Heaped {
+export interface Child extends Heaped, Contender {
   readonly name: string;
   parent: Queue | undefined;
   weight: number;
@@ -13,13 +16,13 @@ export interface Child extends Heaped {
   usage: Vector;
   /** Instances held, for ties. */
   instances: number;
-  /** The vector it shows its parent in hierarchical DRF; a claimant shows its usage. */
-  shown: Vector;
-  /** Dominant share of `shown`, divided by the weight. */
-  share: number;
+  /** A claimant shows its usage, an inner queue what its policy makes of what its children show. */
+  readonly shown: Vector;
   /** Behind all siblings that are not. */
   penalised: boolean;
 }
+
+const NO_GUARANTEE: Vector = new Float64Array(0);
 
 export class Claimant implements Child, Holder {
   readonly name: string;
@@ -30,10 +33,15 @@ export class Claimant implements Child, Holder {
   place = -1;
   usage: Vector;
   allocated: Vector;
+  /** What is held for it until an instance starts there. */
+  holding: Vector;
   instances = 0;
   /** Those of them that are tasks' own. */
   placed = 0;
-  share = 0;
+  readonly guarantee = NO_GUARANTEE;
+  head: Head | undefined;
+  tier = 0;
+  key = 0;
   penalised = false;
   /** Its place among those that take part in a pass. */
   entrant = -1;
@@ -48,6 +56,7 @@ export class Claimant implements Child, Holder {
     this.name = `${framework} ${queueName}`;
     this.usage = new Float64Array(resources.width);
     this.allocated = new Float64Array(resources.width);
+    this.holding = new Float64Array(resources.width);
   }
 
   get shown(): Vector {
@@ -61,6 +70,7 @@ export class Claimant implements Child, Holder {
       this.placed += sign * instances;
       add(this.allocated, vector, sign);
     }
+    if (kind === "hold") add(this.holding, vector, sign);
     add(this.usage, vector, sign);
     for (let queue = this.parent; queue !== undefined; queue = queue.parent) {
       queue.held(kind, vector, instances, sign, this.#resources.width);
@@ -70,6 +80,7 @@ export class Claimant implements Child, Holder {
   #widen(): void {
     this.usage = widened(this.usage, this.#resources.width);
     this.allocated = widened(this.allocated, this.#resources.width);
+    this.holding = widened(this.holding, this.#resources.width);
   }
 }
 
@@ -85,14 +96,19 @@ export class Queue implements Child {
   place = -1;
   usage: Vector = new Float64Array(0);
   allocated: Vector = new Float64Array(0);
+  holding: Vector = new Float64Array(0);
   guarantee: Vector = new Float64Array(0);
   limit: Vector = new Float64Array(0);
   instances = 0;
   shown: Vector = new Float64Array(0);
-  share = 0;
+  head: Head | undefined;
+  tier = 0;
+  key = 0;
   penalised = false;
+  /** The order of its children. */
+  policy: Policy = POLICIES.DominantShare();
   /** Unblocked children in the order of service; only filled during a round. */
-  readonly line = new IndexedHeap<Child>(servedBefore);
+  readonly line = new IndexedHeap<Child>((a, b) => servedBefore(this.policy, a, b));
 
   constructor(name: string) {
     this.name = name;
@@ -102,28 +118,40 @@ export class Queue implements Child {
     this.widen(width);
     this.instances += sign * instances;
     if (kind === "task") add(this.allocated, vector, sign);
+    if (kind === "hold") add(this.holding, vector, sign);
     add(this.usage, vector, sign);
   }
 
   widen(width: number): void {
     this.usage = widened(this.usage, width);
     this.allocated = widened(this.allocated, width);
+    this.holding = widened(this.holding, width);
     this.guarantee = widened(this.guarantee, width);
     this.limit = widened(this.limit, width, Number.POSITIVE_INFINITY);
     this.shown = widened(this.shown, width);
   }
 }
 
-/** The order among siblings is total: penalty, share, instances held, name. */
-function servedBefore(a: Child, b: Child): boolean {
+/** The order among siblings is total: penalty, key, instances held, name. */
+function servedBefore(policy: Policy, a: Child, b: Child): boolean {
   if (a.penalised !== b.penalised) return b.penalised;
-  if (a.share !== b.share) return a.share < b.share;
+  if (a.tier !== b.tier) return a.tier < b.tier;
+  if (a.key !== b.key) return a.key < b.key;
+  if (policy.before?.(a, b) === true) return true;
+  if (policy.before?.(b, a) === true) return false;
   if (a.instances !== b.instances) return a.instances < b.instances;
   return a.name < b.name;
 }
 
 export function add(target: Vector, vector: Vector, sign: number): void {
   for (let r = 0; r < vector.length; r++) if (vector[r] !== 0) target[r]! += sign * vector[r]!;
+}
+
+/** The order of a queue's children. Absent: by dominant share. */
+export interface QueueOrder {
+  readonly order?: Order;
+  /** Of order `Fair`: the resource to be fair about. Absent: cpu. */
+  readonly fairResource?: string;
 }
 
 /** The tree of queues under one nameless root, with usage kept along the paths. */
@@ -137,9 +165,11 @@ export class QueueTree {
   version = 0;
   readonly #resources: ResourceTable;
 
-  constructor(resources: ResourceTable) {
+  /** @param top the order of the queues that have no parent */
+  constructor(resources: ResourceTable, top: QueueOrder = {}) {
     this.#resources = resources;
     this.root.widen(resources.width);
+    this.root.policy = this.#policy(top);
     resources.onWiden((width) => this.#widen(width));
   }
 
@@ -165,6 +195,7 @@ export class QueueTree {
     this.queues.set(facts.name, queue);
     queue.facts = facts;
     queue.weight = facts.weight;
+    queue.policy = this.#policy(facts);
     queue.guarantee = this.#resources.known(facts.guarantee);
     queue.limit = this.#resources.limits(facts.limit);
     this.#rebuild();
@@ -173,6 +204,12 @@ export class QueueTree {
   gone(name: string): void {
     this.queues.delete(name);
     this.#rebuild();
+  }
+
+  #policy({ order = "DominantShare", fairResource = "cpu" }: QueueOrder): Policy {
+    // An administrator names it: nodes that have it may come later.
+    this.#resources.known({ [fairResource]: 0 });
+    return POLICIES[order](this.#resources.index(fairResource));
   }
 
   /** Queues from this one up to, and without, the root. */
@@ -192,6 +229,7 @@ export class QueueTree {
       queue.instances = 0;
       queue.usage = new Float64Array(0);
       queue.allocated = new Float64Array(0);
+      queue.holding = new Float64Array(0);
       queue.widen(this.#resources.width);
     }
     for (const queue of this.queues.values()) this.#place(queue);
@@ -248,6 +286,7 @@ export class QueueTree {
       at.widen(this.#resources.width);
       add(at.usage, claimant.usage, 1);
       add(at.allocated, claimant.allocated, 1);
+      add(at.holding, claimant.holding, 1);
       at.instances += claimant.instances;
     }
   }

@@ -1,8 +1,7 @@
-/**
- * Every reason the broker gives, for a refusal or for nothing offered: the closed list. Each has a page in the
- * reference, generated from this table.
- */
-export const REASONS = {
+type Table = Record<string, readonly [meaning: string, whatToDo: string]>;
+
+/** Why something waits. For each there is a world in reasons.worlds.test-support.ts that shows what people are told. */
+export const WAITING_REASONS = {
   // Why a task or framework cannot take part at all, in the order of the checks.
   "invalid-task": [
     "The Task breaks a rule that admission did not see.",
@@ -37,6 +36,10 @@ export const REASONS = {
     "Wait for tasks to finish or raise the bound.",
   ],
   suppressed: ["The framework asked for no offers.", "Set `Framework.spec.suppressed` to false."],
+  disconnected: [
+    "The framework's program is away: it has not renewed its Lease, or has given it back.",
+    "Start the program again. Its tasks run on meanwhile, for as long as `Framework.spec.failoverTimeoutSeconds` says.",
+  ],
   // Why nothing is offered now, in the order of the checks.
   "no-demand": ["Nothing is waiting.", "Create a Task or state `Framework.spec.demand`."],
   sizing: ["A dry run is asking the API server what pods of this template will really request.", "Wait a moment."],
@@ -54,6 +57,15 @@ export const REASONS = {
     "As many offers are open as the framework may hold.",
     "Answer open offers, or raise `Framework.spec.offers.maxOutstanding`.",
   ],
+  "asked-back": [
+    "Its queue has less than its guarantee, and room for it is being taken back from those who borrow.",
+    "Wait until the time in the message; with pods that end slowly, for their grace period besides.",
+  ],
+  "minimum-runtime": [
+    "Its queue has less than its guarantee, and what could be taken back for it has not run for long enough yet.",
+    "Wait until the time in the message, or lower `Queue.spec.reclaim.minimumRuntimeSeconds` of the queues that borrow.",
+  ],
+  "no-node": ["No node fits.", "Read the numbers in the message: they say what each node lacks."],
   "over-limit": [
     "It would take the queue, or one above it, over its limit.",
     "Wait for the queue's tasks to end or raise `Queue.spec.limit`.",
@@ -62,13 +74,15 @@ export const REASONS = {
     "What is free is kept back for guarantees of other queues that have demand.",
     "Wait, or give this queue a guarantee.",
   ],
-  "no-node": ["No node fits.", "Read the numbers in the message: they say what each node lacks."],
   "in-line": ["Nodes fit, and others are served first.", "Wait: the next round comes when something changes."],
   "not-starting": [
     "A pod is on its node, and the node cannot start it.",
     "Read the message: an image that is not there or may not be fetched, a volume. The node tries on; to give up, set `spec.kill`.",
   ],
   placed: ["Nothing waits: everything asked for is placed or offered.", "Nothing to do."],
+} as const satisfies Table;
+
+const ENDING_REASONS = {
   // Why an answer, or one launch of it, was refused.
   "not-yours": [
     "The answer was not given by one of the offer's answerers.",
@@ -90,7 +104,7 @@ export const REASONS = {
   ],
   constraint: ["The Task's constraints do not admit the slice's node.", "Launch it on a slice whose labels match."],
   "lost-race": [
-    "The room was taken before the answer was committed.",
+    "The room was taken before the answer was committed, or (with conflict `Version`) somebody else got some of the node.",
     "Answer the next offer; after three lost races it is exclusive.",
   ],
   // Why an offer ended without an answer, or an attempt without success.
@@ -106,6 +120,10 @@ export const REASONS = {
     "The node ended the pod: eviction, preemption or shutdown.",
     "Look at the node; `retry.onNodeLost` says whether the instance runs again.",
   ],
+  reclaimed: [
+    "Its queue had borrowed what another queue is guaranteed, and had to give it back.",
+    "Nothing to do: it runs again as soon as there is room, and no retry is used up. A guarantee of its own, or `Queue.spec.reclaim.minimumRuntimeSeconds`, makes it rarer.",
+  ],
   "pod-deleted": ["Somebody else deleted the pod.", "`retry.onNodeLost` says whether the instance runs again."],
   "kubelet-refused": [
     "The kubelet refused the pod before it ran.",
@@ -116,8 +134,18 @@ export const REASONS = {
     "Read the message: a webhook, a missing reference, or something that a quota wants stated.",
   ],
   killed: ["It was killed on request.", "Nothing to do."],
+  "framework-lost": [
+    "The framework's program stayed away for longer than `failoverTimeoutSeconds`, and its `failoverPolicy` is `Kill`.",
+    "Start the program again; what is to run again needs new Tasks. `failoverPolicy: Orphan` lets tasks run to their ends.",
+  ],
   "exit-code": ["A container ended with a code other than zero.", "Read the logs of the pod."],
   "pod-failed": ["The pod failed.", "Read the message."],
-} as const satisfies Record<string, readonly [meaning: string, whatToDo: string]>;
+} as const satisfies Table;
+
+/**
+ * Every reason the broker gives, for a refusal or for nothing offered: the closed list. Each has a page in the
+ * reference, generated from this table.
+ */
+export const REASONS = { ...WAITING_REASONS, ...ENDING_REASONS };
 
 export type Reason = keyof typeof REASONS;

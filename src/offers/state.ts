@@ -1,5 +1,7 @@
 import { Changes } from "./changes.ts";
+import { Descent } from "./descent.ts";
 import { Framework } from "./framework.ts";
+import { Holds } from "./holds.ts";
 import { Ledger } from "./ledger.ts";
 import { Levels } from "./levels.ts";
 import { Lines } from "./lines.ts";
@@ -7,7 +9,6 @@ import type { Effect } from "./messages.ts";
 import { NodeTable } from "./nodes.ts";
 import type { Offer } from "./offer.ts";
 import type { BrokerOptions } from "./options.ts";
-import { DominantShare } from "./policies/dominant-share.ts";
 import { QueueTree } from "./queues.ts";
 import { Refusals } from "./refusals.ts";
 import { type Quantities, ResourceTable } from "./resources.ts";
@@ -34,7 +35,8 @@ export class State {
   readonly lines: Lines;
   readonly refusals: Refusals;
   readonly room: Room;
-  readonly policy: DominantShare;
+  readonly holds: Holds;
+  readonly policy: Descent;
   readonly levels: ReadonlyMap<string, Levels>;
   readonly timers = new Timers();
   readonly frameworks = new Map<string, Framework>();
@@ -52,7 +54,7 @@ export class State {
   /** Something changed that a round may turn into a grant. */
   dirty = false;
   nowMs = 0;
-  counters = { rounds: 0, grants: 0, lostRaces: 0 };
+  counters = { rounds: 0, grants: 0, lostRaces: 0, inverseOffers: 0, evictions: 0 };
   #effects: Effect[] = [];
   readonly #changedTasks = new Changes();
   readonly #urgentTasks = new Changes();
@@ -63,15 +65,16 @@ export class State {
     this.options = options;
     this.nodes = new NodeTable(this.resources, options.headroom);
     this.ledger = new Ledger(this.nodes);
-    this.tree = new QueueTree(this.resources);
+    this.tree = new QueueTree(this.resources, options.top);
     this.shapes = new ShapeTable(this.nodes);
     this.lines = new Lines(this.shapes);
     this.refusals = new Refusals(this.nodes);
     this.room = new Room(this.tree, this.lines, this.nodes, ({ framework }) => {
-      const facts = this.frameworks.get(framework)?.facts;
-      return facts !== undefined && !facts.suppressed;
+      const known = this.frameworks.get(framework);
+      return known?.facts !== undefined && !known.facts.suppressed && !known.isAway;
     });
-    this.policy = new DominantShare(this.tree.root, this.nodes);
+    this.holds = new Holds(this);
+    this.policy = new Descent(this.tree.root, this.nodes, this.lines);
     this.levels = new Map(
       Object.entries(options.placements).map(([name, placement]) => [name, new Levels(this.nodes, placement)]),
     );
@@ -101,6 +104,16 @@ export class State {
       this.frameworks.set(key, framework);
     }
     return framework;
+  }
+
+  /** Nothing is left of the task, and perhaps of its framework. */
+  forgetTask(task: Task): void {
+    const { key, framework } = task.facts;
+    this.tasks.delete(task.uid);
+    if (this.tasksByKey.get(key) === task) this.tasksByKey.delete(key);
+    this.framework(framework).tasks.delete(task);
+    this.frameworkChanged(framework);
+    this.forgetFramework(framework);
   }
 
   /** Nothing is left of a framework whose object is gone: tenants choose the names that Tasks give. */

@@ -1,6 +1,8 @@
 import { Broker } from "../offers/broker.ts";
 import type { Effect, Input, NodeFacts, OfferDraft } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
+import type { QueueOrder } from "../offers/queues.ts";
+import { attemptOf, snapshot } from "./attempts.ts";
 import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
 import { type Crash, type Faults, Network } from "./network.ts";
@@ -14,6 +16,7 @@ export interface LeaderOptions {
   readonly faults: Faults;
   readonly term: string;
   readonly placements: Readonly<Record<string, Placement>>;
+  readonly top: QueueOrder;
   /** After every input. */
   readonly applied: (leader: Leader, input: Input, effects: readonly Effect[]) => void;
   readonly crash?: ((label: string) => Crash | undefined) | undefined;
@@ -27,7 +30,7 @@ const ANSWER_TURN_MS = 1_000;
 /** A create of unknown outcome is given up only when no earlier try can arrive any more. */
 const SETTLE_MS = 75_000;
 
-const KINDS: readonly Kind[] = ["nodes", "foreign", "queues", "frameworks", "tasks", "pods", "offers"];
+const KINDS: readonly Kind[] = ["nodes", "foreign", "queues", "frameworks", "leases", "tasks", "pods", "offers"];
 
 /** One leader's time in office: a broker, and a shell around it that does as the real one does, over a bad network. */
 export class Leader {
@@ -43,6 +46,8 @@ export class Leader {
   readonly #options: LeaderOptions;
   readonly #inputs: Input[] = [];
   readonly #seen = new Map<Kind, { atMs: number; version: number }>();
+  /** Attempts whose pods the watch has shown: their creates are not sent again, for the name may be free by then. */
+  readonly #made = new Set<string>();
   readonly #closing = new Map<string, CloseOffer>();
   readonly #told = new Map<string, CloseOffer>();
   readonly #busyOffers = new Set<string>();
@@ -57,9 +62,9 @@ export class Leader {
 
   constructor(options: LeaderOptions) {
     this.#options = options;
-    const { schedule, random, faults, crash, term, placements } = options;
+    const { schedule, random, faults, crash, term, placements, top } = options;
     this.term = term;
-    this.broker = new Broker({ term, placements });
+    this.broker = new Broker({ term, placements, top });
     this.network = new Network({ schedule, random, faults, crash, alive: () => this.alive, die: () => this.die() });
   }
 
@@ -74,7 +79,7 @@ export class Leader {
   start(): void {
     const { cluster, random } = this.#options;
     for (const kind of random.shuffled(KINDS)) for (const input of random.shuffled(this.#list(kind))) this.feed(input);
-    for (const pod of cluster.pods.values()) this.pods.set(pod.facts.uid, pod.facts);
+    for (const pod of cluster.pods.values()) this.#sawPod(pod.facts);
     for (const offer of cluster.offers.values()) this.#sawOffer(offer.facts, offer.version);
     for (const kind of KINDS) this.#seen.set(kind, { atMs: 0, version: cluster.version });
     this.#unwatch = cluster.watch((change) => this.#watched(change));
@@ -120,12 +125,13 @@ export class Leader {
   }
 
   #list(kind: Kind): Input[] {
-    const { nodes, foreign, queues, frameworks, tasks, pods, offers } = this.#options.cluster;
+    const { nodes, foreign, queues, frameworks, leases, tasks, pods, offers } = this.#options.cluster;
     const lists: Record<Kind, () => Input[]> = {
       nodes: () => [...nodes.values()].map((node) => ({ type: "node-observed", node })),
       foreign: () => [...foreign.values()].map((pod) => ({ type: "foreign-pod-observed", pod })),
       queues: () => [...queues.values()].map((queue) => ({ type: "queue-observed", queue })),
       frameworks: () => [...frameworks.values()].map((framework) => ({ type: "framework-observed", framework })),
+      leases: () => [...leases.values()].map((lease) => ({ type: "lease-observed", lease })),
       tasks: () =>
         [...tasks.keys()].map((uid) => ({ type: "task-observed", task: this.#options.cluster.taskFacts(uid)! })),
       pods: () => [...pods.values()].map(({ facts }) => ({ type: "pod-observed", pod: facts })),
@@ -144,12 +150,17 @@ export class Leader {
       this.#undelivered--;
       seen.version = version;
       if (!this.alive) return;
-      if (input.type === "pod-observed") this.pods.set(input.pod.uid, input.pod);
+      if (input.type === "pod-observed") this.#sawPod(input.pod);
       if (input.type === "pod-gone") this.pods.delete(input.pod.uid);
       if (input.type === "offer-observed") this.#sawOffer(input.offer, version);
       if (input.type === "offer-gone") this.#offers.delete(input.key);
       this.feed(input);
     });
+  }
+
+  #sawPod(pod: PodObject["facts"]): void {
+    this.pods.set(pod.uid, pod);
+    this.#made.add(attemptOf(pod));
   }
 
   #sawOffer(facts: OfferObject["facts"], version: number): void {
@@ -187,14 +198,15 @@ export class Leader {
         this.#closing.set(effect.key, effect);
         if (!this.#busyOffers.has(effect.key)) this.#close(effect.key);
         break;
+      case "confirm-absence":
+        this.#confirm(effect.framework);
+        break;
       case "task-changed":
         this.#statusChanged(effect.uid, effect.urgent);
         break;
       case "framework-changed":
       case "queue-changed":
         this.#look(effect);
-        break;
-      case "event":
         break;
     }
   }
@@ -204,6 +216,17 @@ export class Leader {
     if (!this.#options.random.chance(0.1)) return;
     if (effect.type === "queue-changed") this.broker.queueView(effect.name);
     else check(this.broker.frameworkView(effect.key)?.why.message !== "", "there is always a reason");
+  }
+
+  #confirm(framework: string): void {
+    const { cluster } = this.#options;
+    const read = () => ({ leases: cluster.leasesOf(framework), version: cluster.version });
+    this.network.send("list-leases", read, (result) => {
+      if (result === undefined) return this.#later(RETRY_MS, () => this.#confirm(framework));
+      const isNews = this.#seen.get("leases")!.version < result.version;
+      if (isNews) for (const lease of result.leases) this.feed({ type: "lease-observed", lease });
+      this.feed({ type: "absence-confirmed", framework });
+    });
   }
 
   #later(delayMs: number, run: () => void): void {
@@ -228,6 +251,7 @@ export class Leader {
 
   /** `unknownSinceMs`: when a try last ended in a way that leaves open whether the pod exists or will. */
   #create(effect: CreatePod, unknownSinceMs: number | undefined): void {
+    if (this.#made.has(attemptOf(effect.attempt))) return;
     const { cluster, schedule, random, faults } = this.#options;
     const refused = random.chance(faults.refusal);
     const byQuota = refused && random.chance(0.5);
@@ -372,11 +396,4 @@ export class Leader {
       if (again !== undefined) this.#statusChanged(uid, again);
     });
   }
-}
-
-function snapshot(
-  result: ReturnType<Cluster["createPod"]>,
-  version: number,
-): { facts: PodObject["facts"]; version: number } | { refused: string } {
-  return "refused" in result ? result : { facts: result.pod.facts, version };
 }

@@ -3,15 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { API_VERSION, GROUP } from "../../src/api/common.ts";
 import { definitions } from "../../src/api/definitions.ts";
-import {
-  type Example,
-  examples,
-  framework,
-  offer,
-  offerSpec,
-  queue,
-  task,
-} from "../../src/api/objects.test-support.ts";
+import { type Example, framework, offer, offerSpec, queue, task } from "../../src/api/object-builders.test-support.ts";
+import { examples } from "../../src/api/objects.test-support.ts";
 import { templateExamples } from "../../src/api/templates.test-support.ts";
 import type { Json } from "../../tools/cluster/api-client.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
@@ -121,6 +114,9 @@ describe("the API server", () => {
       suppressed: false,
       unreachableSeconds: 60,
     });
+    const racing = { scheduler: { type: "Offers" }, concurrency: "Optimistic", answerers: ["anna"], optimistic: {} };
+    const { optimistic } = (await create(framework(racing, "races"))).spec;
+    expect(optimistic).toEqual({ conflict: "ResourceFit", transaction: "Incremental" });
     expect((await create(queue({}, "defaults"))).spec).toEqual({ weight: 1, order: "DominantShare" });
   });
 
@@ -156,6 +152,7 @@ describe("a task that exists", () => {
     { name: "keeps its number of instances", spec: { instances: 4 }, refused: only },
     { name: "keeps its template", spec: { template: { spec: { activeDeadlineSeconds: 1 } } }, refused: only },
     { name: "keeps its framework", spec: { framework: "other" }, refused: only },
+    { name: "states no duration later", spec: { durationSeconds: 60 }, refused: only },
     { name: "gets no queue later", spec: { queue: "other" }, refused: only },
     { name: "keeps its retries", spec: { retry: { limit: 2 } }, refused: only },
     { name: "does not lose its retries", spec: { retry: null }, refused: only },

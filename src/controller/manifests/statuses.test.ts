@@ -186,6 +186,7 @@ describe("the statuses of Frameworks and Queues", () => {
     offers: { open: 1, accepted: 2, declined: 0, expired: 0, rescinded: 0, refused: 0 },
     allocated: { cpu: 1500, memory: 1_048_576 },
     offered: {},
+    held: {},
     demand: { cpu: 500 },
     why: { reason: "in-line", message: "others first" },
   };
@@ -209,6 +210,7 @@ describe("the statuses of Frameworks and Queues", () => {
       limit: {},
       allocated: { cpu: 1000 },
       offered: {},
+      held: {},
       demand: {},
       dominantShare: 0.5,
       fairnessError: 0,
@@ -218,6 +220,18 @@ describe("the statuses of Frameworks and Queues", () => {
     const queued = queueStatus(queue, context);
     expect(queued).toMatchObject({ dominantShare: "0.5000", allocated: { cpu: "1" }, frameworks: 2 });
     isValid(queueDefinition as never, queued);
+  });
+
+  test("say whether the framework's program is there, where that is known", () => {
+    const conditionOf = (state: "connected" | "disconnected" | "abandoned") => {
+      const presence = { state, message: "Lease ns/l" };
+      return frameworkStatus({ ...view, presence }, undefined, context).conditions?.[1];
+    };
+    const said = { type: "Connected", message: "Lease ns/l" };
+    expect(conditionOf("connected")).toMatchObject({ ...said, status: "True", reason: "Connected" });
+    expect(conditionOf("disconnected")).toMatchObject({ ...said, status: "False", reason: "Disconnected" });
+    expect(conditionOf("abandoned")).toMatchObject({ ...said, status: "False", reason: "FailoverTimeout" });
+    expect(frameworkStatus(view, undefined, context).conditions).toHaveLength(1);
   });
 
   test("say that offers are held back, and what is wrong with the object", () => {

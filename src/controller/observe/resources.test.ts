@@ -15,23 +15,31 @@ describe("a Queue", () => {
       limit: { cpu: "2", "nvidia.com/gpu": 0 },
       namespaces: ["a", "b"],
       maxTasks: 5,
+      reclaim: { graceSeconds: 0, minimumRuntimeSeconds: 60 },
     };
     expect(projectQueue(queueObject("q", spec)).facts).toEqual({
       name: "q",
+      order: "DominantShare",
       parent: "root",
       weight: 3,
       guarantee: { cpu: 1500 },
       limit: { cpu: 2000, "nvidia.com/gpu": 0 },
       namespaces: ["a", "b"],
       maxTasks: 5,
+      reclaim: { graceMs: 0, minimumRuntimeMs: 60_000 },
     });
     expect(projectQueue(queueObject("q")).facts).toEqual({
       name: "q",
+      order: "DominantShare",
       weight: 1,
       guarantee: {},
       limit: {},
       namespaces: [],
     });
+  });
+
+  test("says of reclaim no more than it was told: the rest is its parent's", () => {
+    expect(projectQueue(queueObject("q", { reclaim: {} })).facts?.reclaim).toEqual({});
   });
 
   test("that breaks a rule is told as invalid, with the rule", () => {
@@ -57,6 +65,7 @@ describe("a Framework", () => {
       suppressed: false,
       revive: 0,
       demand: [],
+      failover: { timeoutMs: 3_600_000, policy: "Orphan" },
       answerers: [],
       unreachableAfterMs: 60_000,
     });
@@ -76,6 +85,16 @@ describe("a Framework", () => {
       minimum: { cpu: 250 },
       constraints: { nodeSelector: { zone: "a" } },
     });
+  });
+
+  test("with optimistic offers tells how their races are settled, as far as it says so", () => {
+    const spec = { scheduler: { type: "Offers" }, answerers: ["alice"], concurrency: "Optimistic" };
+    const told = (optimistic?: object) =>
+      projectFramework(frameworkObject({ ...spec, ...(optimistic && { optimistic }) })).facts?.optimistic;
+    expect(told()).toBe(undefined);
+    expect(told({})).toEqual({ conflict: "ResourceFit", transaction: "Incremental" });
+    expect(told({ conflict: "Version" })).toEqual({ conflict: "Version", transaction: "Incremental" });
+    expect(told({ transaction: "AllOrNothing" })).toEqual({ conflict: "ResourceFit", transaction: "AllOrNothing" });
   });
 
   test("of the type Builtin has no offers, so what it says about them constrains no task of its", () => {
@@ -107,6 +126,10 @@ describe("a Task", () => {
       createdAtMs: Date.UTC(2026, 0, 1),
       deleting: false,
     });
+  });
+
+  test("states how long its instances run, if it does", () => {
+    expect(taskFacts(read({ spec: { durationSeconds: 90 } }), undefined)).toMatchObject({ durationMs: 90_000 });
   });
 
   test("takes from its Framework what it leaves open, and nothing else", () => {
@@ -215,6 +238,7 @@ describe("an Offer", () => {
       key: "ns/fw-7-0",
       uid: "offer-1",
       framework: "ns/fw",
+      concurrency: "Exclusive",
       queue: "default",
       term: "7",
       phase: "Open",
@@ -246,6 +270,40 @@ describe("an Offer", () => {
     (answer) =>
       expect(projectOffer(offerObject({ answer })).facts.answer).toMatchObject({ decision: "Decline", launches: [] }),
   );
+
+  test("that asks something back tells what, for whom and until when, and carries what is given", () => {
+    const release = [{ task: "t", indexes: "0-3" }];
+    const candidates = [{ task: "t", slice: "s0", indexes: "0-3" }];
+    const inverse = {
+      queue: "owner",
+      reason: "Guarantee",
+      each: { cpu: "2" },
+      instances: 2,
+      candidates,
+      message: "why",
+    };
+    const object = offerObject({
+      spec: { inverse, expiresAt: "2026-01-01T00:00:30Z" },
+      answer: { by: "alice", decision: "Accept", release },
+    });
+    const { facts } = projectOffer(object);
+    expect(facts.inverse).toEqual({
+      queue: "owner",
+      each: { cpu: 2000 },
+      instances: 2,
+      candidates,
+      message: "why",
+      expiresAtMs: Date.UTC(2026, 0, 1, 0, 0, 30),
+    });
+    expect(facts.answer).toMatchObject({ decision: "Accept", launches: [], release });
+  });
+
+  test("that asks something back by a time nobody can read asks for it at once: nobody can hold that up", () => {
+    expect(projectOffer(offerObject({ spec: { inverse: {}, expiresAt: "soon" } })).facts.inverse).toMatchObject({
+      expiresAtMs: 0,
+      instances: 1,
+    });
+  });
 
   test("whose labels alone have changed is the same", () => {
     const before = projectOffer(offerObject());
