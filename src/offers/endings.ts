@@ -68,6 +68,12 @@ export function endingOfAbandoned(ending: Ending, abandoned: string | undefined)
   return { ...ending, reason: "framework-lost", message: abandoned };
 }
 
+/** However it looked: we ended it, to give its room back to `queue`. */
+export function endingOfReclaimed(ending: Ending, queue: string): Ending {
+  const message = `its room was taken back for queue ${queue}, which had less than its guarantee`;
+  return { ...ending, outcome: "lost", reason: "reclaimed", message, counts: false };
+}
+
 /** The API server does not make the pod. */
 export function endingOfRefused(killing: boolean, message: string): Ending {
   if (killing) return { outcome: "killed", reason: "killed", message: "", counts: false };

@@ -3,6 +3,7 @@ import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
 import { needOf, surveyNodes } from "./node-survey.ts";
 import type { QuotaHold } from "./quota-holds.ts";
+import type { Reclaim } from "./reclaim.ts";
 import { boundsOf, roomText, shownOf } from "./room-survey.ts";
 import { standingsOf, standingsText } from "./standings.ts";
 import type { State } from "./state.ts";
@@ -17,10 +18,12 @@ import { clipped, clockTime } from "./wording.ts";
 export class Explain {
   readonly #state: State;
   readonly #assignment: Assignment;
+  readonly #reclaim: Reclaim;
 
-  constructor(state: State, assignment: Assignment) {
+  constructor(state: State, assignment: Assignment, reclaim: Reclaim) {
     this.#state = state;
     this.#assignment = assignment;
+    this.#reclaim = reclaim;
   }
 
   task(task: Task): Explanation {
@@ -92,6 +95,8 @@ export class Explain {
     if (line.outstanding >= line.pending && line.outstanding > 0) {
       return { reason: "waiting-for-answer", message: `${line.outstanding} instances are offered and not answered` };
     }
+    const reclaimed = this.#reclaim.about(line);
+    if (reclaimed !== undefined) return reclaimed;
     const nodes = surveyNodes(this.#state, framework, line);
     if (nodes.fit === 0) return { reason: "no-node", message: clipped(nodes.message) };
     const need = needOf(this.#state, framework, shape.request);

@@ -50,6 +50,15 @@ export interface QueueFacts {
   readonly maxPriority?: number;
   /** Unfinished tasks (not instances) it holds at most. */
   readonly maxTasks?: number;
+  readonly reclaim?: ReclaimFacts;
+}
+
+/** How what a queue has borrowed is taken back. What is absent is as in the nearest queue above that says it. */
+export interface ReclaimFacts {
+  /** From an inverse offer until the broker chooses itself; 0: nobody is asked. */
+  readonly graceMs?: number;
+  /** So long each attempt may run before it can be taken. */
+  readonly minimumRuntimeMs?: number;
 }
 
 /** How an accept of an optimistic offer is settled: the four modes. */
@@ -178,8 +187,11 @@ export interface PodFacts {
   readonly reason?: string;
   readonly message?: string;
   readonly exitCode?: number;
+  readonly createdAtMs?: number;
   readonly startedAtMs?: number;
   readonly finishedAtMs?: number;
+  /** It is deleted to give its room back to this queue. */
+  readonly reclaimedFor?: string;
 }
 
 export interface Slice {
@@ -197,10 +209,20 @@ export interface Launch {
   readonly count: number;
 }
 
+/** Instances of one Task that are given back. */
+export interface Release {
+  /** Name of a Task in the offer's namespace. */
+  readonly task: string;
+  /** As ranges. */
+  readonly indexes: string;
+}
+
 export interface Answer {
   readonly by: string;
   readonly decision: "Accept" | "Decline";
   readonly launches: readonly Launch[];
+  /** What to give back, to an inverse offer. */
+  readonly release?: readonly Release[];
   readonly refuseMs: number;
   readonly reason?: string;
 }
@@ -216,6 +238,17 @@ export interface LaunchOutcome {
   readonly refused?: { readonly reason: Reason; readonly message: string };
 }
 
+/** What an inverse offer asks for: that `each` becomes free on so many nodes. */
+export interface Inverse {
+  /** The queue that has less than its guarantee. */
+  readonly queue: string;
+  readonly each: Quantities;
+  readonly instances: number;
+  /** What is taken in the end, as things stood when it was made. */
+  readonly candidates: readonly (Release & { readonly slice: string })[];
+  readonly message: string;
+}
+
 /** An Offer object as the API server shows it. */
 export interface OfferFacts {
   /** "namespace/name": the name holds the term. */
@@ -229,6 +262,8 @@ export interface OfferFacts {
   readonly phase: OfferPhase;
   readonly slices: readonly Slice[];
   readonly answer?: Answer;
+  /** Present: this asks for room, and offers none. */
+  readonly inverse?: Inverse & { readonly expiresAtMs: number };
 }
 
 export interface OfferDraft {
@@ -241,6 +276,7 @@ export interface OfferDraft {
   readonly slices: readonly Slice[];
   readonly expiresAtMs: number;
   readonly answerers: readonly string[];
+  readonly inverse?: Inverse;
 }
 
 /** Identity of one attempt to run one instance. */
@@ -319,6 +355,8 @@ export type Effect =
       readonly key: Key;
       readonly phase: Exclude<OfferPhase, "Open">;
       readonly launches: readonly LaunchOutcome[];
+      /** What an inverse offer has ended. */
+      readonly released?: readonly Release[];
       readonly reason?: Reason;
       readonly message?: string;
     }
@@ -332,8 +370,14 @@ export type Effect =
       /** "‹offer uid›.‹launch›" */
       readonly offer?: string;
     }
-  /** Delete with a UID precondition. */
-  | { readonly type: "delete-pod"; readonly key: Key; readonly uid: string; readonly gracePeriodSeconds?: number }
+  /** Delete with a UID precondition. `reclaimedFor`: mark the pod with it first, for whoever leads when the pod ends. */
+  | {
+      readonly type: "delete-pod";
+      readonly key: Key;
+      readonly uid: string;
+      readonly gracePeriodSeconds?: number;
+      readonly reclaimedFor?: string;
+    }
   /** The end of this pod stands in the Task's status (or the Task is gone): remove the tracking finalizer. */
   | { readonly type: "release-pod"; readonly key: Key; readonly uid: string }
   /** Its time is over: read the framework's Leases from the API server itself, not from a cache, before that costs tasks. */

@@ -56,6 +56,10 @@ export class Outlooks {
       case "over-limit":
       case "kept-back":
         return line === undefined ? {} : this.#estimate(task, framework, line, nowMs);
+      case "asked-back":
+        return { unknown: "what is asked back for it has to be given, and what gives it has to end" };
+      case "minimum-runtime":
+        return { unknown: "what could be taken back for it has to run for a while first" };
       case "in-line":
         return { unknown: "its turn comes in one of the next rounds" };
       case "back-off":

@@ -57,6 +57,14 @@ export const WAITING_REASONS = {
     "As many offers are open as the framework may hold.",
     "Answer open offers, or raise `Framework.spec.offers.maxOutstanding`.",
   ],
+  "asked-back": [
+    "Its queue has less than its guarantee, and room for it is being taken back from those who borrow.",
+    "Wait until the time in the message; with pods that end slowly, for their grace period besides.",
+  ],
+  "minimum-runtime": [
+    "Its queue has less than its guarantee, and what could be taken back for it has not run for long enough yet.",
+    "Wait until the time in the message, or lower `Queue.spec.reclaim.minimumRuntimeSeconds` of the queues that borrow.",
+  ],
   "no-node": ["No node fits.", "Read the numbers in the message: they say what each node lacks."],
   "over-limit": [
     "It would take the queue, or one above it, over its limit.",
@@ -111,6 +119,10 @@ const ENDING_REASONS = {
   evicted: [
     "The node ended the pod: eviction, preemption or shutdown.",
     "Look at the node; `retry.onNodeLost` says whether the instance runs again.",
+  ],
+  reclaimed: [
+    "Its queue had borrowed what another queue is guaranteed, and had to give it back.",
+    "Nothing to do: it runs again as soon as there is room, and no retry is used up. A guarantee of its own, or `Queue.spec.reclaim.minimumRuntimeSeconds`, makes it rarer.",
   ],
   "pod-deleted": ["Somebody else deleted the pod.", "`retry.onNodeLost` says whether the instance runs again."],
   "kubelet-refused": [

@@ -7,6 +7,7 @@ export type Alarm =
   | { readonly type: "program-missed"; readonly framework: string }
   | { readonly type: "back-off-ends"; readonly taskUid: string; readonly index: number }
   | { readonly type: "quota-tried"; readonly taskUid: string }
+  | { readonly type: "reclaim" }
   | { readonly type: "template-retried"; readonly templateKey: string }
   | { readonly type: "node-settles"; readonly name: string }
   | { readonly type: "unreachable"; readonly node: string }

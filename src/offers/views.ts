@@ -199,6 +199,9 @@ export interface ClusterView {
   readonly rounds: number;
   readonly grants: number;
   readonly lostRaces: number;
+  /** Inverse offers made, and instances ended to give their room back. */
+  readonly inverseOffers: number;
+  readonly evictions: number;
   /** Claims that a check from scratch would count otherwise: always 0, or a bug. */
   readonly inconsistencies: number;
 }

@@ -4,6 +4,7 @@ import {
   INDEX_LABEL,
   OFFER_LABEL,
   QUEUE_LABEL,
+  RECLAIMED_ANNOTATION,
   TASK_UID_LABEL,
   TRACKING_FINALIZER,
 } from "../../api/labels.ts";
@@ -65,6 +66,8 @@ export function ownFacts(
   const uid = text(metadata, "uid");
   if (!namespace || !name || !uid || !node || index === undefined || attempt === undefined) return undefined;
   const offer = text(labels, OFFER_LABEL);
+  const reclaimedFor = text(record(metadata, "annotations"), RECLAIMED_ANNOTATION);
+  const createdAtMs = timeMs(metadata, "creationTimestamp");
   const phase = phaseOf(status);
   return {
     uid,
@@ -81,6 +84,8 @@ export function ownFacts(
     ...(isForced(metadata, phase) && { forced: true }),
     tracked: finalizersOf(metadata).includes(TRACKING_FINALIZER),
     requests: podRequests(pod),
+    ...(createdAtMs !== undefined && { createdAtMs }),
+    ...(reclaimedFor !== undefined && { reclaimedFor: clip(reclaimedFor, 63) }),
     ...outcomeOf(status),
   };
 }

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { FRAMEWORK_ENV } from "../../api/labels.ts";
-import { connect } from "../sdk/connection.ts";
+import { connect, inWords } from "../sdk/connection.ts";
 import { FrameworkClient } from "../sdk/framework-client.ts";
 import { type BagDefaults, type BagEntry, parseBag, uniformBag } from "./bag.ts";
 import { BagRunner, type Summary } from "./bag-runner.ts";
@@ -133,6 +133,8 @@ async function run(options: Options): Promise<Summary | undefined> {
     await prepareFramework(client, { username: connection.username, queue, optimistic });
     watching = client.start();
     return await Promise.race([runner.run(stop), watching.then(() => undefined)]);
+  } catch (error) {
+    throw inWords(connection.server, error);
   } finally {
     client.stop();
     await watching;
