@@ -6,6 +6,7 @@ import { attemptOf, snapshot } from "./attempts.ts";
 import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
 import { type Crash, type Faults, Network } from "./network.ts";
+import { deletePod } from "./pod-deletion.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -180,7 +181,7 @@ export class Leader {
         this.#create(effect, undefined);
         break;
       case "delete-pod":
-        this.#persist(effect.type, () => cluster.deletePod(effect.key, effect.uid, effect.gracePeriodSeconds));
+        deletePod(effect, cluster, (label, write, done) => this.#persist(label, write, done));
         break;
       case "release-pod":
         this.#persist(effect.type, () => cluster.releasePod(effect.key, effect.uid));

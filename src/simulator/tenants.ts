@@ -1,8 +1,17 @@
 import type { Constraints } from "../offers/constraints.ts";
-import type { FrameworkFacts, NodeFacts, PodFacts, QueueFacts, RaceRules, TaskFacts } from "../offers/messages.ts";
+import type {
+  FrameworkFacts,
+  NodeFacts,
+  PodFacts,
+  QueueFacts,
+  RaceRules,
+  ReclaimFacts,
+  TaskFacts,
+} from "../offers/messages.ts";
 import { type Order, POLICIES } from "../offers/policies/registry.ts";
 import type { QueueOrder } from "../offers/queues.ts";
 import type { Cluster } from "./cluster.ts";
+import { capacity, framework, queue } from "./plain-facts.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -139,9 +148,18 @@ export class Tenants {
         parent: "top",
         weight: random.between(1, 3),
         guarantee: random.chance(0.5) ? { cpu: random.between(1, 4) * 1_000 } : {},
+        reclaim: this.#reclaim(),
         limit: random.chance(0.5) ? { cpu: random.between(4, 10) * 1_000, memory: 20_000 } : {},
       });
     }
+  }
+
+  #reclaim(): ReclaimFacts {
+    const random = this.#random;
+    return {
+      ...(random.chance(0.7) && { graceMs: random.pick([0, 2_000, 10_000])! }),
+      ...(random.chance(0.3) && { minimumRuntimeMs: random.pick([1_000, 5_000])! }),
+    };
   }
 
   #order(): QueueOrder {
@@ -343,6 +361,7 @@ export class Tenants {
       guarantee: () => put({ guarantee: random.chance(0.5) ? {} : { cpu: random.between(1, 4) * 1_000 } }),
       weigh: () => put({ weight: random.between(1, 4) }),
       order: () => put(this.#order()),
+      reclaim: () => put({ reclaim: this.#reclaim() }),
       maxTasks: () => put({ maxTasks: random.between(1, 4) }),
       maxPriority: () => put({ maxPriority: random.between(0, 3) }),
       namespaces: () => put({ namespaces: random.chance(0.5) ? ["*"] : ["red"] }),
@@ -362,32 +381,4 @@ export class Tenants {
 
 export function randomOrder(random: Random): QueueOrder {
   return { order: random.pick(ORDERS)!, fairResource: random.pick(["cpu", "memory", "example.com/gpu"])! };
-}
-
-function queue(name: string): QueueFacts {
-  return { name, weight: 1, guarantee: {}, limit: {}, namespaces: ["*"] };
-}
-
-function framework(key: string, uid: string, queues: readonly string[]): FrameworkFacts {
-  return {
-    key,
-    uid,
-    queues: queues.map((name) => ({ name, weight: 1 })),
-    scheduler: "Builtin",
-    placement: "BinPack",
-    concurrency: "Exclusive",
-    offerTimeoutMs: 30_000,
-    maxOutstanding: 4,
-    slack: 1,
-    minimum: {},
-    suppressed: false,
-    revive: 0,
-    demand: [],
-    answerers: [`system:${key}`],
-    unreachableAfterMs: 60_000,
-  };
-}
-
-function capacity(cpu: number, memory: number, pods: number, gpu: number): NodeFacts["allocatable"] {
-  return { cpu, memory, pods, ...(gpu > 0 ? { "example.com/gpu": gpu } : {}) };
 }
