@@ -1,9 +1,9 @@
-import { type Refusal, refuse, type Wish } from "./refusal.ts";
 import { gangsOf } from "./gang-answers.ts";
 import { formatIndexes } from "./indexes.ts";
 import type { Claim } from "./ledger.ts";
 import type { Answer, LaunchOutcome } from "./messages.ts";
 import type { Reason } from "./reasons.ts";
+import { type Refusal, refuse, type Wish } from "./refusal.ts";
 import type { Vector } from "./resources.ts";
 import type { SpreadCounts } from "./spread.ts";
 import type { State } from "./state.ts";

@@ -1,8 +1,8 @@
 import type { Raced } from "./acceptance.ts";
-import { type Refusal, refuse, type Wish, withCulprit } from "./refusal.ts";
 import type { Gang } from "./gang.ts";
 import { missingOf } from "./gathered.ts";
 import type { Answer } from "./messages.ts";
+import { type Refusal, refuse, type Wish, withCulprit } from "./refusal.ts";
 import type { State } from "./state.ts";
 
 /** The gangs that have not started yet of which an answer starts something. */

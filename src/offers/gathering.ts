@@ -108,7 +108,7 @@ export class Gathering {
       if (shape.spread.some((group) => !group.allowed.has(node))) continue;
       const has = nodes.freeVector(node);
       if (has.some((amount) => amount < 0)) continue;
-      if (hold?.claim.node === node) has.forEach((amount, r) => (has[r] = amount + (hold.claim.vector[r] ?? 0)));
+      if (hold?.claim.node === node) add(has, hold.claim.vector, 1);
       const candidate = { node, has, distance: distanceOf(has, shape.request), avoided: avoided?.has(node) === true };
       if (candidate.distance >= 1 || (nearest !== undefined && !nearer(candidate, nearest))) continue;
       if (this.#couldFit(turn, node, shape.request, hold)) nearest = candidate;

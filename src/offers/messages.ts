@@ -1,5 +1,6 @@
 import type { Constraints, Taint } from "./constraints.ts";
 import type { Order } from "./policies/registry.ts";
+import type { FailoverFacts, LeaseFacts } from "./program-facts.ts";
 import type { Reason } from "./reasons.ts";
 import type { Limits, Quantities } from "./resources.ts";
 import type { FailureView } from "./views.ts";
@@ -94,24 +95,6 @@ export interface FrameworkFacts {
   readonly unreachableAfterMs: number;
   /** Offers only. Absent: the tasks of a program that stays away are kept for ever. */
   readonly failover?: FailoverFacts;
-}
-
-/** What becomes of the tasks of a framework whose program stays away. */
-export interface FailoverFacts {
-  readonly timeoutMs: number;
-  /** After that: `Kill` ends them, `Orphan` lets them run to their ends. */
-  readonly policy: "Kill" | "Orphan";
-}
-
-/** A Lease that a framework's program renews for as long as it is there. */
-export interface LeaseFacts {
-  readonly key: Key;
-  readonly framework: Key;
-  /** By our clock: when a renewal was seen, or what the Lease says where it was not seen to change. */
-  readonly renewedAtMs: number;
-  readonly durationMs: number;
-  /** Its holder has given it back. */
-  readonly released: boolean;
 }
 
 export interface RetryFacts {

@@ -1,6 +1,5 @@
 import { Acceptance, type Loss, type Raced, sumOf } from "./acceptance.ts";
 import { check, sameNode, strangerTo } from "./answer.ts";
-import { type Refusal, refuse, type Wish } from "./refusal.ts";
 import type { Assignment } from "./assignment.ts";
 import { type Drafting, withdrawParts } from "./bidders.ts";
 import type { Framework } from "./framework.ts";
@@ -9,6 +8,7 @@ import { answerable, type Ended, next, type Offer } from "./offer.ts";
 import type { Claimant } from "./queues.ts";
 import { DEFAULT_RULES, Race } from "./race.ts";
 import type { Reason } from "./reasons.ts";
+import { type Refusal, refuse, type Wish } from "./refusal.ts";
 import { Settlement } from "./settlement.ts";
 import type { State } from "./state.ts";
 import type { Tasks } from "./tasks.ts";

@@ -1,6 +1,7 @@
 import type { Framework } from "./framework.ts";
-import type { Key, LeaseFacts } from "./messages.ts";
+import type { Key } from "./messages.ts";
 import type { Offers } from "./offers.ts";
+import type { LeaseFacts } from "./program-facts.ts";
 import type { State } from "./state.ts";
 import type { Tasks } from "./tasks.ts";
 import { clockTime } from "./wording.ts";

@@ -1,5 +1,4 @@
 import type { Acceptance, Loss, Raced } from "./acceptance.ts";
-import { type Wish, withCulprit } from "./refusal.ts";
 import type { Assignment } from "./assignment.ts";
 import { withoutHalves } from "./gang-answers.ts";
 import type { Claim } from "./ledger.ts";
@@ -7,6 +6,7 @@ import type { RaceRules } from "./messages.ts";
 import type { OfferSlice } from "./offer.ts";
 import { formatQuantities } from "./quantity.ts";
 import { add } from "./queues.ts";
+import { type Wish, withCulprit } from "./refusal.ts";
 import type { State } from "./state.ts";
 
 /** Where nobody knows whether the node has changed since it was shown. */

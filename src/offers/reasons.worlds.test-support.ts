@@ -119,6 +119,37 @@ export const WORLDS: { readonly [R in WaitingReason]?: Scene } = {
     made.asking("runs", cores(2)).settle();
     made.asking("waits", cores(1), { of: "other" }).asking("t", cores(1), { createdAtMs: made.nowMs + 1 });
   },
+  "group-invalid": (made) => {
+    made.framework("f").node("node-a", cores(8));
+    for (const name of ["driver", "workers"]) made.asking(name, cores(1), { group: { name: "train", size: 2 } });
+    made.asking("t", cores(1), { group: { name: "train", size: 2 }, createdAtMs: made.nowMs + 1 });
+  },
+  "gang-not-ready": (made) =>
+    made
+      .framework("f")
+      .node("node-a", cores(8))
+      .asking("t", cores(1), { group: { name: "train", size: 2 } }),
+  "gang-too-large": (made) =>
+    made
+      .framework("f")
+      .node("node-a", cores(4))
+      .asking("t", cores(2), { instances: 5, gang: { minimum: 5 } }),
+  "gang-starting": (made) => {
+    made.held.add("create-pod");
+    made.framework("f").node("node-a", cores(8));
+    made.asking("t", cores(1), { instances: 5, gang: { minimum: 3 } });
+  },
+  "gang-too-wide": (made) => {
+    made.framework("f", { scheduler: "Offers" });
+    for (let n = 0; n < 70; n++) made.node(`node-${n}`, cores(1));
+    made.asking("t", cores(1), { instances: 70, gang: { minimum: 70 } });
+  },
+  gathering: (made) => {
+    made.framework("f").framework("other").node("node-a", cores(4));
+    made.asking("runs", cores(1), { of: "other" }).settle();
+    made.pod("runs-0-0", { phase: "Running", started: true });
+    made.asking("t", cores(4)).settle().wait(301_000);
+  },
   "not-starting": (made) => {
     made.framework("f").node("node-a", cores(4)).asking("t", cores(1)).settle();
     made.pod("t-0-0", { reason: "ErrImagePull", message: "pull access denied for registry.example.com/train:3" });

@@ -85,7 +85,8 @@ export class ReclaimPlan {
     }
     if (decision === undefined) return;
     this.#announce(decision.made);
-    if (decision.left === 0) this.#state.dirty = true;
+    // What is held counts as used: less is kept back for its queue now, and others may have what was.
+    if (decision.made.length > 0) this.#state.dirty = true;
   }
 
   carryOutIfReady(clearing: Clearing): void {

@@ -5,14 +5,14 @@ import type { Gang } from "./gang.ts";
 import { Gathered } from "./gathered.ts";
 import { formatIndexes, parseIndexes } from "./indexes.ts";
 import type { Instance } from "./instance.ts";
+import { LastFailures } from "./last-failures.ts";
 import type { Line } from "./lines.ts";
 import type { PodFacts, TaskFacts } from "./messages.ts";
 import type { QuotaHold } from "./quota-holds.ts";
 import type { Shape } from "./shapes.ts";
 import { stateOf } from "./task-state.ts";
-import type { Explanation, FailureView, InstanceCounts, TaskView } from "./views.ts";
+import type { Explanation, InstanceCounts, TaskView } from "./views.ts";
 
-const LAST_FAILURES = 5;
 /** An attempt that never ran is tried again this often: a kubelet that always refuses must not spin for ever. */
 const UNSTARTED_LIMIT = 20;
 
@@ -49,7 +49,7 @@ export class Task {
   startedAtMs: number | undefined;
   finishedAtMs: number | undefined;
   readonly live = new Map<number, Instance>();
-  readonly lastFailures: FailureView[] = [];
+  readonly #failures: LastFailures;
   /** Pods that have ended and keep their finalizer until the version that tells their end is recorded. */
   readonly unreleased = new Map<string, { readonly key: string; readonly version: number }>();
   /** Pods whose finalizer was asked off, until it is seen gone. */
@@ -86,7 +86,7 @@ export class Task {
     for (const index of this.#succeeded) this.#settle(index, "finished");
     for (const index of this.#failed) this.#settle(index, "failed");
     if (recorded?.counts !== undefined) Object.assign(this.#ended, recorded.counts);
-    this.lastFailures.push(...(recorded?.lastFailures ?? []).slice(0, LAST_FAILURES));
+    this.#failures = new LastFailures(recorded?.lastFailures ?? []);
     this.startedTogether = recorded?.startedTogether;
     this.startedAtMs = recorded?.startedAtMs;
     this.finishedAtMs = recorded?.finishedAtMs;
@@ -337,7 +337,7 @@ export class Task {
       failedIndexes: formatIndexes(this.#failed),
       attempts: attemptGroups(this.#attempts, (index) => this.#rank(index)),
       ...(only === undefined ? {} : { node: only.nodeName, pod: { attempt: only.attempt } }),
-      lastFailures: this.lastFailures,
+      lastFailures: this.#failures.all,
       ...(this.startedTogether === undefined ? {} : { startedTogether: this.startedTogether }),
       ...(this.startedAtMs === undefined ? {} : { startedAtMs: this.startedAtMs }),
       ...(this.finishedAtMs === undefined ? {} : { finishedAtMs: this.finishedAtMs }),
@@ -388,19 +388,8 @@ export class Task {
     if (this.finished) this.finishedAtMs = nowMs;
   }
 
-  #remember({ index, attempt, nodeName }: Attempt, ending: Ending, atMs: number): void {
-    const { reason, message, exitCode } = endingOfAbandoned(ending, this.abandoned);
-    const code = exitCode === undefined ? {} : { exitCode };
-    this.lastFailures.unshift({
-      index,
-      attempt,
-      node: nodeName,
-      reason,
-      message: message.slice(0, 1024),
-      ...code,
-      atMs,
-    });
-    this.lastFailures.length = Math.min(this.lastFailures.length, LAST_FAILURES);
+  #remember(attempt: Attempt, ending: Ending, atMs: number): void {
+    this.#failures.add(attempt, endingOfAbandoned(ending, this.abandoned), atMs);
   }
 
   /** Instances by state. */

@@ -4,7 +4,6 @@ import type {
   ForeignPodFacts,
   FrameworkFacts,
   Input,
-  LeaseFacts,
   NodeFacts,
   OfferDraft,
   OfferFacts,
@@ -12,6 +11,7 @@ import type {
   QueueFacts,
   TaskFacts,
 } from "../offers/messages.ts";
+import type { LeaseFacts } from "../offers/program-facts.ts";
 import type { Quantities } from "../offers/resources.ts";
 import type { TaskView } from "../offers/views.ts";
 

@@ -7,6 +7,7 @@ import { attemptOf, snapshot } from "./attempts.ts";
 import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
 import { type Crash, type Faults, Network } from "./network.ts";
+import { deletePod } from "./pod-deletion.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -183,7 +184,7 @@ export class Leader {
         this.#create(effect, undefined);
         break;
       case "delete-pod":
-        this.#deletePod(effect);
+        deletePod(effect, cluster, (label, write, done) => this.#persist(label, write, done));
         break;
       case "release-pod":
         this.#persist(effect.type, () => cluster.releasePod(effect.key, effect.uid));
@@ -212,14 +213,6 @@ export class Leader {
         this.#look(effect);
         break;
     }
-  }
-
-  /** Two writes, where the pod is marked first: somebody may come between them. */
-  #deletePod({ type, key, uid, gracePeriodSeconds, reclaimedFor }: Extract<Effect, { type: "delete-pod" }>): void {
-    const { cluster } = this.#options;
-    const remove = () => this.#persist(type, () => cluster.deletePod(key, uid, gracePeriodSeconds));
-    if (reclaimedFor === undefined) remove();
-    else this.#persist("mark-pod", () => cluster.markPod(key, uid, reclaimedFor), remove);
   }
 
   /** Statuses of the tree are not written here; now and then they are worked out, for they must not fail. */

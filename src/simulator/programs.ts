@@ -1,4 +1,4 @@
-import type { FailoverFacts } from "../offers/messages.ts";
+import type { FailoverFacts } from "../offers/program-facts.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";

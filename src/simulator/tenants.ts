@@ -12,6 +12,7 @@ import { type Order, POLICIES } from "../offers/policies/registry.ts";
 import type { QueueOrder } from "../offers/queues.ts";
 import type { Cluster } from "./cluster.ts";
 import { brokenGroups, canAnswer, minimumOf, type Together, together } from "./gang-tenants.ts";
+import { capacity, framework, queue } from "./plain-facts.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -390,32 +391,4 @@ export class Tenants {
 
 export function randomOrder(random: Random): QueueOrder {
   return { order: random.pick(ORDERS)!, fairResource: random.pick(["cpu", "memory", "example.com/gpu"])! };
-}
-
-function queue(name: string): QueueFacts {
-  return { name, weight: 1, guarantee: {}, limit: {}, namespaces: ["*"] };
-}
-
-function framework(key: string, uid: string, queues: readonly string[]): FrameworkFacts {
-  return {
-    key,
-    uid,
-    queues: queues.map((name) => ({ name, weight: 1 })),
-    scheduler: "Builtin",
-    placement: "BinPack",
-    concurrency: "Exclusive",
-    offerTimeoutMs: 30_000,
-    maxOutstanding: 4,
-    slack: 1,
-    minimum: {},
-    suppressed: false,
-    revive: 0,
-    demand: [],
-    answerers: [`system:${key}`],
-    unreachableAfterMs: 60_000,
-  };
-}
-
-function capacity(cpu: number, memory: number, pods: number, gpu: number): NodeFacts["allocatable"] {
-  return { cpu, memory, pods, ...(gpu > 0 ? { "example.com/gpu": gpu } : {}) };
 }

@@ -1,5 +1,5 @@
 import { FRAMEWORK_LABEL } from "../../api/labels.ts";
-import type { LeaseFacts } from "../../offers/messages.ts";
+import type { LeaseFacts } from "../../offers/program-facts.ts";
 import { number, record, text, timeMs } from "./json.ts";
 import { metaOf } from "./meta.ts";
 
