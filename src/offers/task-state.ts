@@ -1,5 +1,6 @@
+import type { Instance } from "./instance.ts";
 import type { TaskFacts } from "./messages.ts";
-import type { InstanceCounts, TaskState } from "./views.ts";
+import type { Explanation, InstanceCounts, TaskState } from "./views.ts";
 
 /** The state of a whole Task, from those of its instances; `finished`: all have ended for good. */
 export function stateOf({ invalid, kill }: TaskFacts, counts: InstanceCounts, finished: boolean): TaskState {
@@ -15,4 +16,17 @@ export function stateOf({ invalid, kill }: TaskFacts, counts: InstanceCounts, fi
   if (counts.unreachable > 0) return "Unreachable";
   if (counts.starting > 0) return "Starting";
   return counts.staging > 0 ? "Staging" : "Pending";
+}
+
+/** Instances that have a place, by state. */
+export function countByState(live: Iterable<Instance>): Pick<InstanceCounts, Instance["state"] | "unreachable"> {
+  const counts = { staging: 0, starting: 0, running: 0, unreachable: 0 };
+  for (const { unreachable, state } of live) counts[unreachable ? "unreachable" : state]++;
+  return counts;
+}
+
+/** That an instance with a place, one of so many, does not start; `said`: by its node. */
+export function notStarting({ index, nodeName }: Instance, said: string, instances: number): Explanation {
+  const which = instances === 1 ? "" : `instance ${index} `;
+  return { reason: "not-starting", message: `${which}on ${nodeName}: ${said}` };
 }

@@ -10,7 +10,7 @@ import type { Line } from "./lines.ts";
 import type { PodFacts, TaskFacts } from "./messages.ts";
 import type { QuotaHold } from "./quota-holds.ts";
 import type { Shape } from "./shapes.ts";
-import { stateOf } from "./task-state.ts";
+import { countByState, notStarting, stateOf } from "./task-state.ts";
 import type { Explanation, InstanceCounts, TaskView } from "./views.ts";
 
 /** An attempt that never ran is tried again this often: a kubelet that always refuses must not spin for ever. */
@@ -119,10 +119,7 @@ export class Task {
   /** Why an instance with a place does not start: of the first one. */
   get stuck(): Explanation | undefined {
     const [first] = this.#stuck;
-    if (first === undefined) return undefined;
-    const [{ index, nodeName }, said] = first;
-    const which = this.facts.instances === 1 ? "" : `instance ${index} `;
-    return { reason: "not-starting", message: `${which}on ${nodeName}: ${said}` };
+    return first === undefined ? undefined : notStarting(first[0], first[1], this.facts.instances);
   }
 
   /** Something of it runs, or ran. */
@@ -394,9 +391,7 @@ export class Task {
 
   /** Instances by state. */
   counts(): InstanceCounts {
-    const counts = { staging: 0, starting: 0, running: 0, unreachable: 0 };
-    for (const instance of this.live.values()) counts[instance.unreachable ? "unreachable" : instance.state]++;
-    return { pending: this.pending, ...counts, ...this.#ended };
+    return { pending: this.pending, ...countByState(this.live.values()), ...this.#ended };
   }
 
   #rank(index: number): Rank {
