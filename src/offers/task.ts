@@ -16,8 +16,6 @@ import type { Explanation, InstanceCounts, TaskView } from "./views.ts";
 /** An attempt that never ran is tried again this often: a kubelet that always refuses must not spin for ever. */
 const UNSTARTED_LIMIT = 20;
 
-type Attempt = Pick<Instance, "index" | "attempt" | "nodeName">;
-
 /** A Task and its instances: pending, live, or ended for good. */
 export class Task {
   facts: TaskFacts;
@@ -385,7 +383,7 @@ export class Task {
     if (this.finished) this.finishedAtMs = nowMs;
   }
 
-  #remember(attempt: Attempt, ending: Ending, atMs: number): void {
+  #remember(attempt: Parameters<LastFailures["add"]>[0], ending: Ending, atMs: number): void {
     this.#failures.add(attempt, endingOfAbandoned(ending, this.abandoned), atMs);
   }
 
