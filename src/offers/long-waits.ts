@@ -41,9 +41,9 @@ export class LongWaits {
   readonly #bounds: GangBounds;
   readonly #gathering: Gathering;
   #turn: Turn | undefined;
-  /** When the next wait will have been long enough, as of the last round. */
+  /** As of the last round: some wait was long enough, and when the next one will be. */
+  #anyDue = false;
   #dueMs = Number.POSITIVE_INFINITY;
-  #roundMs = Number.NEGATIVE_INFINITY;
 
   constructor(state: State, starts: GangStarts, bounds: GangBounds) {
     this.#state = state;
@@ -59,8 +59,7 @@ export class LongWaits {
 
   /** When time alone makes a round worth its while; Infinity for never. */
   get nextMs(): number {
-    const due = this.#dueMs > this.#roundMs ? this.#dueMs : Number.POSITIVE_INFINITY;
-    return Math.min(due, this.#turn?.untilMs ?? Number.POSITIVE_INFINITY);
+    return Math.min(this.#dueMs, this.#turn?.untilMs ?? Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -68,7 +67,8 @@ export class LongWaits {
    * instances were granted.
    */
   begin(bidders: readonly Bidder[]): number {
-    if (this.#turn === undefined && this.#state.nowMs < this.#dueMs) return 0;
+    const due = this.#anyDue || this.#state.nowMs >= this.#dueMs;
+    if (this.#turn === undefined && !due) return 0;
     const byClaimant = new Map(bidders.map((bidder) => [bidder.claimant, bidder]));
     const before = this.#turn;
     const stands = before !== undefined && this.#stands(before, byClaimant.get(before.line.claimant));
@@ -80,10 +80,11 @@ export class LongWaits {
       this.#state.counters.passedHolds++;
       this.#gathering.avoid(before);
     }
-    const next =
-      this.#state.nowMs < this.#dueMs && !stands ? undefined : this.#choose(bidders, stands ? before : undefined);
+    const next = due || stands ? this.#choose(bidders, stands ? before : undefined) : undefined;
     if (stands && next?.waiter !== before.waiter) this.#release(before);
     this.#turn = next;
+    // Others are served differently from now on.
+    if (before !== next) this.#state.dirty = true;
     if (before !== undefined) this.#state.frameworkChanged(before.line.claimant.framework);
     if (next === undefined) return 0;
     this.#state.frameworkChanged(next.line.claimant.framework);
@@ -93,7 +94,7 @@ export class LongWaits {
   /** A round is over: whoever could have had something but for want of room waits. */
   end(bidders: readonly Bidder[]): void {
     const { nowMs, lines } = this.#state;
-    this.#roundMs = nowMs;
+    this.#anyDue = false;
     this.#dueMs = Number.POSITIVE_INFINITY;
     for (const bidder of bidders) {
       for (const line of lines.of(bidder.claimant)) {
@@ -105,7 +106,9 @@ export class LongWaits {
         }
         const waiter = line.gang ?? line;
         if (waiter.waitingSinceMs === undefined || waiter === this.#turn?.waiter) continue;
-        this.#dueMs = Math.min(this.#dueMs, waiter.waitingSinceMs + this.#holdAfterMs);
+        const dueMs = waiter.waitingSinceMs + this.#holdAfterMs;
+        if (dueMs <= nowMs) this.#anyDue = true;
+        else this.#dueMs = Math.min(this.#dueMs, dueMs);
       }
     }
   }
