@@ -155,15 +155,18 @@ export class Notices {
     }
   }
 
-  /** Ends those that nothing is left to be done about. */
-  close(): void {
+  /** Ends those that nothing is left to be done about. True if there were any. */
+  close(): boolean {
+    let any = false;
     for (const notice of [...this.#byKey.values()]) {
       if (notice.closing || pending(notice).length > 0) continue;
       if (notice.spent === 0 && notice.keptUntilMs > this.#state.nowMs) continue;
       notice.closing = true;
       if (notice.unwritten) this.#byKey.delete(notice.key);
       else this.#state.emit({ type: "close-offer", key: notice.key, launches: [], ...this.#end(notice) });
+      any = true;
     }
+    return any;
   }
 
   #tell({ key, queue, dueMs }: Notice, { key: framework, uid }: FrameworkFacts, offer: OfferDraft): void {

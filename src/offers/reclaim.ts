@@ -67,8 +67,11 @@ export class Reclaim {
 
   /** The round is over. What it has granted may be what room was to be made for. */
   end(): void {
-    if (this.#clearings.size > 0) this.#verify();
-    this.#notices.close();
+    const before = this.#clearings.size;
+    if (before > 0) this.#verify();
+    const closed = this.#notices.close();
+    // What is not needed here may be asked back elsewhere.
+    if (closed || this.#clearings.size < before) this.#state.dirty = true;
   }
 
   /** What is being done for a line: for people; undefined: nothing. */
