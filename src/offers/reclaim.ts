@@ -65,8 +65,9 @@ export class Reclaim {
     this.#plan.run(unmet);
   }
 
-  /** The round is over. */
+  /** The round is over. What it has granted may be what room was to be made for. */
   end(): void {
+    if (this.#clearings.size > 0) this.#verify();
     this.#notices.close();
   }
 

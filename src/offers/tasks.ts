@@ -11,6 +11,7 @@ import { equalVectors } from "./resources.ts";
 import type { State } from "./state.ts";
 import { PodStrays } from "./strays.ts";
 import { Task } from "./task.ts";
+import { tellEnding } from "./task-events.ts";
 
 /** Tasks from their objects to the ends of their pods. */
 export class Tasks {
@@ -273,21 +274,10 @@ export class Tasks {
         this.#state.timers.set(node.distrustedUntilMs, { type: "node-settles", name: node.name });
       }
     }
-    if (!instance.killing) this.#tell(task, instance, ending);
+    if (!instance.killing) tellEnding(this.#state, task, instance, ending);
     this.#state.dirty = true;
     this.#changed(task);
     this.#forgetIfOver(task);
-  }
-
-  #tell(task: Task, instance: Instance, ending: Ending): void {
-    if (ending.outcome === "finished") return;
-    this.#state.emit({
-      type: "event",
-      about: { kind: "Task", key: task.facts.key, uid: task.uid },
-      severity: "Warning",
-      reason: ending.reason,
-      note: `instance ${instance.index}, attempt ${instance.attempt} on ${instance.nodeName}: ${ending.outcome}. ${ending.message}`,
-    });
   }
 
   /** The finalizer goes once the end is recorded; at once where there is no Task to record it in. */

@@ -71,7 +71,9 @@ export class Checks {
     if (granted.length > 0) this.#room(leader, granted);
     for (const effect of effects) {
       if (effect.type === "create-pod") this.#launched(effect);
-      if (effect.type === "publish-offer") this.#offered(effect.offer.framework, nowMs);
+      if (effect.type === "publish-offer" && effect.offer.inverse === undefined) {
+        this.#offered(effect.offer.framework, nowMs);
+      }
       if (effect.type === "close-offer") this.counts.closes++;
     }
     if (input.type !== "tick") return;
@@ -89,6 +91,7 @@ export class Checks {
     return effects.flatMap((effect) => {
       if (effect.type === "create-pod") return [{ node: effect.node, queue: effect.queue }];
       if (effect.type !== "publish-offer" || effect.offer.concurrency !== "Exclusive") return [];
+      if (effect.offer.inverse !== undefined) return [];
       return effect.offer.slices.map(({ node }) => ({ node, queue: effect.offer.queue }));
     });
   }
@@ -137,12 +140,14 @@ export class Checks {
       expected.set(`${facts.taskUid}/${facts.index}/${facts.attempt}`, line("task", facts.node, facts.requests));
     }
     for (const { facts, draft } of this.#cluster.offers.values()) {
-      if (facts.phase !== "Open" || draft.concurrency !== "Exclusive") continue;
+      if (facts.phase !== "Open" || draft.concurrency !== "Exclusive" || draft.inverse !== undefined) continue;
       for (const { name, node, resources } of facts.slices) {
         expected.set(`offer/${facts.key}/${name}`, line("offer", node, resources));
       }
     }
-    const held = [...broker.claims()].map(({ kind, node, resources }) => line(kind, node, resources)).sort();
+    // What is held for somebody is in nobody's books but the leader's.
+    const claims = [...broker.claims()].filter(({ kind }) => kind !== "hold");
+    const held = claims.map(({ kind, node, resources }) => line(kind, node, resources)).sort();
     const there = [...expected.values()].sort();
     const missing = there.filter((entry, i) => held[i] !== entry);
     check(

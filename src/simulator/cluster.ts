@@ -201,6 +201,14 @@ export class Cluster {
     this.#removeMaybe(pod);
   }
 
+  /** Marks the pod as one whose room is taken back for a queue. */
+  markPod(key: string, uid: string, reclaimedFor: string): void {
+    const pod = this.#pod(key, uid);
+    if (pod === undefined || pod.facts.reclaimedFor === reclaimedFor) return;
+    pod.facts = { ...pod.facts, reclaimedFor };
+    this.#podChanged(pod);
+  }
+
   deletePod(key: string, uid: string, graceSeconds: number | undefined): void {
     const pod = this.#pod(key, uid);
     if (pod === undefined) return;
@@ -225,7 +233,8 @@ export class Cluster {
     if (known !== undefined) return known;
     const { key, framework, queue, term, concurrency, slices } = draft;
     const uid = this.uid("offer");
-    const facts = { key, uid, framework, queue, term, concurrency, phase: "Open", slices } as const;
+    const asked = draft.inverse === undefined ? {} : { inverse: { ...draft.inverse, expiresAtMs: draft.expiresAtMs } };
+    const facts = { key, uid, framework, queue, term, concurrency, phase: "Open", slices, ...asked } as const;
     const offer: OfferObject = { facts, draft, version: 0 };
     this.offers.set(key, offer);
     this.#offerChanged(offer);

@@ -180,7 +180,7 @@ export class Leader {
         this.#create(effect, undefined);
         break;
       case "delete-pod":
-        this.#persist(effect.type, () => cluster.deletePod(effect.key, effect.uid, effect.gracePeriodSeconds));
+        this.#deletePod(effect);
         break;
       case "release-pod":
         this.#persist(effect.type, () => cluster.releasePod(effect.key, effect.uid));
@@ -209,6 +209,14 @@ export class Leader {
         this.#look(effect);
         break;
     }
+  }
+
+  /** Two writes, where the pod is marked first: somebody may come between them. */
+  #deletePod({ type, key, uid, gracePeriodSeconds, reclaimedFor }: Extract<Effect, { type: "delete-pod" }>): void {
+    const { cluster } = this.#options;
+    const remove = () => this.#persist(type, () => cluster.deletePod(key, uid, gracePeriodSeconds));
+    if (reclaimedFor === undefined) remove();
+    else this.#persist("mark-pod", () => cluster.markPod(key, uid, reclaimedFor), remove);
   }
 
   /** Statuses of the tree are not written here; now and then they are worked out, for they must not fail. */
