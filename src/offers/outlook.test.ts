@@ -189,11 +189,14 @@ describe("where a task stands", () => {
   });
 
   test("in the tree: who has nobody before it at any level, and nobody else, is served next", () => {
-    const queue = fc.record({ parent: fc.nat(3), weight: fc.integer({ min: 1, max: 3 }) });
+    const order = fc.constantFrom("DominantShare", "Fair", "Capacity", "Priority", "Fifo");
+    const queue = fc.record({ parent: fc.nat(3), weight: fc.integer({ min: 1, max: 3 }), order });
     const framework = fc.record({
       queue: fc.nat(3),
       held: fc.array(fc.constantFrom({ cpu: 1 }, { cpu: 1, memory: 3 }, { cpu: 2, memory: 1 }), { maxLength: 3 }),
       weight: fc.integer({ min: 1, max: 3 }),
+      priority: fc.nat(2),
+      ageMs: fc.nat(3),
     });
     const world = fc.record({
       queues: fc.array(queue, { minLength: 4, maxLength: 4 }),
@@ -203,8 +206,8 @@ describe("where a task stands", () => {
       fc.property(world, ({ queues, frameworks }) => {
         const made = Bench.open();
         // A parent comes before its children: the first of them stand at the root.
-        for (const [i, { parent, weight }] of queues.entries()) {
-          made.queue(`q${i}`, parent < i ? { parent: `q${parent}`, weight } : { weight });
+        for (const [i, { parent, weight, order }] of queues.entries()) {
+          made.queue(`q${i}`, parent < i ? { parent: `q${parent}`, weight, order } : { weight, order });
         }
         made.node("held", { cpu: 40, memory: 60 }, { labels: { for: "held" } });
         const waiting = new Set<string>();
@@ -213,9 +216,10 @@ describe("where a task stands", () => {
           for (const [j, requests] of held.entries()) made.asking(`h${i}-${j}`, requests, { of: `f${i}` });
         }
         made.settle();
-        for (const i of frameworks.keys()) {
+        for (const [i, { priority, ageMs }] of frameworks.entries()) {
           const constraints = { nodeSelector: { for: "one" } };
-          made.asking(`t${i}`, { cpu: 1 }, { of: `f${i}`, constraints });
+          const change = { priority, createdAtMs: made.nowMs - ageMs, constraints };
+          made.asking(`t${i}`, { cpu: 1 }, { of: `f${i}`, ...change });
           waiting.add(`t${i}`);
         }
         made.settle();
