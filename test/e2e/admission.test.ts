@@ -357,14 +357,13 @@ describe("the roles", () => {
   });
 
   test("give the operator pods, accounts to look at one by one, and neither secrets nor other people's rights", async () => {
-    const may = (verb: string, what: string, group = "") =>
+    const may = (verb = "", what = "", group = "") =>
       people.may(user("proffer", release), namespace, verb, what, group);
-    for (const verb of ["get", "list", "watch", "create", "patch", "delete"])
-      expect(await may(verb, "pods")).toBe(true);
-    expect(await may("get", "serviceaccounts")).toBe(true);
+    const allowed = "get pods, list pods, watch pods, create pods, patch pods, delete pods, get serviceaccounts";
+    for (const what of allowed.split(", ")) expect(await may(...what.split(" "))).toBe(true);
     const forbidden =
       "get secrets, get configmaps, get pods/exec, list serviceaccounts, create serviceaccounts/token, impersonate users";
-    for (const what of forbidden.split(", ")) expect(await may(...(what.split(" ") as [string, string]))).toBe(false);
+    for (const what of forbidden.split(", ")) expect(await may(...what.split(" "))).toBe(false);
     for (const verb of ["bind", "escalate"]) expect(await may(verb, "roles", "rbac.authorization.k8s.io")).toBe(false);
   });
 });
