@@ -3,6 +3,7 @@ import type { Effect, Input, PodFacts } from "../offers/messages.ts";
 import type { Quantities } from "../offers/resources.ts";
 import { check } from "./check.ts";
 import type { Cluster } from "./cluster.ts";
+import { Guarantees } from "./guarantees.ts";
 import type { Leader } from "./leader.ts";
 import type { Programs } from "./programs.ts";
 
@@ -10,6 +11,7 @@ import type { Programs } from "./programs.ts";
 export class Checks {
   readonly #cluster: Cluster;
   readonly #programs: Programs;
+  readonly guarantees: Guarantees;
   /** "task/index" -> UIDs of pods that live; every pod that succeeded. */
   readonly #live = new Map<string, Set<string>>();
   readonly #succeeded = new Map<string, Set<string>>();
@@ -23,6 +25,7 @@ export class Checks {
   constructor(cluster: Cluster, programs: Programs) {
     this.#cluster = cluster;
     this.#programs = programs;
+    this.guarantees = new Guarantees(cluster);
     cluster.watch(({ input }) => {
       if (input.type === "pod-observed") this.#podSeen(input.pod);
       if (input.type === "pod-gone") {
@@ -76,6 +79,7 @@ export class Checks {
       }
       if (effect.type === "close-offer") this.counts.closes++;
     }
+    this.guarantees.step(leader, effects);
     if (input.type !== "tick") return;
     this.counts.rounds++;
     if (broker.nextTickMs(nowMs) > nowMs + 50) this.settled(broker, nowMs, "right after a round");
