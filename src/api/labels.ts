@@ -18,12 +18,12 @@ export const ATTEMPT_LABEL = "proffer.dev/attempt";
 /** On pods: `‹offer UID›.‹launch›`, the answer that this pod carries out. */
 export const OFFER_LABEL = "proffer.dev/offer";
 
-/** On pods that are deleted to give their room back: the Queue that gets it. Such an end is no failure. */
-export const RECLAIMED_ANNOTATION = "proffer.dev/reclaimed-for";
 /** On pods of frameworks' programs that Proffer starts: the UID of the Framework. */
 export const CONTROLLER_LABEL = "proffer.dev/controller-of";
 /** On the same pods: a hash of what they are made from, starts before, failures in a row. */
 export const PROGRAM_ANNOTATION = "proffer.dev/program";
+/** On pods that are deleted to give their room back: the Queue that gets it. Such an end is no failure. */
+export const RECLAIMED_ANNOTATION = "proffer.dev/reclaimed-for";
 
 /** On Tasks: which call of `kubectl proffer run` made it. */
 export const RUN_ANNOTATION = "proffer.dev/run";

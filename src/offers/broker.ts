@@ -1,13 +1,11 @@
 import { unreachable } from "./assert.ts";
 import { Assignment } from "./assignment.ts";
 import { Bidders } from "./bidders.ts";
+import { Capacity } from "./capacity.ts";
 import { Explain } from "./explain.ts";
-import { ForeignPods } from "./foreign-pods.ts";
 import type { Framework } from "./framework.ts";
 import { Frameworks } from "./frameworks.ts";
-import type { Effect, Input, NodeFacts, PodFacts } from "./messages.ts";
-import { NodeWatch } from "./node-watch.ts";
-import type { NodeEntry } from "./nodes.ts";
+import type { Effect, Input } from "./messages.ts";
 import { Offers } from "./offers.ts";
 import type { BrokerOptions } from "./options.ts";
 import { Outlooks } from "./outlook.ts";
@@ -67,20 +65,18 @@ export class Broker implements BrokerContract {
   readonly #round: Round;
   readonly #slack: Slack;
   readonly #reclaim: Reclaim;
-  readonly #nodeWatch: NodeWatch;
+  readonly #capacity: Capacity;
   #lastRoundMs = Number.NEGATIVE_INFINITY;
-  readonly #foreign: ForeignPods;
 
   constructor(options: BrokerOptions) {
     this.#state = new State(options);
-    this.#foreign = new ForeignPods(this.#state);
     this.#assignment = new Assignment(this.#state);
     this.#tasks = new Tasks(this.#state, this.#assignment);
-    this.#nodeWatch = new NodeWatch(this.#state, this.#tasks);
     this.#offers = new Offers(this.#state, this.#tasks, this.#assignment);
-    this.#reclaim = new Reclaim(this.#state, this.#assignment, this.#offers);
     this.#programs = new Programs(this.#state, this.#offers, this.#tasks);
     this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers, this.#programs);
+    this.#capacity = new Capacity(this.#state, this.#tasks, this.#offers, () => this.#frameworks.namesLearned());
+    this.#reclaim = new Reclaim(this.#state, this.#assignment, this.#offers);
     this.#explain = new Explain(this.#state, this.#assignment, this.#reclaim);
     this.#outlooks = new Outlooks(this.#state, this.#assignment);
     this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
@@ -184,10 +180,10 @@ export class Broker implements BrokerContract {
 
   /** One handler for each kind of input; the compiler sees that none is missing. */
   readonly #handlers: { readonly [T in Input["type"]]: (input: Extract<Input, { type: T }>) => void } = {
-    "node-observed": ({ node }) => this.#nodeObserved(node),
-    "node-gone": ({ name }) => this.#nodeGone(name),
-    "foreign-pod-observed": ({ pod }) => this.#roomFell(this.#foreign.observed(pod)),
-    "foreign-pod-gone": ({ uid }) => this.#foreign.gone(uid),
+    "node-observed": ({ node }) => this.#capacity.nodeObserved(node),
+    "node-gone": ({ name }) => this.#capacity.nodeGone(name),
+    "foreign-pod-observed": ({ pod }) => this.#capacity.foreignObserved(pod),
+    "foreign-pod-gone": ({ uid }) => this.#capacity.foreignGone(uid),
     "queue-observed": ({ queue }) => this.#frameworks.observeQueue(queue),
     "queue-gone": ({ name }) => this.#frameworks.queueGone(name),
     "framework-observed": ({ framework }) => this.#frameworks.observe(framework),
@@ -199,8 +195,8 @@ export class Broker implements BrokerContract {
     "absence-confirmed": ({ framework }) => this.#programs.confirmed(framework),
     "task-observed": ({ task }) => this.#tasks.observe(task),
     "task-gone": ({ uid }) => this.#tasks.gone(uid),
-    "pod-observed": ({ pod }) => this.#podObserved(pod),
-    "pod-created": ({ pod }) => this.#podObserved(pod),
+    "pod-observed": ({ pod }) => this.#capacity.podObserved(pod),
+    "pod-created": ({ pod }) => this.#capacity.podObserved(pod),
     "pod-gone": ({ pod }) => this.#tasks.podGone(pod),
     "pod-refused": ({ attempt, message, byQuota }) => this.#tasks.podRefused(attempt, message, byQuota),
     "template-sized": ({ templateKey, requests }) => this.#assignment.sized(templateKey, requests),
@@ -223,7 +219,7 @@ export class Broker implements BrokerContract {
     this.#tasks.opened();
     this.#offers.opened();
     this.#programs.opened();
-    for (const node of this.#state.nodes.entries) if (node !== undefined) this.#nodeWatch.missing(node);
+    this.#capacity.opened();
     this.#state.dirty = true;
   }
 
@@ -308,10 +304,10 @@ export class Broker implements BrokerContract {
         this.#assignment.retryTemplate(alarm.templateKey);
         break;
       case "node-settles":
-        this.#nodeSettled(alarm.name);
+        this.#capacity.nodeSettled(alarm.name);
         break;
       case "unreachable":
-        this.#nodeWatch.check(alarm.node);
+        this.#capacity.check(alarm.node);
         break;
       case "task-expires":
         this.#tasks.expired(alarm.taskUid);
@@ -320,64 +316,4 @@ export class Broker implements BrokerContract {
         unreachable(alarm);
     }
   }
-
-  #nodeObserved(facts: NodeFacts): void {
-    const before = this.#state.nodes.get(facts.name)?.facts;
-    const names = this.#state.resources.count;
-    const node = this.#state.nodes.observe(facts, this.#state.nowMs);
-    if (this.#state.resources.count > names) this.#frameworks.namesLearned();
-    if (before !== undefined && (before.uid !== facts.uid || !sameLabels(before.labels, facts.labels))) {
-      this.#state.refusals.clearNode(node.index);
-    }
-    if (facts.closed === "settling" && facts.settledAtMs !== undefined) {
-      this.#state.timers.set(facts.settledAtMs, { type: "node-settles", name: facts.name });
-    }
-    if (facts.ready) this.#nodeWatch.ready(node);
-    else this.#nodeWatch.unready(node);
-    this.#state.dirty = true;
-    this.#roomFell(node);
-  }
-
-  #nodeGone(name: string): void {
-    const node = this.#state.nodes.get(name);
-    if (node?.facts === undefined) return;
-    this.#state.refusals.clearNode(node.index);
-    this.#state.holds.releaseOn(node.index);
-    this.#offers.rescindOn(node.index, { reason: "rescinded", message: `node ${name} is gone` });
-    this.#state.nodes.gone(node);
-    this.#nodeWatch.gone(node);
-    this.#state.dirty = true;
-  }
-
-  #nodeSettled(name: string): void {
-    const node = this.#state.nodes.get(name);
-    if (node !== undefined) this.#state.nodes.reconsider(node, this.#state.nowMs);
-    this.#state.dirty = true;
-  }
-
-  #podObserved(pod: PodFacts): void {
-    this.#tasks.podObserved(pod);
-    const node = this.#state.nodes.get(pod.node);
-    if (node === undefined) return;
-    if (this.#state.opened) this.#nodeWatch.missing(node);
-    this.#roomFell(node);
-  }
-
-  /** A fact may have taken room that was offered, or closed the node. */
-  #roomFell(node: NodeEntry | undefined): void {
-    if (node === undefined) return;
-    if (node.closed !== undefined || this.#state.nodes.overfull(node.index)) this.#state.holds.releaseOn(node.index);
-    if (node.closed !== undefined) {
-      this.#offers.rescindOn(node.index, {
-        reason: "rescinded",
-        message: `node ${node.name} is closed: ${node.closed}`,
-      });
-    }
-    this.#offers.relieve(node.index);
-  }
-}
-
-function sameLabels(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
 }

@@ -58,6 +58,7 @@ export class Clearings {
     const clearing: Clearing = { line, node, holds: [], victims: new Map(), keptBack, going: false };
     if (!this.extend(clearing, victims)) return undefined;
     this.#all.add(clearing);
+    this.#state.dirty = true;
     return clearing;
   }
 

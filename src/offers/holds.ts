@@ -50,7 +50,7 @@ export class Holds {
     const hold = { line, claim };
     this.#all.add(hold);
     line.holds++;
-    if (isWhole(hold)) line.held++;
+    if (isWhole(hold)) this.#whole(hold);
     return hold;
   }
 
@@ -62,7 +62,7 @@ export class Holds {
     if (this.#state.ledger.commit({ remove: [claim.id], add: [next], atomic: true }).length > 0) return false;
     if (isWhole(hold)) hold.line.held--;
     hold.claim = next;
-    if (isWhole(hold)) hold.line.held++;
+    if (isWhole(hold)) this.#whole(hold);
     return true;
   }
 
@@ -85,6 +85,7 @@ export class Holds {
    */
   redeem(bidders: readonly Bidder[]): number {
     if (this.#all.size === 0) return 0;
+    this.#state.room.refresh();
     const byClaimant = new Map(bidders.map((bidder) => [bidder.claimant, bidder]));
     let granted = 0;
     for (const hold of [...this.#all]) {
@@ -105,6 +106,12 @@ export class Holds {
     if (!line.shape.where.admits.has(node) || bidder.refused?.has(node) === true) return false;
     if (line.shape.spread.some((group) => !group.allowed.has(node))) return false;
     return !this.#state.room.overLimit(line.claimant, claim.vector, claim.vector);
+  }
+
+  /** The next round redeems it. */
+  #whole({ line }: Hold): void {
+    line.held++;
+    this.#state.dirty = true;
   }
 
   #forget(hold: Hold): void {

@@ -106,6 +106,16 @@ export class State {
     return framework;
   }
 
+  /** Nothing is left of the task, and perhaps of its framework. */
+  forgetTask(task: Task): void {
+    const { key, framework } = task.facts;
+    this.tasks.delete(task.uid);
+    if (this.tasksByKey.get(key) === task) this.tasksByKey.delete(key);
+    this.framework(framework).tasks.delete(task);
+    this.frameworkChanged(framework);
+    this.forgetFramework(framework);
+  }
+
   /** Nothing is left of a framework whose object is gone: tenants choose the names that Tasks give. */
   forgetFramework(key: string): void {
     const framework = this.frameworks.get(key);

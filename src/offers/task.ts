@@ -6,7 +6,8 @@ import type { Instance } from "./instance.ts";
 import type { PodFacts, TaskFacts } from "./messages.ts";
 import type { QuotaHold } from "./quota-holds.ts";
 import type { Shape } from "./shapes.ts";
-import type { Explanation, FailureView, InstanceCounts, TaskState, TaskView } from "./views.ts";
+import { stateOf } from "./task-state.ts";
+import type { Explanation, FailureView, InstanceCounts, TaskView } from "./views.ts";
 
 const LAST_FAILURES = 5;
 /** An attempt that never ran is tried again this often: a kubelet that always refuses must not spin for ever. */
@@ -305,7 +306,7 @@ export class Task {
     const only = this.facts.instances === 1 ? this.live.get(0) : undefined;
     return {
       version: this.version,
-      state: this.#state(counts),
+      state: stateOf(this.facts, counts, this.finished),
       instances: this.facts.instances,
       counts,
       succeededIndexes: formatIndexes(this.#succeeded),
@@ -379,20 +380,6 @@ export class Task {
     const counts = { staging: 0, starting: 0, running: 0, unreachable: 0 };
     for (const instance of this.live.values()) counts[instance.unreachable ? "unreachable" : instance.state]++;
     return { pending: this.pending, ...counts, ...this.#ended };
-  }
-
-  #state(counts: InstanceCounts): TaskState {
-    if (this.facts.invalid !== undefined && this.live.size === 0) return "Error";
-    if (this.finished) {
-      if (counts.failed > 0) return "Failed";
-      if (counts.lost > 0) return "Lost";
-      return counts.killed > 0 ? "Killed" : "Finished";
-    }
-    if (this.facts.kill !== undefined && this.facts.kill.indexes === undefined) return "Killing";
-    if (counts.running > 0) return "Running";
-    if (counts.unreachable > 0) return "Unreachable";
-    if (counts.starting > 0) return "Starting";
-    return counts.staging > 0 ? "Staging" : "Pending";
   }
 
   #rank(index: number): Rank {

@@ -384,10 +384,6 @@ export class Tasks {
   #forgetIfOver(task: Task): void {
     if (!task.gone || task.live.size > 0) return;
     this.#assignment.drop(task);
-    this.#state.tasks.delete(task.uid);
-    if (this.#state.tasksByKey.get(task.facts.key) === task) this.#state.tasksByKey.delete(task.facts.key);
-    this.#state.framework(task.facts.framework).tasks.delete(task);
-    this.#state.frameworkChanged(task.facts.framework);
-    this.#state.forgetFramework(task.facts.framework);
+    this.#state.forgetTask(task);
   }
 }
