@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { offer } from "../../api/objects.test-support.ts";
+import { offer } from "../../api/object-builders.test-support.ts";
 import type { Offer } from "../../api/offer.ts";
 import { until } from "../../controller/kube/clock.test-support.ts";
 import { FakeApiServer } from "../../controller/kube/fake-api-server.test-support.ts";
