@@ -59,9 +59,10 @@ describe("a program that stops renewing its Lease", () => {
 
   test("is told of as the reason why nothing is offered", () => {
     const made = half().wait(DURATION_MS);
-    expect(made.broker.explainTask("t-uid")).toMatchObject({ reason: "disconnected" });
+    const why = made.broker.explainTask("t-uid")!;
+    expect(why).toMatchObject({ reason: "disconnected" });
     expect(made.broker.frameworkView("ns/f")!.why).toMatchObject({ reason: "disconnected" });
-    const { change } = made.broker.outlookOfTask("t-uid", made.nowMs)!;
+    const { change } = made.broker.outlookOfTask("t-uid", why, made.nowMs)!;
     expect(change!.text).toBe("the program of framework ns/f, there again");
     expect(presence(made)!.message).toBe("Lease ns/f ran out at 22:13:50Z; its tasks are kept until 22:23:50Z");
     expect(events(made)).toEqual(["disconnected"]);
