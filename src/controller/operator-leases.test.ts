@@ -90,6 +90,29 @@ describe("before an absence costs tasks, the Leases are read from the API server
     ]);
   });
 
+  test("and what the watch has shown since the read is not undone by it", async () => {
+    const later = {
+      ...(lease("2026-01-01T00:00:01.000000Z") as object),
+      spec: { holderIdentity: "", renewTime: "2026-01-01T00:00:01.000000Z" },
+    };
+    const asking = (broker: ScriptedBroker) => {
+      broker.react = ({ type }) => (type === "opened" ? [{ type: "confirm-absence", framework: "ns/fw" }] : []);
+    };
+    const { broker } = await led(asking, (kube) => {
+      const request = kube.request.bind(kube);
+      kube.request = async (method, path, options) => {
+        const answer = await request(method, path, options);
+        if (path.endsWith("/namespaces/ns/leases")) kube.put("leases", later);
+        return answer;
+      };
+    });
+    const after = broker().inputs.slice(broker().types().indexOf("opened") + 1);
+    expect(after).toEqual([
+      { type: "lease-observed", lease: expect.objectContaining({ released: true }) },
+      { type: "absence-confirmed", framework: "ns/fw" },
+    ]);
+  });
+
   test("and what is known already makes no difference", async () => {
     const { after } = await confirmed(() => {});
     expect(after).toEqual([

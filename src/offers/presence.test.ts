@@ -68,6 +68,16 @@ describe("a program that stops renewing its Lease", () => {
     expect(events(made)).toEqual(["disconnected"]);
   });
 
+  test("stands before nobody in line", () => {
+    const made = Bench.open().node("n", { cpu: 1 });
+    made.framework("a", { scheduler: "Offers" }).framework("f", { scheduler: "Offers", maxOutstanding: 1 });
+    made.asking("ta", { cpu: 2 }, { of: "a" }).asking("t", { cpu: 1 }, { instances: 2 }).settle();
+    const standing = () => made.broker.outlookOfTask("t-uid", made.nowMs)!.when.place!.levels[0]!.of;
+    const all = standing();
+    renew(made, { of: "a", released: true });
+    expect(standing()).toBe(all - 1);
+  });
+
   test("has nothing kept back for its guarantee", () => {
     const made = Bench.open().node("n", { cpu: 1 });
     made.queue("mine", { guarantee: { cpu: 1 } }).framework("other", { queues: [{ name: "default", weight: 1 }] });

@@ -2,6 +2,7 @@ import { Broker } from "../offers/broker.ts";
 import type { Effect, Input, NodeFacts, OfferDraft } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
 import type { QueueOrder } from "../offers/queues.ts";
+import { confirmAbsence } from "./absences.ts";
 import { attemptOf, snapshot } from "./attempts.ts";
 import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
@@ -200,7 +201,7 @@ export class Leader {
         if (!this.#busyOffers.has(effect.key)) this.#close(effect.key);
         break;
       case "confirm-absence":
-        this.#confirm(effect.framework);
+        confirmAbsence(effect.framework, cluster, this, () => this.#seen.get("leases")!.version);
         break;
       case "task-changed":
         this.#statusChanged(effect.uid, effect.urgent);
@@ -217,17 +218,6 @@ export class Leader {
     if (!this.#options.random.chance(0.1)) return;
     if (effect.type === "queue-changed") this.broker.queueView(effect.name);
     else check(this.broker.frameworkView(effect.key)?.why.message !== "", "there is always a reason");
-  }
-
-  #confirm(framework: string): void {
-    const { cluster } = this.#options;
-    const read = () => ({ leases: cluster.leasesOf(framework), version: cluster.version });
-    this.network.send("list-leases", read, (result) => {
-      if (result === undefined) return this.#later(RETRY_MS, () => this.#confirm(framework));
-      const isNews = this.#seen.get("leases")!.version < result.version;
-      if (isNews) for (const lease of result.leases) this.feed({ type: "lease-observed", lease });
-      this.feed({ type: "absence-confirmed", framework });
-    });
   }
 
   #later(delayMs: number, run: () => void): void {
