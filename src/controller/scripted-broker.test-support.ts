@@ -13,7 +13,7 @@ const counts = {
   killed: 0,
   lost: 0,
 };
-const nothing = { allocated: {}, offered: {}, demand: {} };
+const nothing = { allocated: {}, offered: {}, held: {}, demand: {} };
 
 /** A broker that does what a test says, and remembers what it was told. */
 export class ScriptedBroker implements BrokerContract {

@@ -38,7 +38,7 @@ class BuiltinBidder implements Bidder {
   shownOn(_node: number): undefined {}
 
   wanted(line: Line, pass: Pass): number {
-    return pass === 1 ? line.ready : 0;
+    return pass === 1 ? line.ready - line.held : 0;
   }
 
   need(line: Line): Vector {
@@ -57,6 +57,16 @@ class BuiltinBidder implements Bidder {
     const task = line.head!;
     const index = task.nextReady();
     if (!this.#state.ledger.claim(this.#tasks.claim(task, index, node))) return false;
+    this.#tasks.start(task, index, node);
+    return true;
+  }
+
+  redeem(line: Line, { id, node }: Claim): boolean {
+    const task = line.head;
+    if (task === undefined) return false;
+    const index = task.nextReady();
+    const add = [this.#tasks.claim(task, index, node)];
+    if (this.#state.ledger.commit({ remove: [id], add, atomic: true }).length > 0) return false;
     this.#tasks.start(task, index, node);
     return true;
   }
@@ -84,6 +94,7 @@ class OffersBidder implements Bidder {
   #shown: Map<number, Vector> | undefined;
   #draft: Offer | undefined;
   #slackDraft: Offer | undefined;
+  #heldDraft: Offer | undefined;
 
   constructor(state: State, drafting: Drafting, framework: Framework, facts: FrameworkFacts, claimant: Claimant) {
     this.#state = state;
@@ -99,6 +110,7 @@ class OffersBidder implements Bidder {
     this.refused = this.#state.refusals.refused(framework);
     this.#draft = undefined;
     this.#slackDraft = undefined;
+    this.#heldDraft = undefined;
     this.#shown = framework.optimistic ? shownTo(framework) : undefined;
     this.shown = framework.optimistic ? shownInAll(framework, this.claimant, this.#state.resources.width) : undefined;
   }
@@ -112,10 +124,10 @@ class OffersBidder implements Bidder {
   }
 
   wanted(line: Line, pass: Pass): number {
-    if (pass === 1) return line.pending - line.outstanding;
+    if (pass === 1) return line.pending - line.outstanding - line.held;
     // What is spread gets no slack: whether one more may go anywhere hangs on where the others go.
     const slack = line.shape.spread.length > 0 ? 1 : this.#slack;
-    return slack > 1 ? Math.ceil(slack * line.pending) - line.outstanding : 0;
+    return slack > 1 ? Math.ceil(slack * line.pending) - line.outstanding - line.held : 0;
   }
 
   /** A slice starts with at least the framework's minimum. */
@@ -153,9 +165,28 @@ class OffersBidder implements Bidder {
     return true;
   }
 
+  /** What was kept is offered to it alone, whatever its concurrency. */
+  redeem(line: Line, held: Claim): boolean {
+    const { node } = held;
+    const offer = hasRoom(this.#heldDraft, node)
+      ? this.#heldDraft
+      : this.#drafting.draft(this.#framework, this.claimant, false, false);
+    if (offer === undefined) return false;
+    this.#heldDraft = offer;
+    const slice = offer.slices.get(node);
+    this.#state.ledger.forget(held.id);
+    const stands =
+      slice === undefined
+        ? this.#open(offer, node, line, this.first(line)) || this.#open(offer, node, line, line.request)
+        : this.#grow(offer, slice, line, line.request);
+    if (stands) line.outstanding++;
+    else this.#state.ledger.observe(held);
+    return stands;
+  }
+
   #draftFor(node: number, pass: Pass): Offer | undefined {
     const current = pass === 1 ? this.#draft : this.#slackDraft;
-    if (current !== undefined && (current.slices.size < MAX_SLICES || current.slices.has(node))) return current;
+    if (hasRoom(current, node)) return current;
     const offer = this.#drafting.draft(this.#framework, this.claimant, this.shown !== undefined, pass === 2);
     if (offer === undefined) return undefined;
     if (pass === 1) this.#draft = offer;
@@ -167,7 +198,7 @@ class OffersBidder implements Bidder {
     const entry = this.#state.nodes.at(node);
     const name = SLICE_NAMES[offer.slices.size]!;
     let claim: Claim | undefined;
-    if (this.shown === undefined) {
+    if (offer.concurrency === "Exclusive") {
       const id = `offer/${offer.key}/${name}`;
       claim = { id, kind: "offer", node, vector: need, instances: 1, holder: this.claimant };
       if (!this.#state.ledger.claim(claim)) return false;
@@ -205,6 +236,10 @@ class OffersBidder implements Bidder {
     return true;
   }
 }
+
+/** Another slice, or more of the one it has there, may go into the offer. */
+const hasRoom = (offer: Offer | undefined, node: number): offer is Offer =>
+  offer !== undefined && (offer.slices.size < MAX_SLICES || offer.slices.has(node));
 
 /** As what a spread counts the n-th instance that a slice was drafted for. */
 const offeredId = (offer: Offer, slice: OfferSlice, line: Line, n: number): string =>

@@ -224,7 +224,7 @@ export class Bench {
 
 const firstFit = { score: () => 0, rotate: false };
 
-function frameworkFacts(name: string, change: Partial<FrameworkFacts> = {}): FrameworkFacts {
+export function frameworkFacts(name: string, change: Partial<FrameworkFacts> = {}): FrameworkFacts {
   return {
     key: `ns/${name}`,
     uid: `${name}-uid`,

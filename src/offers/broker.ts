@@ -222,7 +222,9 @@ export class Broker implements BrokerContract {
       return requests;
     };
     for (const node of gained) refusals.gained(node, demandedBy);
-    const grants = this.#round.run(this.#bidders.begin(), (unmet) => this.#slack.giveWay(unmet));
+    const bidders = this.#bidders.begin();
+    const redeemed = this.#state.holds.redeem(bidders);
+    const grants = redeemed + this.#round.run(bidders, (unmet) => this.#slack.giveWay(unmet));
     // What was granted may have made room elsewhere, as when a guarantee is partly spent: again, until nothing is.
     if (grants > 0) this.#state.dirty = true;
     this.#offers.publishDrafts();
@@ -290,6 +292,7 @@ export class Broker implements BrokerContract {
     const node = this.#state.nodes.get(name);
     if (node?.facts === undefined) return;
     this.#state.refusals.clearNode(node.index);
+    this.#state.holds.releaseOn(node.index);
     this.#offers.rescindOn(node.index, { reason: "rescinded", message: `node ${name} is gone` });
     this.#state.nodes.gone(node);
     this.#nodeWatch.gone(node);
@@ -344,6 +347,7 @@ export class Broker implements BrokerContract {
   /** A fact may have taken room that was offered, or closed the node. */
   #roomFell(node: NodeEntry | undefined): void {
     if (node === undefined) return;
+    if (node.closed !== undefined || this.#state.nodes.overfull(node.index)) this.#state.holds.releaseOn(node.index);
     if (node.closed !== undefined) {
       this.#offers.rescindOn(node.index, {
         reason: "rescinded",

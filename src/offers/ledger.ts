@@ -8,11 +8,11 @@ export interface Holder {
   held(kind: ClaimKind, vector: Vector, instances: number, sign: 1 | -1): void;
 }
 
-export type ClaimKind = "offer" | "task" | "foreign";
+export type ClaimKind = "offer" | "task" | "hold" | "foreign";
 
 /** A holder's grip on part of one node. */
 export interface Claim {
-  /** "offer/‹key›/‹slice›", "task/‹uid›/‹index›" or "pod/‹uid›". */
+  /** "offer/‹key›/‹slice›", "task/‹uid›/‹index›", "hold/‹number›" or "pod/‹uid›". */
   readonly id: string;
   readonly kind: ClaimKind;
   readonly node: number;

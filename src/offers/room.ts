@@ -107,7 +107,7 @@ export class Room {
     const lines: Line[] = [];
     this.#collect(queue, lines);
     for (const line of lines.sort(earlier)) {
-      let fit = Math.max(0, line.pending - line.outstanding + line.shown);
+      let fit = Math.max(0, line.pending - line.outstanding - line.held + line.shown);
       let named = false;
       for (let r = 0; r < line.request.length; r++) {
         const [asked, guarantee] = [line.request[r]!, queue.guarantee[r] ?? 0];

@@ -84,6 +84,8 @@ export interface FrameworkView {
   readonly offers: OfferCounts;
   readonly allocated: Quantities;
   readonly offered: Quantities;
+  /** Kept for what waits. */
+  readonly held: Quantities;
   readonly demand: Quantities;
   readonly rejected?: Explanation;
   /** Why it gets nothing more now. */
@@ -98,6 +100,8 @@ export interface QueueView {
   readonly limit: Limits;
   readonly allocated: Quantities;
   readonly offered: Quantities;
+  /** Kept for what waits. */
+  readonly held: Quantities;
   readonly demand: Quantities;
   readonly dominantShare: number;
   /** |dominantShare − its fair share among siblings with demand|, 0–1. */
@@ -114,6 +118,8 @@ export interface ClusterView {
   readonly foreign: Quantities;
   readonly allocated: Quantities;
   readonly offered: Quantities;
+  /** Kept for what waits. */
+  readonly held: Quantities;
   readonly free: Quantities;
   readonly openOffers: number;
   readonly rounds: number;
@@ -123,10 +129,10 @@ export interface ClusterView {
   readonly inconsistencies: number;
 }
 
-/** Who holds how much of which node. `id`: "offer/‹key›/‹slice›", "task/‹uid›/‹index›" or "pod/‹uid›". */
+/** Who holds how much of which node. `id`: "offer/‹key›/‹slice›", "task/‹uid›/‹index›", "hold/‹number›" or "pod/‹uid›". */
 export interface ClaimView {
   readonly id: string;
-  readonly kind: "offer" | "task" | "foreign";
+  readonly kind: "offer" | "task" | "hold" | "foreign";
   readonly node: string;
   readonly resources: Quantities;
 }
