@@ -61,7 +61,7 @@ function generated(tables: NsdiTables, rows: readonly MixRow[], seeds: number): 
   );
   const kinds = fixed === undefined || mesos === undefined ? "" : kindTable(fixed.figures, mesos.figures, tables);
   return [
-    `### Sharing against partitions\n\nMeans of ${seeds} runs, seeds 1 to ${seeds}.`,
+    `### Sharing against partitions\n\n${seeds === 1 ? "One run, seed 1." : `Means of ${seeds} runs, seeds 1 to ${seeds}.`}`,
     mixTable(rows, tables),
     ...(kinds === "" ? [] : [`### By kind of job, Mesos against static partitions`, kinds]),
     `### Ramp-up`,

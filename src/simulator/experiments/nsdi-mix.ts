@@ -19,7 +19,7 @@ export interface Choices {
 }
 
 /** Task times are chosen so that the static partition takes about as long as published; nothing else was fitted. */
-export const CHOICES: Choices = {
+const CHOICES: Choices = {
   mapS: { 1: 23.6, 2: 25.4, 3: 21, 4: 23.5, 5: 30.2, 6: 19, 7: 10.2, 8: 31.8 },
   reduceS: 40,
   joinSteps: 4,
