@@ -157,6 +157,7 @@ const quantities: Example[] = [
 ];
 
 const answerers = ["system:serviceaccount:ns:f"];
+const optimistic = { scheduler: { type: "Offers" }, concurrency: "Optimistic", answerers };
 const frameworks: Example[] = [
   { name: "a framework needs nothing", object: framework({}) },
   {
@@ -201,6 +202,29 @@ const frameworks: Example[] = [
     name: "the built-in scheduler has nobody to race with",
     object: framework({ concurrency: "Optimistic" }),
     refused: "Optimistic needs scheduler.type Offers",
+  },
+  {
+    name: "the races of optimistic offers are settled in one of four ways",
+    object: framework({
+      ...optimistic,
+      optimistic: { conflict: "Version", transaction: "AllOrNothing" },
+    }),
+  },
+  { name: "half of a way is the other half's default", object: framework({ ...optimistic, optimistic: {} }) },
+  {
+    name: "there are two kinds of conflict",
+    object: framework({ ...optimistic, optimistic: { conflict: "Taste" } }),
+    refused: "conflict",
+  },
+  {
+    name: "and two kinds of transaction",
+    object: framework({ ...optimistic, optimistic: { transaction: "Half" } }),
+    refused: "transaction",
+  },
+  {
+    name: "exclusive offers have no races to settle",
+    object: framework({ scheduler: { type: "Offers" }, answerers, optimistic: {} }),
+    refused: "optimistic is for concurrency Optimistic",
   },
   {
     name: "the built-in scheduler's demand is its tasks",

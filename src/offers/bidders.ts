@@ -88,6 +88,8 @@ class OffersBidder implements Bidder {
   readonly #drafting: Drafting;
   readonly #framework: Framework;
   readonly #slack: number;
+  /** What is shown to it and what it holds may overlap. */
+  readonly #mayRace: boolean;
   /** The least of a slice, where the framework has such a wish. */
   readonly #minimum: Vector | undefined;
   /** Optimistic only: slices open or drafted, by node. A framework is not shown the same room twice. */
@@ -102,6 +104,7 @@ class OffersBidder implements Bidder {
     this.#framework = framework;
     this.claimant = claimant;
     this.#slack = facts.slack;
+    this.#mayRace = facts.concurrency === "Optimistic";
     this.#minimum = Object.keys(facts.minimum).length > 0 ? state.resources.vector(facts.minimum) : undefined;
   }
 
@@ -111,8 +114,9 @@ class OffersBidder implements Bidder {
     this.#draft = undefined;
     this.#slackDraft = undefined;
     this.#heldDraft = undefined;
-    this.#shown = framework.optimistic ? shownTo(framework) : undefined;
-    this.shown = framework.optimistic ? shownInAll(framework, this.claimant, this.#state.resources.width) : undefined;
+    const optimistic = framework.optimisticIn(this.claimant.queueName);
+    this.#shown = optimistic ? shownTo(framework) : undefined;
+    this.shown = optimistic ? shownInAll(framework, this.claimant, this.#state.resources.width) : undefined;
   }
 
   shownOn(node: number): Vector | undefined {
@@ -180,7 +184,7 @@ class OffersBidder implements Bidder {
         ? this.#open(offer, node, line, this.first(line)) || this.#open(offer, node, line, line.request)
         : this.#grow(offer, slice, line, line.request);
     if (stands) line.outstanding++;
-    else this.#state.ledger.observe(held);
+    else this.#state.ledger.put(held);
     return stands;
   }
 
@@ -202,6 +206,7 @@ class OffersBidder implements Bidder {
       const id = `offer/${offer.key}/${name}`;
       claim = { id, kind: "offer", node, vector: need, instances: 1, holder: this.claimant };
       if (!this.#state.ledger.claim(claim)) return false;
+      if (this.#mayRace) this.#framework.claimed(node, 1);
     }
     const slice: OfferSlice = {
       name,
@@ -210,6 +215,7 @@ class OffersBidder implements Bidder {
       nodeUid: entry.facts?.uid ?? "",
       vector: need,
       claim,
+      version: entry.version,
       parts: [{ line, instances: 1 }],
     };
     offer.slices.set(node, slice);
@@ -223,6 +229,7 @@ class OffersBidder implements Bidder {
       add(slice.vector, need, 1);
     } else {
       if (!this.#state.ledger.grow(slice.claim, need)) return false;
+      if (this.#mayRace) this.#framework.claimed(slice.node, 1);
       slice.vector = slice.claim.vector;
     }
     let part = slice.parts.find((other) => other.line === line);
@@ -310,7 +317,7 @@ export class Bidders {
       if (made?.bidder === undefined) continue;
       const { framework, facts, bidder } = made;
       if (facts.suppressed || (facts.scheduler === "Offers" && !this.#mayPublish(framework))) continue;
-      claimant.penalised = framework.penaltyUntilMs > this.#state.nowMs;
+      claimant.penalised = framework.penaltyUntilMs(claimant.queueName) > this.#state.nowMs;
       bidder.begin();
       bidders.push(bidder);
     }

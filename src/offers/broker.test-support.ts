@@ -194,7 +194,7 @@ export class Bench {
       phase: "Pending",
       deleting: false,
       tracked: true,
-      requests: this.#requested(attempt.taskUid),
+      requests: this.requested(attempt.taskUid),
       started: false,
       ...change,
     };
@@ -204,7 +204,8 @@ export class Bench {
 
   readonly #templates = new Map<string, string>();
 
-  #requested(taskUid: string): TaskFacts["requests"] {
+  /** What a pod of the Task asks for. */
+  requested(taskUid: string): TaskFacts["requests"] {
     return this.requests.get(this.#templates.get(taskUid) ?? "") ?? { cpu: 1, pods: 1 };
   }
 

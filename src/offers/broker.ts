@@ -328,8 +328,7 @@ export class Broker implements BrokerContract {
     if (this.#state.ledger.get(claim.id) !== undefined) this.#state.dirty = true;
     if (pod.pinned === true) {
       // It is not there yet, and may ask for more than there is: it must not close the node to everybody.
-      this.#state.ledger.forget(claim.id);
-      this.#state.ledger.commit({ add: [claim], atomic: true });
+      this.#state.ledger.expect(claim);
     } else {
       this.#state.ledger.observe(claim);
     }

@@ -49,7 +49,7 @@ export function surveyNodes(state: State, framework: Framework, line: Line): Sur
   const minimum = facts?.scheduler === "Offers" ? state.resources.vector(facts.minimum) : undefined;
   // A slice starts with no less.
   const need = minimum === undefined ? shape.request : atLeast(shape.request, minimum);
-  const shown = framework.optimistic ? shownTo(framework) : undefined;
+  const shown = framework.optimisticIn(line.claimant.queueName) ? shownTo(framework) : undefined;
   const tallies = new Map<string, Tally>();
   let [all, fit, filteredUntilMs] = [0, 0, 0];
   for (const node of state.nodes.entries) {

@@ -121,6 +121,9 @@ describe("the API server", () => {
       suppressed: false,
       unreachableSeconds: 60,
     });
+    const racing = { scheduler: { type: "Offers" }, concurrency: "Optimistic", answerers: ["anna"], optimistic: {} };
+    const { optimistic } = (await create(framework(racing, "races"))).spec;
+    expect(optimistic).toEqual({ conflict: "ResourceFit", transaction: "Incremental" });
     expect((await create(queue({}, "defaults"))).spec).toEqual({ weight: 1, order: "DominantShare" });
   });
 

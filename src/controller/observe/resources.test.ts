@@ -78,6 +78,16 @@ describe("a Framework", () => {
     });
   });
 
+  test("with optimistic offers tells how their races are settled, as far as it says so", () => {
+    const spec = { scheduler: { type: "Offers" }, answerers: ["alice"], concurrency: "Optimistic" };
+    const told = (optimistic?: object) =>
+      projectFramework(frameworkObject({ ...spec, ...(optimistic && { optimistic }) })).facts?.optimistic;
+    expect(told()).toBe(undefined);
+    expect(told({})).toEqual({ conflict: "ResourceFit", transaction: "Incremental" });
+    expect(told({ conflict: "Version" })).toEqual({ conflict: "Version", transaction: "Incremental" });
+    expect(told({ transaction: "AllOrNothing" })).toEqual({ conflict: "ResourceFit", transaction: "AllOrNothing" });
+  });
+
   test("of the type Builtin has no offers, so what it says about them constrains no task of its", () => {
     const spec = { offers: { constraints: { nodeSelector: { zone: "a" }, tolerations: [{ operator: "Exists" }] } } };
     expect(projectFramework(frameworkObject(spec)).facts).not.toHaveProperty("constraints");
@@ -215,6 +225,7 @@ describe("an Offer", () => {
       key: "ns/fw-7-0",
       uid: "offer-1",
       framework: "ns/fw",
+      concurrency: "Exclusive",
       queue: "default",
       term: "7",
       phase: "Open",
