@@ -55,8 +55,8 @@ async function begin(variant: Variant): Promise<void> {
     const own = frameworks.some(({ key }) => key === `default/${name}`);
     const framework = own ? name : frameworks[0]!.key.split("/")[1]!;
     await tenant.task(`${name}-1`, { framework, ...WANTED[name] });
-    await tenant.waits(`${name}-1`, "NoNode");
   }
+  await Promise.all(TENANTS.map((name) => tenant.waits(`${name}-1`, "NoNode")));
   await site.kubectl(["uncordon", node]);
 }
 
