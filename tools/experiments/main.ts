@@ -69,16 +69,21 @@ function generated(tables: NsdiTables, rows: readonly MixRow[], seeds: number): 
   ].join("\n\n");
 }
 
-function main({ traces, seeds, only, dryRun }: Options): void {
-  const tables = readTables(traces);
-  const chosen = VARIANTS.filter(
-    (variant, i) => only === undefined || i === 0 || variant.ancestor.folder === only || variant.name === only,
-  );
-  if (only !== undefined && chosen.length === 1 && chosen[0]!.ancestor.folder !== only) {
+/** Static partitioning, with which all are compared, and what is asked for. @throws Error when there is no such thing */
+function variantsOf(only: string | undefined): readonly Variant[] {
+  if (only === undefined) return VARIANTS;
+  const chosen = VARIANTS.filter(({ ancestor }) => ancestor.folder === only);
+  if (chosen.length === 0) {
     const names = [...new Set(VARIANTS.map(({ ancestor }) => ancestor.folder))].join(", ");
     throw new Error(`no configuration is called ${only}; there are: ${names}`);
   }
-  const rows = chosen.map((variant) => ({ variant, figures: figuresOf(variant, tables, seeds) }));
+  return [...new Set([VARIANTS[0]!, ...chosen])];
+}
+
+function main({ traces, seeds, only, dryRun }: Options): void {
+  const variants = variantsOf(only);
+  const tables = readTables(traces);
+  const rows = variants.map((variant) => ({ variant, figures: figuresOf(variant, tables, seeds) }));
   const text = generated(tables, rows, seeds);
   if (only !== undefined || dryRun) {
     console.log(text);

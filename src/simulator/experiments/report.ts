@@ -18,7 +18,7 @@ const FRAMEWORKS: Readonly<Record<Tenant, string>> = {
 };
 
 const percent = (part: number) => `${(100 * part).toFixed(1)} %`;
-const seconds = (s: number) => Math.round(s).toLocaleString("en-US");
+const whole = (n: number) => Math.round(n).toLocaleString("en-US");
 const table = (header: readonly string[], rows: readonly (readonly string[])[]) =>
   [header, header.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 
@@ -47,9 +47,9 @@ export function mixTable(rows: readonly MixRow[], { frameworks }: NsdiTables): s
       ...TENANTS.map((tenant) => (base.jobSeconds[tenant] / figures.jobSeconds[tenant]).toFixed(2)),
       figures.waitSeconds.toFixed(1),
       percent(figures.fairnessError),
-      seconds(figures.lostRaces),
-      seconds(figures.taken),
-      seconds(figures.endSeconds),
+      whole(figures.lostRaces),
+      whole(figures.taken),
+      whole(figures.endSeconds),
     ]),
     ["*Mesos, as published*", "+10 %", "+17 %", ...publishedRow, "", "", "", "", ""],
   ]);
@@ -63,7 +63,7 @@ export function kindTable(fixed: MixFigures, shared: MixFigures, { kinds }: Nsdi
     const [before, after] = [fixed, shared].map(
       ({ kindSeconds }) => kindSeconds.get(`${tenant} ${jobType}`) ?? Number.NaN,
     );
-    return [framework, jobType, seconds(before!), seconds(staticS), (before! / after!).toFixed(2), speedup.toFixed(2)];
+    return [framework, jobType, whole(before!), whole(staticS), (before! / after!).toFixed(2), speedup.toFixed(2)];
   });
   return table(header, rows);
 }
