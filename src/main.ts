@@ -132,6 +132,10 @@ function createOperator(
         term,
         placements,
         roundMinIntervalMs: config.roundMinIntervalMs,
+        top: {
+          order: config.topOrder,
+          ...(config.topFairResource !== undefined && { fairResource: config.topFairResource }),
+        },
         headroom: config.nodeHeadroom,
       }),
     tell: (event) => recorder.record(happeningOf(event)),

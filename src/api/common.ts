@@ -216,7 +216,7 @@ export const amounts = () => map(quantity(), 32);
 
 /** As Kubernetes names resources, and no longer: what is no name can never be granted, and is kept for ever. */
 const RESOURCE_NAME = "^([a-z0-9.-]{1,253}/)?[A-Za-z0-9][-A-Za-z0-9_.]{0,62}$";
-const resourceName = new RegExp(RESOURCE_NAME);
+export const resourceName = new RegExp(RESOURCE_NAME);
 
 /** Resource name to quantity. */
 export const quantities = () =>

@@ -87,7 +87,23 @@ const queues: Example[] = [
   { name: "a weight is at least one", object: queue({ weight: 0 }), refused: "weight" },
   { name: "a weight has a bound", object: queue({ weight: 1_000_001 }), refused: "weight" },
   { name: "a queue is not its own parent", object: queue({ parent: "q" }, "q"), refused: "cannot be its own parent" },
-  { name: "an order that does not exist yet is refused", object: queue({ order: "Fifo" }), refused: "order" },
+  { name: "an order that does not exist is refused", object: queue({ order: "Random" }), refused: "order" },
+  ...["Capacity", "Priority", "Fifo"].map((order) => ({
+    name: `a queue may be served by ${order}`,
+    object: queue({ order }),
+  })),
+  { name: "Fair names its resource", object: queue({ order: "Fair", fairResource: "example.com/gpu" }) },
+  { name: "Fair without a resource is refused", object: queue({ order: "Fair" }), refused: "name it in fairResource" },
+  {
+    name: "a resource for another order than Fair is refused",
+    object: queue({ fairResource: "cpu" }),
+    refused: "only the order Fair",
+  },
+  {
+    name: "what is no resource's name is refused",
+    object: queue({ order: "Fair", fairResource: "a b" }),
+    refused: "fairResource",
+  },
   { name: "a namespace is named once", object: queue({ namespaces: ["a", "a"] }), refused: "namespaces" },
   { name: "a pattern is no namespace", object: queue({ namespaces: ["a*"] }), refused: "namespaces" },
 ];

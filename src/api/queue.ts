@@ -2,6 +2,7 @@ import { z } from "zod";
 import {
   amounts,
   conditions,
+  constrained,
   count,
   int,
   label,
@@ -13,11 +14,11 @@ import {
   type ResourceDefinition,
   type ResourceInput,
   type Rule,
+  resourceName,
   text,
 } from "./common.ts";
 
-/** What an administrator says about a queue. */
-export const queueSpec = z.object({
+const spec = z.object({
   parent: label().optional().describe("The Queue that this one is part of. Absent: a child of the root."),
   weight: int(1, 1_000_000)
     .default(1)
@@ -25,14 +26,23 @@ export const queueSpec = z.object({
   guarantee: quantities()
     .optional()
     .describe(
-      "What this queue gets whenever it asks for it. It must not exceed `limit` in any resource; the operator checks this " +
-        "and says so in the condition `Accepted`.",
+      "What this queue gets whenever it asks for it. Not above `limit` in any resource. What the queues below one queue are " +
+        "guaranteed must not add up to more than it states itself; the operator checks this and says so in the condition " +
+        "`Accepted`.",
     ),
   limit: quantities().optional().describe("What this queue and its children may use at most. Absent: no limit."),
   order: z
-    .enum(["DominantShare"])
+    .enum(["DominantShare", "Fair", "Capacity", "Priority", "Fifo"])
     .default("DominantShare")
-    .describe("Which child is served first: `DominantShare` is the one with the lowest dominant share."),
+    .describe(
+      "Which child, a queue or a Framework, is served first: the one with the lowest dominant share (`DominantShare`), the " +
+        "lowest share of one resource (`Fair`), the lowest part of its guarantee in use (`Capacity`), the Task of the " +
+        "highest priority (`Priority`), or the first Task by priority and age (`Fifo`).",
+    ),
+  fairResource: text(317, 1)
+    .regex(resourceName, "must be the name of a resource such as memory or example.com/gpu")
+    .optional()
+    .describe("The resource that the order `Fair` is about."),
   namespaces: listSet(text(63, 1).regex(/^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$/, "must be a namespace or *"), 256)
     .optional()
     .describe("Namespaces whose Frameworks may use this queue; `*` means all. Absent or empty: none."),
@@ -42,6 +52,30 @@ export const queueSpec = z.object({
   maxPriority: int(-1000, 1000).optional().describe("The greatest priority that a Task may have here."),
   maxTasks: int(0, 10_000_000).optional().describe("How many unfinished Tasks this queue takes; further ones wait."),
 });
+
+/** What an administrator says about a queue. */
+export const queueSpec = constrained(
+  spec,
+  {
+    cel: "self.order != 'Fair' || has(self.fairResource)",
+    message: "the order Fair is about one resource: name it in fairResource",
+    at: ".fairResource",
+    holds: ({ order, fairResource }) => order !== "Fair" || fairResource !== undefined,
+  },
+  {
+    cel: "self.order == 'Fair' || !has(self.fairResource)",
+    message: "only the order Fair has a fairResource",
+    at: ".fairResource",
+    holds: ({ order, fairResource }) => order === "Fair" || fairResource === undefined,
+  },
+  {
+    cel:
+      "!has(self.guarantee) || !has(self.limit) || self.guarantee.all(name, !(name in self.limit) || " +
+      "quantity(string(self.guarantee[name])).compareTo(quantity(string(self.limit[name]))) <= 0)",
+    message: "the guarantee must not be above the limit",
+    at: ".guarantee",
+  },
+);
 
 const queueStatus = z.object({
   observedGeneration: observedGeneration(),

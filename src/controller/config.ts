@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { parse as parseYaml } from "yaml";
 import { z } from "zod";
+import { queueSpec } from "../api/queue.ts";
 import { parseQuantity, unitOf } from "../offers/quantity.ts";
 
 /** One option of the program: `--flag`, `PROFFER_FLAG`, or `flag` in camel case in the configuration file. */
@@ -59,6 +60,8 @@ const schema = z.object({
   nodeSettleSeconds: seconds(0, 3600).default(5),
   nodeHeadroom: headroom.prefault({}),
   roundMinIntervalMs: z.coerce.number().int().min(0).max(60_000).default(50),
+  topOrder: queueSpec.shape.order,
+  topFairResource: queueSpec.shape.fairResource,
   statusDebounceMs: z.coerce.number().int().min(0).max(60_000).default(1000),
   requireAdmissionPolicy: flag.default(true),
   httpHost: z.string().default("0.0.0.0"),
@@ -108,6 +111,11 @@ const table: Readonly<Record<Field, { value: string; about: string; default?: st
     repeated: true,
   },
   roundMinIntervalMs: { value: "MS", about: "Changes that come within this time are decided on together." },
+  topOrder: {
+    value: "ORDER",
+    about: "In which order queues without a parent are served, as `Queue.spec.order` says it for the others.",
+  },
+  topFairResource: { value: "RESOURCE", about: "The resource that a --top-order of Fair is about." },
   statusDebounceMs: { value: "MS", about: "Changes of a Task within this time are written together." },
   requireAdmissionPolicy: {
     value: "BOOL",
@@ -195,6 +203,9 @@ function checked(config: Config): Config {
     throw new ConfigError(
       "--retry-seconds must be less than --renew-deadline-seconds: else one failed renewal loses the lease",
     );
+  }
+  if ((config.topOrder === "Fair") !== (config.topFairResource !== undefined)) {
+    throw new ConfigError("--top-fair-resource must be given with --top-order=Fair, and with no other order");
   }
   return config;
 }

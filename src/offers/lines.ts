@@ -1,3 +1,4 @@
+import { type Head, headBefore } from "./heads.ts";
 import type { Heaped } from "./heap.ts";
 import type { Claimant } from "./queues.ts";
 import type { Vector } from "./resources.ts";
@@ -6,10 +7,15 @@ import type { Task } from "./task.ts";
 
 /** Who is served first within a claimant: priority, age, name. Total. */
 export function before(a: Task, b: Task): boolean {
-  if (a.facts.priority !== b.facts.priority) return a.facts.priority > b.facts.priority;
-  if (a.facts.createdAtMs !== b.facts.createdAtMs) return a.facts.createdAtMs < b.facts.createdAtMs;
-  if (a.facts.key !== b.facts.key) return a.facts.key < b.facts.key;
-  return a.facts.uid < b.facts.uid;
+  return headBefore(a.facts, b.facts);
+}
+
+/** Which line of a claimant is served first: the one whose head is. Total. */
+export function lineBefore(a: Line, b: Line): boolean {
+  if (a.head === undefined || b.head === undefined) {
+    return a.head === b.head ? a.shape.id < b.shape.id : a.head !== undefined;
+  }
+  return before(a.head, b.head);
 }
 
 /** The demand of one claimant for one shape: tasks with ready instances, in order, and wishes stated without tasks. */
@@ -35,6 +41,8 @@ export class Line implements Heaped {
   cursor = 0;
   readonly #tasks: Task[] = [];
   #head = 0;
+  /** Where `next` was found last, and how many ready instances stand before it. None: tasks have changed since. */
+  #next: { at: number; before: number } | undefined;
 
   constructor(claimant: Claimant, shape: Shape) {
     this.claimant = claimant;
@@ -55,6 +63,25 @@ export class Line implements Heaped {
     return this.#tasks[this.#head];
   }
 
+  /** The task that the next grant is for: the first that has a ready instance which is not offered yet. */
+  get next(): Head | undefined {
+    if (this.outstanding === 0) return this.head?.facts;
+    let { at, before } = this.#next ?? { at: this.#head, before: 0 };
+    if (before > this.outstanding) [at, before] = [this.#head, 0];
+    for (; at < this.#tasks.length; at++) {
+      const { counted } = this.#tasks[at]!;
+      if (before + counted > this.outstanding) break;
+      before += counted;
+    }
+    this.#next = { at, before };
+    return this.#tasks[at]?.facts;
+  }
+
+  /** What its tasks have ready, or which they are, has changed. */
+  changed(): void {
+    this.#next = undefined;
+  }
+
   *tasks(): Generator<Task> {
     for (let i = this.#head; i < this.#tasks.length; i++) yield this.#tasks[i]!;
   }
@@ -65,10 +92,12 @@ export class Line implements Heaped {
   }
 
   add(task: Task): void {
+    this.changed();
     this.#tasks.splice(this.#find(task), 0, task);
   }
 
   remove(task: Task): void {
+    this.changed();
     const at = this.#find(task);
     if (this.#tasks[at] !== task) return;
     if (at > this.#head) {
@@ -112,6 +141,16 @@ export class Lines {
     return this.#byClaimant.get(claimant)?.values() ?? [];
   }
 
+  /** The line of the claimant that is served first, of those that want something and may get it. */
+  first(claimant: Claimant): Line | undefined {
+    let first: Line | undefined;
+    for (const line of this.of(claimant)) {
+      if (line.blocked !== undefined || line.outstanding >= line.pending) continue;
+      if (first === undefined || lineBefore(line, first)) first = line;
+    }
+    return first;
+  }
+
   line(claimant: Claimant, shape: Shape): Line {
     let own = this.#byClaimant.get(claimant);
     if (own === undefined) {
@@ -142,6 +181,7 @@ export class Lines {
     else if (ready === 0) line.remove(task);
     line.ready += ready - task.counted;
     task.counted = ready;
+    line.changed();
     this.dropIfEmpty(line);
     return true;
   }

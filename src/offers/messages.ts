@@ -1,4 +1,5 @@
 import type { Constraints, Taint } from "./constraints.ts";
+import type { Order } from "./policies/registry.ts";
 import type { Reason } from "./reasons.ts";
 import type { Limits, Quantities } from "./resources.ts";
 import type { FailureView } from "./views.ts";
@@ -39,6 +40,10 @@ export interface QueueFacts {
   readonly weight: number;
   readonly guarantee: Quantities;
   readonly limit: Limits;
+  /** How its children are put in order. Absent: by dominant share. */
+  readonly order?: Order;
+  /** Of order `Fair`: the resource to be fair about. */
+  readonly fairResource?: string;
   /** Namespaces whose frameworks may use it; "*" = all. */
   readonly namespaces: readonly string[];
   readonly maxFrameworkWeight?: number;

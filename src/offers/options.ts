@@ -1,3 +1,5 @@
+import type { QueueOrder } from "./queues.ts";
+
 /** How a Builtin framework's instances find their node: the higher the score (0–1), the sooner a node is taken. */
 export interface Placement {
   /** `free` and `total` are dense: `count` resources of the node from `offset` on; 0 is cpu, 1 is memory. */
@@ -12,6 +14,8 @@ export interface BrokerOptions {
   readonly placements: Readonly<Record<string, Placement>>;
   /** Least time between two rounds. Default 50. */
   readonly roundMinIntervalMs?: number;
+  /** The order of the queues that have no parent. Default: by dominant share. */
+  readonly top?: QueueOrder;
   /** Kept free on every node. */
   readonly headroom?: Readonly<Record<string, number>>;
 }

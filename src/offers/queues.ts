@@ -1,11 +1,14 @@
+import type { Head } from "./heads.ts";
 import { type Heaped, IndexedHeap } from "./heap.ts";
 import type { ClaimKind, Holder } from "./ledger.ts";
 import type { QueueFacts } from "./messages.ts";
+import type { Contender, Policy } from "./policies/policy.ts";
+import { type Order, POLICIES } from "./policies/registry.ts";
 import type { Reason } from "./reasons.ts";
 import { type ResourceTable, type Vector, widened } from "./resources.ts";
 
 /** A place in the tree that competes with its siblings: an inner queue, or a claimant (a framework in a queue). */
-export interface Child extends Heaped {
+export interface Child extends Heaped, Contender {
   readonly name: string;
   parent: Queue | undefined;
   weight: number;
@@ -13,13 +16,13 @@ export interface Child extends Heaped {
   usage: Vector;
   /** Instances held, for ties. */
   instances: number;
-  /** The vector it shows its parent in hierarchical DRF; a claimant shows its usage. */
-  shown: Vector;
-  /** Dominant share of `shown`, divided by the weight. */
-  share: number;
+  /** A claimant shows its usage, an inner queue what its policy makes of what its children show. */
+  readonly shown: Vector;
   /** Behind all siblings that are not. */
   penalised: boolean;
 }
+
+const NO_GUARANTEE: Vector = new Float64Array(0);
 
 export class Claimant implements Child, Holder {
   readonly name: string;
@@ -35,7 +38,10 @@ export class Claimant implements Child, Holder {
   instances = 0;
   /** Those of them that are tasks' own. */
   placed = 0;
-  share = 0;
+  readonly guarantee = NO_GUARANTEE;
+  head: Head | undefined;
+  tier = 0;
+  key = 0;
   penalised = false;
   /** Its place among those that take part in a pass. */
   entrant = -1;
@@ -95,10 +101,14 @@ export class Queue implements Child {
   limit: Vector = new Float64Array(0);
   instances = 0;
   shown: Vector = new Float64Array(0);
-  share = 0;
+  head: Head | undefined;
+  tier = 0;
+  key = 0;
   penalised = false;
+  /** The order of its children. */
+  policy: Policy = POLICIES.DominantShare();
   /** Unblocked children in the order of service; only filled during a round. */
-  readonly line = new IndexedHeap<Child>(servedBefore);
+  readonly line = new IndexedHeap<Child>((a, b) => servedBefore(this.policy, a, b));
 
   constructor(name: string) {
     this.name = name;
@@ -122,16 +132,26 @@ export class Queue implements Child {
   }
 }
 
-/** The order among siblings is total: penalty, share, instances held, name. */
-function servedBefore(a: Child, b: Child): boolean {
+/** The order among siblings is total: penalty, key, instances held, name. */
+function servedBefore(policy: Policy, a: Child, b: Child): boolean {
   if (a.penalised !== b.penalised) return b.penalised;
-  if (a.share !== b.share) return a.share < b.share;
+  if (a.tier !== b.tier) return a.tier < b.tier;
+  if (a.key !== b.key) return a.key < b.key;
+  if (policy.before?.(a, b) === true) return true;
+  if (policy.before?.(b, a) === true) return false;
   if (a.instances !== b.instances) return a.instances < b.instances;
   return a.name < b.name;
 }
 
 export function add(target: Vector, vector: Vector, sign: number): void {
   for (let r = 0; r < vector.length; r++) if (vector[r] !== 0) target[r]! += sign * vector[r]!;
+}
+
+/** The order of a queue's children. Absent: by dominant share. */
+export interface QueueOrder {
+  readonly order?: Order;
+  /** Of order `Fair`: the resource to be fair about. Absent: cpu. */
+  readonly fairResource?: string;
 }
 
 /** The tree of queues under one nameless root, with usage kept along the paths. */
@@ -145,9 +165,11 @@ export class QueueTree {
   version = 0;
   readonly #resources: ResourceTable;
 
-  constructor(resources: ResourceTable) {
+  /** @param top the order of the queues that have no parent */
+  constructor(resources: ResourceTable, top: QueueOrder = {}) {
     this.#resources = resources;
     this.root.widen(resources.width);
+    this.root.policy = this.#policy(top);
     resources.onWiden((width) => this.#widen(width));
   }
 
@@ -173,6 +195,7 @@ export class QueueTree {
     this.queues.set(facts.name, queue);
     queue.facts = facts;
     queue.weight = facts.weight;
+    queue.policy = this.#policy(facts);
     queue.guarantee = this.#resources.known(facts.guarantee);
     queue.limit = this.#resources.limits(facts.limit);
     this.#rebuild();
@@ -181,6 +204,12 @@ export class QueueTree {
   gone(name: string): void {
     this.queues.delete(name);
     this.#rebuild();
+  }
+
+  #policy({ order = "DominantShare", fairResource = "cpu" }: QueueOrder): Policy {
+    // An administrator names it: nodes that have it may come later.
+    this.#resources.known({ [fairResource]: 0 });
+    return POLICIES[order](this.#resources.index(fairResource));
   }
 
   /** Queues from this one up to, and without, the root. */

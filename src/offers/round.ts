@@ -1,10 +1,10 @@
 import { type Bitset, lowestBit } from "./bitset.ts";
+import type { Descent } from "./descent.ts";
 import { IndexedHeap } from "./heap.ts";
 import type { Claim } from "./ledger.ts";
 import type { Levels } from "./levels.ts";
-import { before, type Line, type Lines } from "./lines.ts";
+import { type Line, type Lines, lineBefore } from "./lines.ts";
 import type { NodeTable } from "./nodes.ts";
-import type { DominantShare } from "./policies/dominant-share.ts";
 import type { Claimant } from "./queues.ts";
 import { PODS, type Vector } from "./resources.ts";
 import type { Room } from "./room.ts";
@@ -62,7 +62,7 @@ export class Round {
   readonly #shapes: ShapeTable;
   readonly #lines: Lines;
   readonly #room: Room;
-  readonly #policy: DominantShare;
+  readonly #policy: Descent;
   #entrants: Entrant[] = [];
   #grants = 0;
   #loosened = false;
@@ -78,7 +78,7 @@ export class Round {
   /** By resource: the first of `#demanded` that asks for it and has a node left, as far as looked. */
   #witness: number[] = [];
 
-  constructor(nodes: NodeTable, shapes: ShapeTable, lines: Lines, room: Room, policy: DominantShare) {
+  constructor(nodes: NodeTable, shapes: ShapeTable, lines: Lines, room: Room, policy: Descent) {
     this.#nodes = nodes;
     this.#shapes = shapes;
     this.#lines = lines;
@@ -127,9 +127,10 @@ export class Round {
       const claimant = this.#policy.next();
       if (claimant === undefined) break;
       const entrant = this.#entrants[claimant.entrant]!;
-      const served = this.#serve(entrant, pass);
-      if (served) this.#grants++;
-      if (served && entrant.lines.top !== undefined) this.#policy.update(claimant);
+      const outcome = this.#serve(entrant, pass);
+      if (outcome === "granted") this.#grants++;
+      const { top } = entrant.lines;
+      if (outcome !== "full" && top !== undefined) this.#policy.update(claimant, top);
       else this.#policy.block(claimant);
       if (this.#buried > this.#alive && this.#alive > 0) this.#dismiss();
     }
@@ -159,7 +160,7 @@ export class Round {
       }
       if (lines === undefined) continue;
       claimant.entrant = this.#entrants.length;
-      this.#entrants.push({ claimant, bidder, lines: new IndexedHeap(headBefore, lines) });
+      this.#entrants.push({ claimant, bidder, lines: new IndexedHeap(lineBefore, lines) });
     }
     this.#fresh = false;
   }
@@ -177,8 +178,11 @@ export class Round {
     if (this.#shapes.hasCandidate(shape)) this.#alive++;
   }
 
-  /** Grants the claimant one instance of the first line in its order that can have one. */
-  #serve({ bidder, lines }: Entrant, pass: Pass): boolean {
+  /**
+   * Grants the claimant one instance of the first line in its order that can have one. "passed over": none of those looked
+   * at can; where heads decide whose turn it is, one line is looked at, for the next one may stand behind others' by now.
+   */
+  #serve({ claimant, bidder, lines }: Entrant, pass: Pass): "granted" | "passed over" | "full" {
     for (let line = lines.top; line !== undefined; line = lines.top) {
       const node = this.#search(bidder, line);
       if (node === -1) {
@@ -187,17 +191,18 @@ export class Round {
         const need = bidder.need(line, node);
         line.blocked = this.#room.refuses(bidder.claimant, need, bidder.shown);
         if (line.blocked === undefined) {
-          if (!bidder.grant(line, node, need, pass)) return false;
+          if (!bidder.grant(line, node, need, pass)) return "full";
           if (bidder.shown === undefined && this.#room.granted(line)) this.#loosened = true;
           if (line.shape.spread.length > 0) this.#loosened = true;
           if (bidder.wanted(line, pass) > 0) lines.update(line);
           else lines.remove(line);
-          return true;
+          return "granted";
         }
       }
       lines.remove(line);
+      if (this.#policy.readsHead(claimant)) break;
     }
-    return false;
+    return "passed over";
   }
 
   #search(bidder: Bidder, line: Line): number {
@@ -301,11 +306,4 @@ export class Round {
     }
     return largest;
   }
-}
-
-function headBefore(a: Line, b: Line): boolean {
-  if (a.head === undefined || b.head === undefined) {
-    return a.head === b.head ? a.shape.id < b.shape.id : a.head !== undefined;
-  }
-  return before(a.head, b.head);
 }

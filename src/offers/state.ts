@@ -1,4 +1,5 @@
 import { Changes } from "./changes.ts";
+import { Descent } from "./descent.ts";
 import { Framework } from "./framework.ts";
 import { Holds } from "./holds.ts";
 import { Ledger } from "./ledger.ts";
@@ -8,7 +9,6 @@ import type { Effect } from "./messages.ts";
 import { NodeTable } from "./nodes.ts";
 import type { Offer } from "./offer.ts";
 import type { BrokerOptions } from "./options.ts";
-import { DominantShare } from "./policies/dominant-share.ts";
 import { QueueTree } from "./queues.ts";
 import { Refusals } from "./refusals.ts";
 import { type Quantities, ResourceTable } from "./resources.ts";
@@ -36,7 +36,7 @@ export class State {
   readonly refusals: Refusals;
   readonly room: Room;
   readonly holds: Holds;
-  readonly policy: DominantShare;
+  readonly policy: Descent;
   readonly levels: ReadonlyMap<string, Levels>;
   readonly timers = new Timers();
   readonly frameworks = new Map<string, Framework>();
@@ -65,7 +65,7 @@ export class State {
     this.options = options;
     this.nodes = new NodeTable(this.resources, options.headroom);
     this.ledger = new Ledger(this.nodes);
-    this.tree = new QueueTree(this.resources);
+    this.tree = new QueueTree(this.resources, options.top);
     this.shapes = new ShapeTable(this.nodes);
     this.lines = new Lines(this.shapes);
     this.refusals = new Refusals(this.nodes);
@@ -74,7 +74,7 @@ export class State {
       return facts !== undefined && !facts.suppressed;
     });
     this.holds = new Holds(this);
-    this.policy = new DominantShare(this.tree.root, this.nodes);
+    this.policy = new Descent(this.tree.root, this.nodes, this.lines);
     this.levels = new Map(
       Object.entries(options.placements).map(([name, placement]) => [name, new Levels(this.nodes, placement)]),
     );

@@ -1,6 +1,7 @@
 import { Broker } from "../offers/broker.ts";
 import type { Effect, Input, NodeFacts, OfferDraft } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
+import type { QueueOrder } from "../offers/queues.ts";
 import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
 import { type Crash, type Faults, Network } from "./network.ts";
@@ -14,6 +15,7 @@ export interface LeaderOptions {
   readonly faults: Faults;
   readonly term: string;
   readonly placements: Readonly<Record<string, Placement>>;
+  readonly top: QueueOrder;
   /** After every input. */
   readonly applied: (leader: Leader, input: Input, effects: readonly Effect[]) => void;
   readonly crash?: ((label: string) => Crash | undefined) | undefined;
@@ -43,6 +45,8 @@ export class Leader {
   readonly #options: LeaderOptions;
   readonly #inputs: Input[] = [];
   readonly #seen = new Map<Kind, { atMs: number; version: number }>();
+  /** Attempts whose pods the watch has shown: their creates are not sent again, for the name may be free by then. */
+  readonly #made = new Set<string>();
   readonly #closing = new Map<string, CloseOffer>();
   readonly #told = new Map<string, CloseOffer>();
   readonly #busyOffers = new Set<string>();
@@ -57,9 +61,9 @@ export class Leader {
 
   constructor(options: LeaderOptions) {
     this.#options = options;
-    const { schedule, random, faults, crash, term, placements } = options;
+    const { schedule, random, faults, crash, term, placements, top } = options;
     this.term = term;
-    this.broker = new Broker({ term, placements });
+    this.broker = new Broker({ term, placements, top });
     this.network = new Network({ schedule, random, faults, crash, alive: () => this.alive, die: () => this.die() });
   }
 
@@ -74,7 +78,7 @@ export class Leader {
   start(): void {
     const { cluster, random } = this.#options;
     for (const kind of random.shuffled(KINDS)) for (const input of random.shuffled(this.#list(kind))) this.feed(input);
-    for (const pod of cluster.pods.values()) this.pods.set(pod.facts.uid, pod.facts);
+    for (const pod of cluster.pods.values()) this.#sawPod(pod.facts);
     for (const offer of cluster.offers.values()) this.#sawOffer(offer.facts, offer.version);
     for (const kind of KINDS) this.#seen.set(kind, { atMs: 0, version: cluster.version });
     this.#unwatch = cluster.watch((change) => this.#watched(change));
@@ -144,12 +148,17 @@ export class Leader {
       this.#undelivered--;
       seen.version = version;
       if (!this.alive) return;
-      if (input.type === "pod-observed") this.pods.set(input.pod.uid, input.pod);
+      if (input.type === "pod-observed") this.#sawPod(input.pod);
       if (input.type === "pod-gone") this.pods.delete(input.pod.uid);
       if (input.type === "offer-observed") this.#sawOffer(input.offer, version);
       if (input.type === "offer-gone") this.#offers.delete(input.key);
       this.feed(input);
     });
+  }
+
+  #sawPod(pod: PodObject["facts"]): void {
+    this.pods.set(pod.uid, pod);
+    this.#made.add(attemptOf(pod));
   }
 
   #sawOffer(facts: OfferObject["facts"], version: number): void {
@@ -228,6 +237,7 @@ export class Leader {
 
   /** `unknownSinceMs`: when a try last ended in a way that leaves open whether the pod exists or will. */
   #create(effect: CreatePod, unknownSinceMs: number | undefined): void {
+    if (this.#made.has(attemptOf(effect.attempt))) return;
     const { cluster, schedule, random, faults } = this.#options;
     const refused = random.chance(faults.refusal);
     const byQuota = refused && random.chance(0.5);
@@ -373,6 +383,8 @@ export class Leader {
     });
   }
 }
+
+const attemptOf = ({ taskUid, index, attempt }: CreatePod["attempt"]): string => `${taskUid}/${index}/${attempt}`;
 
 function snapshot(
   result: ReturnType<Cluster["createPod"]>,

@@ -1,5 +1,6 @@
 import type { Effect, Input } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
+import type { QueueOrder } from "../offers/queues.ts";
 import { Answerers, GOOD_MANNERS, type Manners } from "./answerers.ts";
 import { check } from "./check.ts";
 import { Checks } from "./checks.ts";
@@ -9,7 +10,7 @@ import { Leader } from "./leader.ts";
 import { CALM, type Crash, type Faults } from "./network.ts";
 import { Random } from "./random.ts";
 import { Schedule } from "./schedule.ts";
-import { Tenants } from "./tenants.ts";
+import { randomOrder, Tenants } from "./tenants.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -53,6 +54,7 @@ export class Simulation {
   readonly #kubelets: Kubelets;
   readonly #answerers: Answerers;
   readonly #tenants: Tenants;
+  readonly #top: QueueOrder;
   leader: Leader | undefined;
   #terms = 0;
   #calm = false;
@@ -65,6 +67,7 @@ export class Simulation {
     const fates = { ...ROUGH_FATES, podGc: this.random.chance(0.5), ...options.fates };
     this.#kubelets = new Kubelets(this.cluster, this.schedule, this.random, fates);
     this.#answerers = new Answerers(this.cluster, this.schedule, this.random, options.manners ?? ROUGH_MANNERS);
+    this.#top = randomOrder(this.random);
     this.#tenants = new Tenants(this.cluster, this.schedule, this.random);
     if (options.trace !== undefined) {
       this.cluster.watch(({ input }) => this.#trace("world", JSON.stringify(input)));
@@ -128,6 +131,7 @@ export class Simulation {
       faults,
       term: `t${this.#terms++}`,
       placements: PLACEMENTS,
+      top: this.#top,
       crash,
       applied: (now, input, effects) => this.#applied(now, input, effects),
       died: () => {

@@ -1,11 +1,14 @@
 import type { Constraints } from "../offers/constraints.ts";
 import type { FrameworkFacts, NodeFacts, PodFacts, QueueFacts, RaceRules, TaskFacts } from "../offers/messages.ts";
+import { type Order, POLICIES } from "../offers/policies/registry.ts";
+import type { QueueOrder } from "../offers/queues.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
 const NAMESPACES = ["red", "blue"];
 const ZONES = ["a", "b", "c"];
+const ORDERS = Object.keys(POLICIES) as Order[];
 
 /** Administrators and tenants: they make a cluster, change it at whim, and put all right again in the end. */
 export class Tenants {
@@ -28,7 +31,7 @@ export class Tenants {
   begin(): void {
     const random = this.#random;
     for (let n = random.between(2, 6); n > 0; n--) this.addNode();
-    this.#cluster.putQueue(queue("default"));
+    this.#cluster.putQueue({ ...queue("default"), ...this.#order() });
     if (random.chance(0.7)) this.#tree();
     for (let n = random.between(1, 4); n > 0; n--) this.#addFramework(n);
     for (let n = random.between(1, 4); n > 0; n--) this.addTask();
@@ -101,9 +104,10 @@ export class Tenants {
       });
     }
     if (!cluster.queues.has("default")) cluster.putQueue(queue("default"));
-    for (const { name, parent } of [...cluster.queues.values()]) {
+    for (const { name, parent, order, fairResource } of [...cluster.queues.values()]) {
       const above = parent !== undefined && name !== "top" && parent === "top" ? { parent } : {};
-      cluster.putQueue({ ...queue(name), ...(cluster.queues.has("top") ? above : {}) });
+      const orders = { ...(order && { order }), ...(fairResource && { fairResource }) };
+      cluster.putQueue({ ...queue(name), ...orders, ...(cluster.queues.has("top") ? above : {}) });
     }
     for (const { facts } of [...cluster.tasks.values()]) this.#restore(facts);
     for (const framework of [...cluster.frameworks.values()]) {
@@ -127,16 +131,21 @@ export class Tenants {
 
   #tree(): void {
     const random = this.#random;
-    this.#cluster.putQueue({ ...queue("top"), limit: random.chance(0.3) ? { cpu: 12_000 } : {} });
+    this.#cluster.putQueue({ ...queue("top"), ...this.#order(), limit: random.chance(0.3) ? { cpu: 12_000 } : {} });
     for (const name of ["left", "right"]) {
       this.#cluster.putQueue({
         ...queue(name),
+        ...this.#order(),
         parent: "top",
         weight: random.between(1, 3),
         guarantee: random.chance(0.5) ? { cpu: random.between(1, 4) * 1_000 } : {},
         limit: random.chance(0.5) ? { cpu: random.between(4, 10) * 1_000, memory: 20_000 } : {},
       });
     }
+  }
+
+  #order(): QueueOrder {
+    return randomOrder(this.#random);
   }
 
   #addFramework(n: number): void {
@@ -333,6 +342,7 @@ export class Tenants {
       limit: () => put({ limit: random.chance(0.5) ? {} : { cpu: random.between(1, 8) * 1_000 } }),
       guarantee: () => put({ guarantee: random.chance(0.5) ? {} : { cpu: random.between(1, 4) * 1_000 } }),
       weigh: () => put({ weight: random.between(1, 4) }),
+      order: () => put(this.#order()),
       maxTasks: () => put({ maxTasks: random.between(1, 4) }),
       maxPriority: () => put({ maxPriority: random.between(0, 3) }),
       namespaces: () => put({ namespaces: random.chance(0.5) ? ["*"] : ["red"] }),
@@ -348,6 +358,10 @@ export class Tenants {
         this.#cluster.putQueue({ ...rest, ...(parent && { parent }) });
     });
   }
+}
+
+export function randomOrder(random: Random): QueueOrder {
+  return { order: random.pick(ORDERS)!, fairResource: random.pick(["cpu", "memory", "example.com/gpu"])! };
 }
 
 function queue(name: string): QueueFacts {

@@ -5,6 +5,10 @@
 - --log-level={{ .Values.logLevel }}
 - --http-port={{ .Values.http.port }}
 - --round-min-interval-ms={{ int64 .Values.round.minIntervalMs }}
+- --top-order={{ .Values.queues.topOrder }}
+{{- with .Values.queues.topFairResource }}
+- {{ printf "--top-fair-resource=%s" . | quote }}
+{{- end }}
 - --lease-seconds={{ int64 .Values.leaderElection.leaseSeconds }}
 - --renew-deadline-seconds={{ int64 .Values.leaderElection.renewDeadlineSeconds }}
 - --retry-seconds={{ int64 .Values.leaderElection.retrySeconds }}

@@ -24,13 +24,16 @@ export function projectQueue(object: unknown): ObservedQueue {
   if (!parsed.success) {
     return { ...common, facts: undefined, invalid: clip(describeIssues(parsed.error, "spec").join("; "), 1024) };
   }
-  const { parent, weight, guarantee, limit, namespaces, maxFrameworkWeight, maxPriority, maxTasks } = parsed.data;
+  const { parent, weight, guarantee, limit, order, fairResource } = parsed.data;
+  const { namespaces, maxFrameworkWeight, maxPriority, maxTasks } = parsed.data;
   const facts: QueueFacts = {
     name: meta.name,
     ...(parent !== undefined && { parent }),
     weight,
     guarantee: parseQuantities(guarantee, "up"),
     limit: parseLimits(limit),
+    order,
+    ...(fairResource !== undefined && { fairResource }),
     namespaces: namespaces ?? [],
     ...(maxFrameworkWeight !== undefined && { maxFrameworkWeight }),
     ...(maxPriority !== undefined && { maxPriority }),

@@ -1,9 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { Bench } from "../broker.test-support.ts";
+import { Descent } from "../descent.ts";
+import { Lines } from "../lines.ts";
 import { NodeTable } from "../nodes.ts";
 import { QueueTree } from "../queues.ts";
 import { type Quantities, ResourceTable } from "../resources.ts";
-import { DominantShare } from "./dominant-share.ts";
+import { ShapeTable } from "../shapes.ts";
 
 interface Asks {
   readonly requests: Quantities;
@@ -73,7 +75,7 @@ function order(holdings: readonly (readonly [name: string, cpu: number, memory: 
   const facts = { name: "n", uid: "u", labels: {}, taints: [], ready: true, allocatable };
   nodes.observe(facts, 0);
   tree.observe({ name: "q", weight: 1, guarantee: {}, limit: {}, namespaces: ["*"] });
-  const policy = new DominantShare(tree.root, nodes);
+  const policy = new Descent(tree.root, nodes, new Lines(new ShapeTable(nodes)));
   const claimants = holdings.map(([name, cpu, memory, weight = 1]) => {
     const claimant = tree.claimant(name, "q");
     claimant.weight = weight;

@@ -1,0 +1,16 @@
+/** What puts tasks in line, of the task that would come next. */
+export interface Head {
+  readonly priority: number;
+  readonly createdAtMs: number;
+  /** "namespace/name" */
+  readonly key: string;
+  readonly uid: string;
+}
+
+/** Priority, age, name. Total: equal only for the same task. */
+export function headBefore(a: Head, b: Head): boolean {
+  if (a.priority !== b.priority) return a.priority > b.priority;
+  if (a.createdAtMs !== b.createdAtMs) return a.createdAtMs < b.createdAtMs;
+  if (a.key !== b.key) return a.key < b.key;
+  return a.uid < b.uid;
+}
