@@ -176,7 +176,7 @@ const frameworkStatus = z.object({
   allocated: amounts().optional().describe("What running tasks hold."),
   offered: amounts().optional().describe("What open exclusive offers hold."),
   demand: amounts().optional().describe("What pending tasks and stated demand ask for."),
-  why: text(512).optional().describe("Why there was no offer or launch the last time."),
+  why: text(1024).optional().describe("Why there was no offer or launch the last time."),
 });
 
 export type FrameworkSpec = z.infer<typeof frameworkSpec>;

@@ -279,6 +279,7 @@ const tasks: Example[] = [
         spread: [{ topologyKey: "zone" }],
       },
       retry: { limit: 100, backoffSeconds: 1, maxBackoffSeconds: 3600, onNodeLost: "Retry" },
+      durationSeconds: 31_536_000,
       ttlSecondsAfterFinished: 0,
       kill: { indexes: "0-41,57", gracePeriodSeconds: 0 },
     }),
@@ -286,6 +287,7 @@ const tasks: Example[] = [
   { name: "a task has an instance", object: task({ instances: 0 }), refused: "instances" },
   { name: "a task has at most 10,000 instances", object: task({ instances: 10_001 }), refused: "instances" },
   { name: "a priority has a bound", object: task({ priority: 1001 }), refused: "priority" },
+  { name: "a duration is at least a second", object: task({ durationSeconds: 0 }), refused: "durationSeconds" },
   { name: "indexes are ranges", object: task({ kill: { indexes: "1-" } }), refused: "indexes" },
   { name: "no indexes is not nothing", object: task({ kill: { indexes: "" } }), refused: "indexes" },
   {

@@ -46,6 +46,10 @@ export class ScriptedBroker implements BrokerContract {
 
   explainTask(): undefined {}
 
+  outlookOfTask(): undefined {}
+
+  shapeOf(): undefined {}
+
   frameworkView(key: string): ReturnType<BrokerContract["frameworkView"]> {
     const offers = { open: 0, accepted: 0, declined: 0, expired: 0, rescinded: 0, refused: 0 };
     const why = { reason: "no-demand" as const, message: "nothing waits" };

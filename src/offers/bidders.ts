@@ -277,7 +277,7 @@ export function shownTo(framework: Framework): Map<number, Vector> {
 }
 
 /** All that open optimistic offers show the claimant. */
-function shownInAll(framework: Framework, claimant: Claimant, width: number): Vector {
+export function shownInAll(framework: Framework, claimant: Claimant, width: number): Vector {
   const sum = new Float64Array(width);
   for (const offer of framework.offers) {
     if (offer.concurrency !== "Optimistic" || offer.claimant !== claimant) continue;
@@ -316,17 +316,12 @@ export class Bidders {
       const made = this.#of(claimant);
       if (made?.bidder === undefined) continue;
       const { framework, facts, bidder } = made;
-      if (facts.suppressed || (facts.scheduler === "Offers" && !this.#mayPublish(framework))) continue;
+      if (facts.suppressed || (facts.scheduler === "Offers" && !mayPublish(this.#state, framework))) continue;
       claimant.penalised = framework.penaltyUntilMs(claimant.queueName) > this.#state.nowMs;
       bidder.begin();
       bidders.push(bidder);
     }
     return bidders;
-  }
-
-  /** May an offer be drafted for it? Not without the admission policies, and not soon after one could not be created. */
-  #mayPublish({ unpublished }: Framework): boolean {
-    return this.#state.publishing && (unpublished === undefined || unpublished.untilMs <= this.#state.nowMs);
   }
 
   #of(claimant: Claimant): Made | undefined {
@@ -350,4 +345,9 @@ export class Bidders {
       ? new BuiltinBidder(this.#state, this.#tasks, facts, claimant)
       : new OffersBidder(this.#state, this.#drafting, framework, facts, claimant);
   }
+}
+
+/** May an offer be drafted for it? Not without the admission policies, and not soon after one could not be created. */
+export function mayPublish({ publishing, nowMs }: State, { unpublished }: Framework): boolean {
+  return publishing && (unpublished === undefined || unpublished.untilMs <= nowMs);
 }

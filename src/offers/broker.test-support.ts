@@ -105,9 +105,17 @@ export class Bench {
 
   task(name: string, change: Partial<TaskFacts> & { readonly of?: string } = {}): this {
     const { of = "f", ...facts } = change;
+    if (facts.durationMs !== undefined) this.#durations.set(`${name}-uid`, facts.durationMs);
     this.apply({ type: "task-observed", task: taskFacts(name, { framework: `ns/${of}`, ...facts }) });
     return this;
   }
+
+  /** What a Task says its instances take, in milliseconds; Infinity where it says nothing. */
+  durationOf(taskUid: string): number {
+    return this.#durations.get(taskUid) ?? Number.POSITIVE_INFINITY;
+  }
+
+  readonly #durations = new Map<string, number>();
 
   /** Open offers of a framework, oldest first. */
   openOffers(framework = "f"): OfferDraft[] {

@@ -10,13 +10,23 @@ import { NodeWatch } from "./node-watch.ts";
 import type { NodeEntry } from "./nodes.ts";
 import { Offers } from "./offers.ts";
 import type { BrokerOptions } from "./options.ts";
+import { Outlooks } from "./outlook.ts";
 import { Round } from "./round.ts";
 import { Slack } from "./slack.ts";
 import { State } from "./state.ts";
 import { Summary } from "./summary.ts";
 import { Tasks } from "./tasks.ts";
 import type { Alarm } from "./timers.ts";
-import type { ClaimView, ClusterView, EndedOffer, Explanation, FrameworkView, QueueView, TaskView } from "./views.ts";
+import type {
+  ClaimView,
+  ClusterView,
+  EndedOffer,
+  Explanation,
+  FrameworkView,
+  Outlook,
+  QueueView,
+  TaskView,
+} from "./views.ts";
 
 /** Shapes without users that are kept for the next task like them. */
 const IDLE_SHAPES = 256;
@@ -48,6 +58,7 @@ export class Broker implements BrokerContract {
   readonly #offers: Offers;
   readonly #frameworks: Frameworks;
   readonly #explain: Explain;
+  readonly #outlooks: Outlooks;
   readonly #summary: Summary;
   readonly #bidders: Bidders;
   readonly #round: Round;
@@ -64,6 +75,7 @@ export class Broker implements BrokerContract {
     this.#offers = new Offers(this.#state, this.#tasks, this.#assignment);
     this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers);
     this.#explain = new Explain(this.#state, this.#assignment);
+    this.#outlooks = new Outlooks(this.#state, this.#assignment);
     this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
     this.#slack = new Slack(this.#state, (offer) =>
       this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" }),
@@ -105,6 +117,17 @@ export class Broker implements BrokerContract {
   explainTask(uid: string): Explanation | undefined {
     const task = this.#state.tasks.get(uid);
     return task === undefined ? undefined : this.#explain.task(task);
+  }
+
+  /** The shape of a Task's instances: equal numbers, equal shapes. A reason is another one for another shape. */
+  shapeOf(uid: string): number | undefined {
+    return this.#state.tasks.get(uid)?.shape?.id;
+  }
+
+  /** When what waits of a Task may start, and what would start it now. Looks at every node and all that runs. */
+  outlookOfTask(uid: string, nowMs: number): Outlook | undefined {
+    const task = this.#state.tasks.get(uid);
+    return task === undefined ? undefined : this.#outlooks.task(task, this.#explain.task(task), nowMs);
   }
 
   frameworkView(key: string): FrameworkView | undefined {

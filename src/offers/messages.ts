@@ -121,6 +121,8 @@ export interface TaskFacts {
   readonly constraints?: Constraints;
   readonly retry: RetryFacts;
   readonly kill?: { readonly indexes?: string; readonly gracePeriodSeconds?: number };
+  /** How long each instance is expected to run. Absent: not known. */
+  readonly durationMs?: number;
   readonly ttlAfterFinishedMs?: number;
   readonly createdAtMs: number;
   /** deletionTimestamp is set. */

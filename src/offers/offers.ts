@@ -149,6 +149,8 @@ export class Offers implements Drafting {
       return;
     }
     this.#turnedDown(offer, true);
+    // It may hold fewer offers now, and stand behind others: what was kept from them for its sake is theirs.
+    this.#state.dirty = true;
     this.#end(offer, "Expired", { reason: "expired" });
   }
 

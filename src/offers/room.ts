@@ -47,6 +47,11 @@ export class Room {
     }
   }
 
+  /** What the queue keeps back now for its own pending demand; undefined for nothing. As of the last `refresh`. */
+  keptBy(queue: Queue): Vector | undefined {
+    return this.#kept.get(queue)?.sum;
+  }
+
   /**
    * May the claimant take `vector` more? The reason if not. `shown` is what it was shown of late and may take besides:
    * what one claimant is shown is no more than it could have; what others are shown is their own race.

@@ -1,4 +1,4 @@
-import type { ClusterView, FrameworkView, InstanceCounts, QueueView, TaskView } from "../offers/views.ts";
+import type { ClusterView, FrameworkView, InstanceCounts, Outlook, QueueView, TaskView } from "../offers/views.ts";
 import type { ExplainSource } from "./explain.ts";
 import type { MetricViews } from "./metrics.ts";
 
@@ -98,5 +98,7 @@ export class FakeBroker implements MetricViews, ExplainSource {
   clusterView = () => this.cluster;
   taskUid = (key: string) => (this.taskViews.has(key) ? key : undefined);
   taskView = (uid: string) => this.taskViews.get(uid);
+  outlook: Outlook | undefined;
+  outlookOfTask = () => this.outlook;
   explainTask = () => ({ reason: "no-node", message: "14 nodes: 9 lack cpu (needs 4, largest free 2500m)" }) as const;
 }

@@ -159,6 +159,7 @@ describe("a task that exists", () => {
     { name: "keeps its number of instances", spec: { instances: 4 }, refused: only },
     { name: "keeps its template", spec: { template: { spec: { activeDeadlineSeconds: 1 } } }, refused: only },
     { name: "keeps its framework", spec: { framework: "other" }, refused: only },
+    { name: "states no duration later", spec: { durationSeconds: 60 }, refused: only },
     { name: "gets no queue later", spec: { queue: "other" }, refused: only },
     { name: "keeps its retries", spec: { retry: { limit: 2 } }, refused: only },
     { name: "does not lose its retries", spec: { retry: null }, refused: only },

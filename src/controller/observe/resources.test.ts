@@ -18,6 +18,7 @@ describe("a Queue", () => {
     };
     expect(projectQueue(queueObject("q", spec)).facts).toEqual({
       name: "q",
+      order: "DominantShare",
       parent: "root",
       weight: 3,
       guarantee: { cpu: 1500 },
@@ -27,6 +28,7 @@ describe("a Queue", () => {
     });
     expect(projectQueue(queueObject("q")).facts).toEqual({
       name: "q",
+      order: "DominantShare",
       weight: 1,
       guarantee: {},
       limit: {},
@@ -117,6 +119,10 @@ describe("a Task", () => {
       createdAtMs: Date.UTC(2026, 0, 1),
       deleting: false,
     });
+  });
+
+  test("states how long its instances run, if it does", () => {
+    expect(taskFacts(read({ spec: { durationSeconds: 90 } }), undefined)).toMatchObject({ durationMs: 90_000 });
   });
 
   test("takes from its Framework what it leaves open, and nothing else", () => {
