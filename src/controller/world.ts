@@ -1,4 +1,5 @@
-import { FRAMEWORK, NODE, OFFER, POD, QUEUE, TASK } from "./effects/context.ts";
+import { CONTROLLER_LABEL, FRAMEWORK_LABEL } from "../api/labels.ts";
+import { FRAMEWORK, LEASE, NODE, OFFER, POD, QUEUE, TASK } from "./effects/context.ts";
 import type { KubeClient, ResourceType } from "./kube/client.ts";
 import type { Clock } from "./kube/clock.ts";
 import { nodeMessage, podMessage } from "./kube/core-v1.ts";
@@ -7,11 +8,14 @@ import { Reflector, type ReflectorEvent } from "./kube/reflector.ts";
 import { compareResourceVersions } from "./kube/resource-version.ts";
 import type { Transport } from "./kube/transport.ts";
 import { type ObservedFramework, projectFramework } from "./observe/framework.ts";
+import { type ObservedLease, projectLease } from "./observe/lease.ts";
 import { type NodeOptions, type ObservedNode, projectNode } from "./observe/node.ts";
 import { type ObservedOffer, projectOffer } from "./observe/offer.ts";
 import { type ObservedPod, projectPod } from "./observe/pod.ts";
+import { type ObservedProgram, projectProgram } from "./observe/program.ts";
 import { type ObservedQueue, projectQueue } from "./observe/queue.ts";
 import { type ObservedTask, TaskReader } from "./observe/task.ts";
+import { SaidSeldom } from "./said-seldom.ts";
 import type { Logger } from "./telemetry.ts";
 
 /** A change of one object, or a list that was applied. */
@@ -23,6 +27,8 @@ export interface WorldListener {
   pod(change: Change<ObservedPod>): void;
   queue(change: Change<ObservedQueue>): void;
   framework(change: Change<ObservedFramework>): void;
+  lease(change: Change<ObservedLease>): void;
+  program(change: Change<ObservedProgram>): void;
   task(change: Change<ObservedTask>): void;
   offer(change: Change<ObservedOffer>): void;
 }
@@ -50,24 +56,36 @@ export class World {
   readonly pods: Reflector<ObservedPod>;
   readonly queues: Reflector<ObservedQueue>;
   readonly frameworks: Reflector<ObservedFramework>;
+  /** Those by which frameworks' programs show life. */
+  readonly leases: Reflector<ObservedLease>;
+  /** Pods of those programs that Proffer starts; as takers of room they are among `pods`. */
+  readonly programs: Reflector<ObservedProgram>;
   readonly tasks: Reflector<ObservedTask>;
   readonly offers: Reflector<ObservedOffer>;
   readonly #options: WorldOptions;
+  readonly #seldom: SaidSeldom;
   readonly #taskKeys = new Map<string, string>();
   #listener: WorldListener | undefined;
 
   constructor(options: WorldOptions) {
     this.#options = options;
+    this.#seldom = new SaidSeldom(options.clock);
     const reader = new TaskReader();
     this.nodes = this.#reflector(
       NODE,
       (node) => projectNode(node, options.nodes),
       (change) => this.#listener?.node(change),
-      nodeMessage,
+      { as: nodeMessage },
     );
-    this.pods = this.#reflector(POD, roomTaking, (change) => this.#listener?.pod(change), podMessage);
+    this.pods = this.#reflector(POD, roomTaking, (change) => this.#listener?.pod(change), { as: podMessage });
     this.queues = this.#reflector(QUEUE, projectQueue, (change) => this.#listener?.queue(change));
     this.frameworks = this.#reflector(FRAMEWORK, projectFramework, (change) => this.#listener?.framework(change));
+    this.leases = this.#reflector(LEASE, projectLease, (change) => this.#listener?.lease(change), {
+      labelSelector: FRAMEWORK_LABEL,
+    });
+    this.programs = this.#reflector(POD, projectProgram, (change) => this.#listener?.program(change), {
+      labelSelector: CONTROLLER_LABEL,
+    });
     this.tasks = this.#reflector(
       TASK,
       (task) => reader.project(task),
@@ -80,7 +98,8 @@ export class World {
   }
 
   get #all(): readonly Reflector<unknown>[] {
-    return [this.nodes, this.pods, this.queues, this.frameworks, this.tasks, this.offers] as Reflector<unknown>[];
+    const { nodes, pods, queues, frameworks, leases, programs, tasks, offers } = this;
+    return [nodes, pods, queues, frameworks, leases, programs, tasks, offers] as Reflector<unknown>[];
   }
 
   /** Runs until `stop`; rejects only if a listener threw. */
@@ -112,6 +131,11 @@ export class World {
     return key === undefined ? undefined : this.tasks.get(key)?.object;
   }
 
+  /** Pods of programs that Proffer starts. */
+  programPods(): ObservedProgram[] {
+    return [...this.programs.entries()].flatMap(([, { object }]) => object ?? []);
+  }
+
   /** UID of the Task `namespace/name`. */
   taskUid(key: string): string | undefined {
     return this.tasks.get(key)?.uid;
@@ -129,6 +153,8 @@ export class World {
       this.#catchUp(this.nodes, NODE, sinceMs),
       this.#catchUp(this.queues, QUEUE, sinceMs),
       this.#catchUp(this.frameworks, FRAMEWORK, sinceMs),
+      this.#catchUp(this.leases, LEASE, sinceMs),
+      this.#catchUp(this.programs, POD, sinceMs),
       this.#catchUp(this.offers, OFFER, sinceMs),
     ];
     return (await Promise.all(rest)).every(Boolean);
@@ -164,20 +190,22 @@ export class World {
     resource: ResourceType,
     project: (object: unknown, intern: Intern) => T | undefined,
     onChange: (change: Change<T>) => void,
-    as?: Message,
+    selection: { readonly as?: Message; readonly labelSelector?: string } = {},
   ): Reflector<T> {
     const { transport, clock, random, log } = this.#options;
     return new Reflector<T>({
       resource,
-      ...(as && { as }),
+      ...selection,
       transport,
       clock,
       random,
       project,
       onEvent: (event) => {
         if (event.type !== "error") return onChange(event);
-        const fields = { resource: resource.plural, key: event.key, err: event.error };
-        log.warn(fields, event.key === undefined ? "watching failed; trying again" : "an object cannot be read");
+        const { key, error: err } = event;
+        if (key !== undefined) log.warn({ resource: resource.plural, key, err }, "an object cannot be read");
+        else if (this.#seldom.isNews(resource.plural, String(err)))
+          log.warn({ resource: resource.plural, err }, "watching failed; trying again");
       },
     });
   }
