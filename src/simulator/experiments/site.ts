@@ -145,7 +145,8 @@ export class Site {
       case "publish-offer":
         this.#offers.set(effect.offer.key, effect.offer);
         this.apply({ type: "offer-published", key: effect.offer.key, uid: effect.offer.key });
-        this.listener?.offered(effect.offer);
+        // What asks for room is not answered: the broker chooses itself at the deadline.
+        if (effect.offer.inverse === undefined) this.listener?.offered(effect.offer);
         break;
       case "close-offer":
         this.#offers.delete(effect.key);
@@ -190,12 +191,12 @@ export class Site {
     this.listener?.placed(attempt.taskUid, attempt.index, node);
   }
 
-  #take({ key }: Of<"delete-pod">): void {
+  #take({ key, reclaimedFor }: Of<"delete-pod">): void {
     const pod = [...this.#pods.values()].find((other) => other.key === key);
     if (pod === undefined) return;
     this.counts.taken++;
     this.listener?.taken(pod.taskUid, pod.index);
-    this.#end({ ...pod, deleting: true }, "Failed");
+    this.#end({ ...pod, deleting: true, ...(reclaimedFor === undefined ? {} : { reclaimedFor }) }, "Failed");
   }
 
   #end(pod: PodFacts, phase: "Succeeded" | "Failed"): void {
