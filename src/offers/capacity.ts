@@ -87,8 +87,8 @@ export class Capacity {
       instances: 0,
       holder: undefined,
     };
-    // It may take less than before, or be elsewhere.
-    if (this.#state.ledger.get(claim.id) !== undefined) this.#state.dirty = true;
+    // It may take less than before, or be elsewhere. Where there are guarantees, what it takes may have to be given back by others.
+    if (this.#state.tree.bounded || this.#state.ledger.get(claim.id) !== undefined) this.#state.dirty = true;
     if (pod.pinned === true) {
       // It is not there yet, and may ask for more than there is: it must not close the node to everybody.
       this.#state.ledger.expect(claim);

@@ -72,7 +72,8 @@ describe("a program that stops renewing its Lease", () => {
     const made = Bench.open().node("n", { cpu: 1 });
     made.framework("a", { scheduler: "Offers" }).framework("f", { scheduler: "Offers", maxOutstanding: 1 });
     made.asking("ta", { cpu: 2 }, { of: "a" }).asking("t", { cpu: 1 }, { instances: 2 }).settle();
-    const standing = () => made.broker.outlookOfTask("t-uid", made.nowMs)!.when.place!.levels[0]!.of;
+    const standing = () =>
+      made.broker.outlookOfTask("t-uid", made.broker.explainTask("t-uid")!, made.nowMs)!.when.place!.levels[0]!.of;
     const all = standing();
     renew(made, { of: "a", released: true });
     expect(standing()).toBe(all - 1);
