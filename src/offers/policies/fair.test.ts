@@ -36,8 +36,8 @@ test("what is held of other resources does not count at all", () => {
 
 test("a resource that no node has yet leaves all equal, and counts from the moment that one has it", () => {
   const scene = new Scene({ cpu: 4 }, { order: "Fair", fairResource: "example.com/gpu" }).leaf("a").leaf("b");
-  for (const name of ["a", "b"]) scene.wants(name, { asks: { cpu: 1 }, instances: 2 });
-  expect(scene.served()).toEqual(["a", "b", "a", "b"]);
+  scene.wants("a", { asks: { cpu: 1 }, instances: 1 }).wants("b", { asks: { cpu: 1 }, instances: 3 });
+  expect(scene.served()).toEqual(["a", "b", "b", "b"]);
   scene.made.node("m", { "example.com/gpu": 4, cpu: 4, pods: 100 });
   scene.holds("a", { "example.com/gpu": 1 }, 2);
   for (const name of ["a", "b"]) scene.wants(name, { asks: { "example.com/gpu": 1 } }, `${name}-gpu`);

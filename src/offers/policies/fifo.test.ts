@@ -54,6 +54,15 @@ describe("first in, first out", () => {
     expect(offered.map((slices) => slices.map(({ resources }) => resources.cpu))).toEqual([[1], [2]]);
   });
 
+  test("behind what is offered already, what else its framework waits for is first in line", () => {
+    const scene = new Scene({ cpu: 3 }).queue("q", { order: "Fifo" }).framework("g", "q");
+    scene.made.framework("f", { queues: [{ name: "q", weight: 1 }], scheduler: "Offers" });
+    scene.wants("f", { asks: one, instances: 1, createdAtMs: 1 }, "1st").settled();
+    scene.wants("f", { asks: { cpu: 2 }, createdAtMs: 2 }, "2nd").wants("g", { asks: one, createdAtMs: 3 }, "3rd");
+    expect(scene.served()).toEqual([]);
+    expect(scene.made.openOffers("f").map(({ slices }) => slices[0]!.resources.cpu)).toEqual([1, 2]);
+  });
+
   test("wishes stated ahead of any Task come last", () => {
     const scene = new Scene({ cpu: 2 }).queue("q", { order: "Fifo" }).framework("g", "q");
     scene.made.framework("f", {
