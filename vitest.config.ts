@@ -8,6 +8,8 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
+          // CLUSTER=kind: one cluster for all of them.
+          globalSetup: ["test/e2e/support/kind-setup.ts"],
           // Each file has a control plane of its own: one at a time.
           fileParallelism: false,
           testTimeout: 120_000,

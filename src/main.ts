@@ -12,10 +12,12 @@ import { type ClusterConfig, loadConfig } from "./controller/kube/config.ts";
 import { EventRecorder } from "./controller/kube/events.ts";
 import { LeaderElector, processIdentity } from "./controller/kube/leader-election.ts";
 import { HttpTransport, type RequestRecord } from "./controller/kube/transport.ts";
+import { troubleWith } from "./controller/kube/trouble.ts";
 import { happeningOf } from "./controller/manifests/event.ts";
 import { Operator } from "./controller/operator.ts";
 import { preflight } from "./controller/preflight.ts";
 import { releaseFinalizers } from "./controller/release-finalizers.ts";
+import { SaidSeldom } from "./controller/said-seldom.ts";
 import type { Logger } from "./controller/telemetry.ts";
 import { World } from "./controller/world.ts";
 import { binPack } from "./frameworks/placement/bin-pack.ts";
@@ -162,6 +164,7 @@ function createRecorder({ client, identity }: Connection, fence: () => boolean):
 }
 
 function createElector(config: Config, connection: Connection, log: Logger, operator: Operator): LeaderElector {
+  const seldom = new SaidSeldom(clock);
   const elector: LeaderElector = new LeaderElector({
     client: connection.client,
     clock,
@@ -176,7 +179,12 @@ function createElector(config: Config, connection: Connection, log: Logger, oper
     onAcquired: (term) => operator.acquired(term, elector.fence()),
     onLost: (reason) => operator.lost(reason),
     onDoubt: (doubt) => operator.doubted(doubt),
-    onError: (error) => log.warn({ err: error, lease: config.leaseName }, "the lease could not be had or renewed"),
+    onError: (error) => {
+      const trouble = troubleWith(connection.cluster.server, error);
+      const line = `the lease could not be had or renewed${trouble === undefined ? "" : `: ${trouble}`}; trying again`;
+      const fields = { lease: config.leaseName, ...(trouble === undefined && { err: error }) };
+      if (seldom.isNews("lease", `${line}${error}`)) log.warn(fields, line);
+    },
   });
   return elector;
 }
@@ -220,6 +228,7 @@ function serve(
         taskUid: state.taskUid,
         taskView: (uid) => broker.taskView(uid),
         explainTask: (uid) => broker.explainTask(uid),
+        outlookOfTask: (uid, nowMs) => broker.outlookOfTask(uid, nowMs),
         frameworkView: (key) => broker.frameworkView(key),
         queueView: (name) => broker.queueView(name),
       };
@@ -249,10 +258,16 @@ function untilAborted(signal: AbortSignal): Promise<void> {
 
 async function release(config: Config): Promise<void> {
   const log = createLogger({ level: config.logLevel, nowMs: clock.nowMs });
-  const { client, namespace, identity, transport } = await connect(config);
+  const { client, cluster, namespace, identity, transport } = await connect(config);
   const { leaseName } = config;
-  await releaseFinalizers({ client, clock, log, namespace, leaseName, identity: `release-finalizers_${identity}` });
-  await transport.close();
+  try {
+    await releaseFinalizers({ client, clock, log, namespace, leaseName, identity: `release-finalizers_${identity}` });
+  } catch (error) {
+    const trouble = troubleWith(cluster.server, error);
+    throw trouble === undefined ? error : new ConfigError(trouble);
+  } finally {
+    await transport.close();
+  }
 }
 
 /** One line about what is wrong, for people; the stack only for what is our own mistake. */

@@ -60,6 +60,23 @@ const offers = z.object({
   minimum: quantities().optional().describe("What a slice must at least have to be worth offering."),
 });
 
+const optimistic = z.object({
+  conflict: z
+    .enum(["ResourceFit", "Version"])
+    .default("ResourceFit")
+    .describe(
+      "What loses a race: what does not fit any more (`ResourceFit`), or everything on a node on which others have got " +
+        "something since it was offered, even if it would fit (`Version`).",
+    ),
+  transaction: z
+    .enum(["Incremental", "AllOrNothing"])
+    .default("Incremental")
+    .describe(
+      "What a lost race does to the rest of the answer: `Incremental` starts what does not lose, `AllOrNothing` starts all " +
+        "of the answer or nothing.",
+    ),
+});
+
 const demand = z.object({
   instances: int(1, 100_000).describe("How many."),
   resources: quantities().describe("What each of them needs."),
@@ -86,6 +103,9 @@ export const frameworkSpec = constrained(
         "`Exclusive` offers hold their resources until they are answered. `Optimistic` offers only show them: the first " +
           "accept wins, the others are refused with `lost-race`.",
       ),
+    optimistic: optimistic
+      .optional()
+      .describe("How the races of optimistic offers are settled. With concurrency `Optimistic` only."),
     offers: offers.prefault({}).describe("How this framework wants its offers. Without effect with `Builtin`."),
     suppressed: z.boolean().default(false).describe("True: no offers and no new launches until it is false again."),
     revive: int(0, 2_147_483_647).optional().describe("A counter: changing it forgets all refusal filters."),
@@ -103,6 +123,12 @@ export const frameworkSpec = constrained(
     message: "Optimistic needs scheduler.type Offers",
     at: ".concurrency",
     holds: (spec) => spec.concurrency === "Exclusive" || spec.scheduler.type === "Offers",
+  },
+  {
+    cel: "self.concurrency == 'Optimistic' || !has(self.optimistic)",
+    message: "optimistic is for concurrency Optimistic: exclusive offers have no races",
+    at: ".optimistic",
+    holds: (spec) => spec.concurrency === "Optimistic" || spec.optimistic === undefined,
   },
   {
     cel: "self.scheduler.type != 'Offers' || (has(self.answerers) && self.answerers.size() > 0)",
@@ -150,7 +176,7 @@ const frameworkStatus = z.object({
   allocated: amounts().optional().describe("What running tasks hold."),
   offered: amounts().optional().describe("What open exclusive offers hold."),
   demand: amounts().optional().describe("What pending tasks and stated demand ask for."),
-  why: text(512).optional().describe("Why there was no offer or launch the last time."),
+  why: text(1024).optional().describe("Why there was no offer or launch the last time."),
 });
 
 export type FrameworkSpec = z.infer<typeof frameworkSpec>;

@@ -173,6 +173,7 @@ const quantities: Example[] = [
 ];
 
 const answerers = ["system:serviceaccount:ns:f"];
+const optimistic = { scheduler: { type: "Offers" }, concurrency: "Optimistic", answerers };
 const frameworks: Example[] = [
   { name: "a framework needs nothing", object: framework({}) },
   {
@@ -219,6 +220,29 @@ const frameworks: Example[] = [
     refused: "Optimistic needs scheduler.type Offers",
   },
   {
+    name: "the races of optimistic offers are settled in one of four ways",
+    object: framework({
+      ...optimistic,
+      optimistic: { conflict: "Version", transaction: "AllOrNothing" },
+    }),
+  },
+  { name: "half of a way is the other half's default", object: framework({ ...optimistic, optimistic: {} }) },
+  {
+    name: "there are two kinds of conflict",
+    object: framework({ ...optimistic, optimistic: { conflict: "Taste" } }),
+    refused: "conflict",
+  },
+  {
+    name: "and two kinds of transaction",
+    object: framework({ ...optimistic, optimistic: { transaction: "Half" } }),
+    refused: "transaction",
+  },
+  {
+    name: "exclusive offers have no races to settle",
+    object: framework({ scheduler: { type: "Offers" }, answerers, optimistic: {} }),
+    refused: "optimistic is for concurrency Optimistic",
+  },
+  {
     name: "the built-in scheduler's demand is its tasks",
     object: framework({ demand: [{ instances: 1, resources: { cpu: 1 } }] }),
     refused: "demand is for scheduler.type Offers",
@@ -255,6 +279,7 @@ const tasks: Example[] = [
         spread: [{ topologyKey: "zone" }],
       },
       retry: { limit: 100, backoffSeconds: 1, maxBackoffSeconds: 3600, onNodeLost: "Retry" },
+      durationSeconds: 31_536_000,
       ttlSecondsAfterFinished: 0,
       kill: { indexes: "0-41,57", gracePeriodSeconds: 0 },
     }),
@@ -262,6 +287,7 @@ const tasks: Example[] = [
   { name: "a task has an instance", object: task({ instances: 0 }), refused: "instances" },
   { name: "a task has at most 10,000 instances", object: task({ instances: 10_001 }), refused: "instances" },
   { name: "a priority has a bound", object: task({ priority: 1001 }), refused: "priority" },
+  { name: "a duration is at least a second", object: task({ durationSeconds: 0 }), refused: "durationSeconds" },
   { name: "indexes are ranges", object: task({ kill: { indexes: "1-" } }), refused: "indexes" },
   { name: "no indexes is not nothing", object: task({ kill: { indexes: "" } }), refused: "indexes" },
   {

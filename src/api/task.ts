@@ -42,6 +42,11 @@ const specFields = z.object({
     .describe("Which of a framework's Tasks come first: the greater ones. Absent: 0."),
   constraints: constraints().optional().describe("Which nodes the instances may run on."),
   retry: retry().optional().describe("What happens when an instance fails. Absent: the Framework's, else no retry."),
+  durationSeconds: int(1, 31_536_000)
+    .optional()
+    .describe(
+      "How long an instance is expected to run, from the start of its containers. Nothing is ended for running longer: it is what start estimates of others are made from. Absent: not known.",
+    ),
   ttlSecondsAfterFinished: ttlSeconds().optional().describe("Delete this Task so long after its end. Absent: never."),
   kill: kill.optional().describe("Setting it ends instances; they count as killed."),
 });
@@ -126,7 +131,7 @@ const taskStatus = z.object({
   lastFailures: list(failure, 5).optional().describe("The latest failures, newest first."),
   startedAt: time().optional().describe("When the first instance started."),
   finishedAt: time().optional().describe("When the last instance ended."),
-  why: text(512).optional().describe("Why it waits or failed."),
+  why: text(1024).optional().describe("Why it waits or failed."),
   conditions: conditions(),
 });
 

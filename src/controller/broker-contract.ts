@@ -8,6 +8,8 @@ export type BrokerContract = Pick<
   | "taskView"
   | "pendingOf"
   | "explainTask"
+  | "outlookOfTask"
+  | "shapeOf"
   | "frameworkView"
   | "queueView"
   | "frameworks"

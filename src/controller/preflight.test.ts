@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { FakeKube, status } from "./fake-kube.test-support.ts";
 import { TransportError } from "./kube/api-error.ts";
 import { FakeClock } from "./kube/clock.test-support.ts";
+import type { Method } from "./kube/transport.ts";
 import { preflight } from "./preflight.ts";
 import { noLogger } from "./telemetry.ts";
 
@@ -48,7 +49,31 @@ describe("before it begins", () => {
   const ok = new Error("answered");
   /** What the fake server does not know, a real one does. */
   const pass = (path: string) =>
-    path === "/version" || path === "/apis/proffer.dev/v1alpha1" ? { error: status(403, "Forbidden") } : undefined;
+    path === "/version" || path.startsWith("/openapi/") || path === "/apis/proffer.dev/v1alpha1"
+      ? { error: status(403, "Forbidden") }
+      : undefined;
+
+  test("definitions without a field of ours are waited for", async () => {
+    const [kube, clock, lines] = [new FakeKube(), new FakeClock(), [] as string[]];
+    const schemas = { Queue: { "x-kubernetes-group-version-kind": [{ group: "proffer.dev", kind: "Queue" }] } };
+    const client = kube.client;
+    kube.fault = ({ path }) => pass(path);
+    const transport = Object.create(kube, {
+      request: {
+        value: (method: Method, path: string, options: object) =>
+          path.startsWith("/openapi/")
+            ? Promise.resolve({ components: { schemas } })
+            : kube.request(method, path, options),
+      },
+    });
+    const stop = new AbortController();
+    const log = { ...noLogger, warn: (_: object, message: string) => lines.push(message) };
+    const ready = preflight({ transport, client, clock, log, server: "https://api", signal: stop.signal });
+    await clock.advance(30_000);
+    expect(lines).toEqual([expect.stringMatching(/^the custom resource definition queues.proffer.dev is older than /)]);
+    stop.abort();
+    expect(await ready).toBe(false);
+  });
 
   test("it begins when nothing is missing", async () => {
     const [kube, clock] = [new FakeKube(), new FakeClock()];

@@ -13,7 +13,7 @@ const counts = {
   killed: 0,
   lost: 0,
 };
-const nothing = { allocated: {}, offered: {}, demand: {} };
+const nothing = { allocated: {}, offered: {}, held: {}, demand: {} };
 
 /** A broker that does what a test says, and remembers what it was told. */
 export class ScriptedBroker implements BrokerContract {
@@ -45,6 +45,10 @@ export class ScriptedBroker implements BrokerContract {
   }
 
   explainTask(): undefined {}
+
+  outlookOfTask(): undefined {}
+
+  shapeOf(): undefined {}
 
   frameworkView(key: string): ReturnType<BrokerContract["frameworkView"]> {
     const offers = { open: 0, accepted: 0, declined: 0, expired: 0, rescinded: 0, refused: 0 };

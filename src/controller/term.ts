@@ -13,6 +13,7 @@ import { StatusWriter } from "./effects/statuses.ts";
 import { deleteTask, taskStatusKind } from "./effects/task-statuses.ts";
 import { releasePod } from "./effects/tracking.ts";
 import { frameworkStatusKind, queueStatusKind } from "./effects/tree-statuses.ts";
+import { WaitingEvents } from "./effects/waiting-events.ts";
 import { isAlreadyExists } from "./kube/api-error.ts";
 import type { KubeClient } from "./kube/client.ts";
 import type { Clock } from "./kube/clock.ts";
@@ -92,7 +93,15 @@ export class Term {
       onBug: options.onBug,
     });
     this.#jobs = new JobQueue({ clock, random, telemetry, log });
-    this.#explanations = new Explanations({ broker, clock, changed: (uid) => this.#statuses.task.changed(uid, true) });
+    const waitingEvents = new WaitingEvents({ clock, tell: options.tell });
+    this.#explanations = new Explanations({
+      broker,
+      clock,
+      changed: (uid, explanation) => {
+        this.#statuses.task.changed(uid, true);
+        waitingEvents.waits(world.task(uid), explanation);
+      },
+    });
     this.#statuses = this.#statusWriters();
     this.#offers = new OfferEffects({
       ...context,

@@ -12,6 +12,7 @@ import { type ObservedOffer, projectOffer } from "./observe/offer.ts";
 import { type ObservedPod, projectPod } from "./observe/pod.ts";
 import { type ObservedQueue, projectQueue } from "./observe/queue.ts";
 import { type ObservedTask, TaskReader } from "./observe/task.ts";
+import { SaidSeldom } from "./said-seldom.ts";
 import type { Logger } from "./telemetry.ts";
 
 /** A change of one object, or a list that was applied. */
@@ -53,11 +54,13 @@ export class World {
   readonly tasks: Reflector<ObservedTask>;
   readonly offers: Reflector<ObservedOffer>;
   readonly #options: WorldOptions;
+  readonly #seldom: SaidSeldom;
   readonly #taskKeys = new Map<string, string>();
   #listener: WorldListener | undefined;
 
   constructor(options: WorldOptions) {
     this.#options = options;
+    this.#seldom = new SaidSeldom(options.clock);
     const reader = new TaskReader();
     this.nodes = this.#reflector(
       NODE,
@@ -176,8 +179,10 @@ export class World {
       project,
       onEvent: (event) => {
         if (event.type !== "error") return onChange(event);
-        const fields = { resource: resource.plural, key: event.key, err: event.error };
-        log.warn(fields, event.key === undefined ? "watching failed; trying again" : "an object cannot be read");
+        const { key, error: err } = event;
+        if (key !== undefined) log.warn({ resource: resource.plural, key, err }, "an object cannot be read");
+        else if (this.#seldom.isNews(resource.plural, String(err)))
+          log.warn({ resource: resource.plural, err }, "watching failed; trying again");
       },
     });
   }

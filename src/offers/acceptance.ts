@@ -1,9 +1,7 @@
 import { type Refusal, refuse, type Wish } from "./answer.ts";
-import type { Assignment } from "./assignment.ts";
 import { formatIndexes } from "./indexes.ts";
 import type { Claim } from "./ledger.ts";
 import type { Answer, LaunchOutcome } from "./messages.ts";
-import { formatQuantities } from "./quantity.ts";
 import type { Reason } from "./reasons.ts";
 import type { Vector } from "./resources.ts";
 import type { SpreadCounts } from "./spread.ts";
@@ -11,7 +9,7 @@ import type { State } from "./state.ts";
 import type { Tasks } from "./tasks.ts";
 
 /** Why a wish did not get all it asked for. */
-interface Loss {
+export interface Loss {
   readonly reason: Reason;
   readonly message: string;
 }
@@ -26,12 +24,10 @@ export interface Raced {
 export class Acceptance {
   readonly #state: State;
   readonly #tasks: Tasks;
-  readonly #assignment: Assignment;
 
-  constructor(state: State, tasks: Tasks, assignment: Assignment) {
+  constructor(state: State, tasks: Tasks) {
     this.#state = state;
     this.#tasks = tasks;
-    this.#assignment = assignment;
   }
 
   /** Claims for the next ready indexes of each wish, no index twice. */
@@ -46,48 +42,12 @@ export class Acceptance {
     });
   }
 
-  /** Each instance for itself: what fits and passes the tree's room gets its claim, the rest has lost the race. */
-  race(wishes: readonly Wish[]): Raced {
-    const lost = new Map<Wish, Loss>();
-    this.#state.room.refresh();
-    const claims = this.claims(wishes).map((wanted, i) => {
-      const wish = wishes[i]!;
-      const got: Claim[] = [];
-      for (const claim of wanted) {
-        const loss = this.#try(wish, claim);
-        if (loss !== undefined) {
-          lost.set(wish, loss);
-          break;
-        }
-        got.push(claim);
-      }
-      return got;
-    });
-    return { claims, lost };
-  }
-
-  #try(wish: Wish, claim: Claim): Loss | undefined {
-    const claimant = this.#assignment.claimant(wish.task);
-    const reason = this.#state.room.refuses(claimant, claim.vector);
-    if (reason !== undefined) return { reason, message: `queue ${claimant.queueName} may not take more now` };
-    if (this.#state.ledger.commit({ add: [claim], atomic: true }).length === 0) {
-      const line = wish.task.shape && this.#state.lines.get(claimant, wish.task.shape);
-      if (line !== undefined) this.#state.room.granted(line);
-      return undefined;
-    }
-    const free = formatQuantities(this.#state.resources.quantities(this.#state.nodes.freeVector(wish.slice.node)));
-    const parts = Object.entries(free).map(([name, amount]) => `${name} ${amount}`);
-    return {
-      reason: "lost-race",
-      message: `node ${wish.slice.nodeName} has free now: ${parts.join(", ") || "nothing"}`,
-    };
-  }
-
   /** The claims stand: starts the instances, labelled with the offer's UID and their launch's place in the answer. */
   launch(wishes: readonly Wish[], { claims, lost }: Raced, label: (wish: Wish) => string): LaunchOutcome[] {
     return wishes.map((wish, i) => {
       const indexes = claims[i]!.map(indexOf);
       for (const index of indexes) this.#tasks.start(wish.task, index, wish.slice.node, label(wish));
+      this.#state.framework(wish.task.facts.framework).claimed(wish.slice.node, indexes.length);
       const refused = lost.get(wish);
       return {
         task: wish.launch.task,

@@ -108,16 +108,19 @@ function shortage(state: State, have: Vector, asked: Vector): string | undefined
   return undefined;
 }
 
+/** Why another launch of the answer is refused with the culprit. */
+export function withCulprit<T extends { readonly message: string }>(why: T, culprit: Launch): T {
+  return { ...why, message: `with ${culprit.task}: ${why.message}` };
+}
+
 /** The whole answer is refused; `culprit` (or all of it) for this reason, the others because of it. */
 export function refuse(reason: Reason, message: string, answer: Answer, culprit?: Launch): Refusal {
   const launches = answer.launches.map((launch) => ({
     task: launch.task,
     slice: launch.slice,
     indexes: "",
-    refused: {
-      reason,
-      message: culprit === undefined || culprit === launch ? message : `with ${culprit.task}: ${message}`,
-    },
+    refused:
+      culprit === undefined || culprit === launch ? { reason, message } : withCulprit({ reason, message }, culprit),
   }));
   return { reason, message, launches };
 }

@@ -38,7 +38,7 @@ class BuiltinBidder implements Bidder {
   shownOn(_node: number): undefined {}
 
   wanted(line: Line, pass: Pass): number {
-    return pass === 1 ? line.ready : 0;
+    return pass === 1 ? line.ready - line.held : 0;
   }
 
   need(line: Line): Vector {
@@ -60,6 +60,16 @@ class BuiltinBidder implements Bidder {
     this.#tasks.start(task, index, node);
     return true;
   }
+
+  redeem(line: Line, { id, node }: Claim): boolean {
+    const task = line.head;
+    if (task === undefined) return false;
+    const index = task.nextReady();
+    const add = [this.#tasks.claim(task, index, node)];
+    if (this.#state.ledger.commit({ remove: [id], add, atomic: true }).length > 0) return false;
+    this.#tasks.start(task, index, node);
+    return true;
+  }
 }
 
 /** What an offers framework's bidder needs of the book of offers. */
@@ -78,12 +88,15 @@ class OffersBidder implements Bidder {
   readonly #drafting: Drafting;
   readonly #framework: Framework;
   readonly #slack: number;
+  /** What is shown to it and what it holds may overlap. */
+  readonly #mayRace: boolean;
   /** The least of a slice, where the framework has such a wish. */
   readonly #minimum: Vector | undefined;
   /** Optimistic only: slices open or drafted, by node. A framework is not shown the same room twice. */
   #shown: Map<number, Vector> | undefined;
   #draft: Offer | undefined;
   #slackDraft: Offer | undefined;
+  #heldDraft: Offer | undefined;
 
   constructor(state: State, drafting: Drafting, framework: Framework, facts: FrameworkFacts, claimant: Claimant) {
     this.#state = state;
@@ -91,6 +104,7 @@ class OffersBidder implements Bidder {
     this.#framework = framework;
     this.claimant = claimant;
     this.#slack = facts.slack;
+    this.#mayRace = facts.concurrency === "Optimistic";
     this.#minimum = Object.keys(facts.minimum).length > 0 ? state.resources.vector(facts.minimum) : undefined;
   }
 
@@ -99,8 +113,10 @@ class OffersBidder implements Bidder {
     this.refused = this.#state.refusals.refused(framework);
     this.#draft = undefined;
     this.#slackDraft = undefined;
-    this.#shown = framework.optimistic ? shownTo(framework) : undefined;
-    this.shown = framework.optimistic ? shownInAll(framework, this.claimant, this.#state.resources.width) : undefined;
+    this.#heldDraft = undefined;
+    const optimistic = framework.optimisticIn(this.claimant.queueName);
+    this.#shown = optimistic ? shownTo(framework) : undefined;
+    this.shown = optimistic ? shownInAll(framework, this.claimant, this.#state.resources.width) : undefined;
   }
 
   shownOn(node: number): Vector | undefined {
@@ -112,10 +128,10 @@ class OffersBidder implements Bidder {
   }
 
   wanted(line: Line, pass: Pass): number {
-    if (pass === 1) return line.pending - line.outstanding;
+    if (pass === 1) return line.pending - line.outstanding - line.held;
     // What is spread gets no slack: whether one more may go anywhere hangs on where the others go.
     const slack = line.shape.spread.length > 0 ? 1 : this.#slack;
-    return slack > 1 ? Math.ceil(slack * line.pending) - line.outstanding : 0;
+    return slack > 1 ? Math.ceil(slack * line.pending) - line.outstanding - line.held : 0;
   }
 
   /** A slice starts with at least the framework's minimum. */
@@ -153,9 +169,28 @@ class OffersBidder implements Bidder {
     return true;
   }
 
+  /** What was kept is offered to it alone, whatever its concurrency. */
+  redeem(line: Line, held: Claim): boolean {
+    const { node } = held;
+    const offer = hasRoom(this.#heldDraft, node)
+      ? this.#heldDraft
+      : this.#drafting.draft(this.#framework, this.claimant, false, false);
+    if (offer === undefined) return false;
+    this.#heldDraft = offer;
+    const slice = offer.slices.get(node);
+    this.#state.ledger.forget(held.id);
+    const stands =
+      slice === undefined
+        ? this.#open(offer, node, line, this.first(line)) || this.#open(offer, node, line, line.request)
+        : this.#grow(offer, slice, line, line.request);
+    if (stands) line.outstanding++;
+    else this.#state.ledger.put(held);
+    return stands;
+  }
+
   #draftFor(node: number, pass: Pass): Offer | undefined {
     const current = pass === 1 ? this.#draft : this.#slackDraft;
-    if (current !== undefined && (current.slices.size < MAX_SLICES || current.slices.has(node))) return current;
+    if (hasRoom(current, node)) return current;
     const offer = this.#drafting.draft(this.#framework, this.claimant, this.shown !== undefined, pass === 2);
     if (offer === undefined) return undefined;
     if (pass === 1) this.#draft = offer;
@@ -167,10 +202,11 @@ class OffersBidder implements Bidder {
     const entry = this.#state.nodes.at(node);
     const name = SLICE_NAMES[offer.slices.size]!;
     let claim: Claim | undefined;
-    if (this.shown === undefined) {
+    if (offer.concurrency === "Exclusive") {
       const id = `offer/${offer.key}/${name}`;
       claim = { id, kind: "offer", node, vector: need, instances: 1, holder: this.claimant };
       if (!this.#state.ledger.claim(claim)) return false;
+      if (this.#mayRace) this.#framework.claimed(node, 1);
     }
     const slice: OfferSlice = {
       name,
@@ -179,6 +215,7 @@ class OffersBidder implements Bidder {
       nodeUid: entry.facts?.uid ?? "",
       vector: need,
       claim,
+      version: entry.version,
       parts: [{ line, instances: 1 }],
     };
     offer.slices.set(node, slice);
@@ -192,6 +229,7 @@ class OffersBidder implements Bidder {
       add(slice.vector, need, 1);
     } else {
       if (!this.#state.ledger.grow(slice.claim, need)) return false;
+      if (this.#mayRace) this.#framework.claimed(slice.node, 1);
       slice.vector = slice.claim.vector;
     }
     let part = slice.parts.find((other) => other.line === line);
@@ -205,6 +243,10 @@ class OffersBidder implements Bidder {
     return true;
   }
 }
+
+/** Another slice, or more of the one it has there, may go into the offer. */
+const hasRoom = (offer: Offer | undefined, node: number): offer is Offer =>
+  offer !== undefined && (offer.slices.size < MAX_SLICES || offer.slices.has(node));
 
 /** As what a spread counts the n-th instance that a slice was drafted for. */
 const offeredId = (offer: Offer, slice: OfferSlice, line: Line, n: number): string =>
@@ -235,7 +277,7 @@ export function shownTo(framework: Framework): Map<number, Vector> {
 }
 
 /** All that open optimistic offers show the claimant. */
-function shownInAll(framework: Framework, claimant: Claimant, width: number): Vector {
+export function shownInAll(framework: Framework, claimant: Claimant, width: number): Vector {
   const sum = new Float64Array(width);
   for (const offer of framework.offers) {
     if (offer.concurrency !== "Optimistic" || offer.claimant !== claimant) continue;
@@ -274,17 +316,12 @@ export class Bidders {
       const made = this.#of(claimant);
       if (made?.bidder === undefined) continue;
       const { framework, facts, bidder } = made;
-      if (facts.suppressed || (facts.scheduler === "Offers" && !this.#mayPublish(framework))) continue;
-      claimant.penalised = framework.penaltyUntilMs > this.#state.nowMs;
+      if (facts.suppressed || (facts.scheduler === "Offers" && !mayPublish(this.#state, framework))) continue;
+      claimant.penalised = framework.penaltyUntilMs(claimant.queueName) > this.#state.nowMs;
       bidder.begin();
       bidders.push(bidder);
     }
     return bidders;
-  }
-
-  /** May an offer be drafted for it? Not without the admission policies, and not soon after one could not be created. */
-  #mayPublish({ unpublished }: Framework): boolean {
-    return this.#state.publishing && (unpublished === undefined || unpublished.untilMs <= this.#state.nowMs);
   }
 
   #of(claimant: Claimant): Made | undefined {
@@ -308,4 +345,9 @@ export class Bidders {
       ? new BuiltinBidder(this.#state, this.#tasks, facts, claimant)
       : new OffersBidder(this.#state, this.#drafting, framework, facts, claimant);
   }
+}
+
+/** May an offer be drafted for it? Not without the admission policies, and not soon after one could not be created. */
+export function mayPublish({ publishing, nowMs }: State, { unpublished }: Framework): boolean {
+  return publishing && (unpublished === undefined || unpublished.untilMs <= nowMs);
 }

@@ -105,9 +105,17 @@ export class Bench {
 
   task(name: string, change: Partial<TaskFacts> & { readonly of?: string } = {}): this {
     const { of = "f", ...facts } = change;
+    if (facts.durationMs !== undefined) this.#durations.set(`${name}-uid`, facts.durationMs);
     this.apply({ type: "task-observed", task: taskFacts(name, { framework: `ns/${of}`, ...facts }) });
     return this;
   }
+
+  /** What a Task says its instances take, in milliseconds; Infinity where it says nothing. */
+  durationOf(taskUid: string): number {
+    return this.#durations.get(taskUid) ?? Number.POSITIVE_INFINITY;
+  }
+
+  readonly #durations = new Map<string, number>();
 
   /** Open offers of a framework, oldest first. */
   openOffers(framework = "f"): OfferDraft[] {
@@ -194,7 +202,7 @@ export class Bench {
       phase: "Pending",
       deleting: false,
       tracked: true,
-      requests: this.#requested(attempt.taskUid),
+      requests: this.requested(attempt.taskUid),
       started: false,
       ...change,
     };
@@ -204,7 +212,8 @@ export class Bench {
 
   readonly #templates = new Map<string, string>();
 
-  #requested(taskUid: string): TaskFacts["requests"] {
+  /** What a pod of the Task asks for. */
+  requested(taskUid: string): TaskFacts["requests"] {
     return this.requests.get(this.#templates.get(taskUid) ?? "") ?? { cpu: 1, pods: 1 };
   }
 
@@ -224,7 +233,7 @@ export class Bench {
 
 const firstFit = { score: () => 0, rotate: false };
 
-function frameworkFacts(name: string, change: Partial<FrameworkFacts> = {}): FrameworkFacts {
+export function frameworkFacts(name: string, change: Partial<FrameworkFacts> = {}): FrameworkFacts {
   return {
     key: `ns/${name}`,
     uid: `${name}-uid`,

@@ -10,13 +10,23 @@ import { NodeWatch } from "./node-watch.ts";
 import type { NodeEntry } from "./nodes.ts";
 import { Offers } from "./offers.ts";
 import type { BrokerOptions } from "./options.ts";
+import { Outlooks } from "./outlook.ts";
 import { Round } from "./round.ts";
 import { Slack } from "./slack.ts";
 import { State } from "./state.ts";
 import { Summary } from "./summary.ts";
 import { Tasks } from "./tasks.ts";
 import type { Alarm } from "./timers.ts";
-import type { ClaimView, ClusterView, EndedOffer, Explanation, FrameworkView, QueueView, TaskView } from "./views.ts";
+import type {
+  ClaimView,
+  ClusterView,
+  EndedOffer,
+  Explanation,
+  FrameworkView,
+  Outlook,
+  QueueView,
+  TaskView,
+} from "./views.ts";
 
 /** Shapes without users that are kept for the next task like them. */
 const IDLE_SHAPES = 256;
@@ -48,6 +58,7 @@ export class Broker implements BrokerContract {
   readonly #offers: Offers;
   readonly #frameworks: Frameworks;
   readonly #explain: Explain;
+  readonly #outlooks: Outlooks;
   readonly #summary: Summary;
   readonly #bidders: Bidders;
   readonly #round: Round;
@@ -64,6 +75,7 @@ export class Broker implements BrokerContract {
     this.#offers = new Offers(this.#state, this.#tasks, this.#assignment);
     this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers);
     this.#explain = new Explain(this.#state, this.#assignment);
+    this.#outlooks = new Outlooks(this.#state, this.#assignment);
     this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
     this.#slack = new Slack(this.#state, (offer) =>
       this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" }),
@@ -105,6 +117,17 @@ export class Broker implements BrokerContract {
   explainTask(uid: string): Explanation | undefined {
     const task = this.#state.tasks.get(uid);
     return task === undefined ? undefined : this.#explain.task(task);
+  }
+
+  /** The shape of a Task's instances: equal numbers, equal shapes. A reason is another one for another shape. */
+  shapeOf(uid: string): number | undefined {
+    return this.#state.tasks.get(uid)?.shape?.id;
+  }
+
+  /** When what waits of a Task may start, and what would start it now. Looks at every node and all that runs. */
+  outlookOfTask(uid: string, nowMs: number): Outlook | undefined {
+    const task = this.#state.tasks.get(uid);
+    return task === undefined ? undefined : this.#outlooks.task(task, this.#explain.task(task), nowMs);
   }
 
   frameworkView(key: string): FrameworkView | undefined {
@@ -222,7 +245,9 @@ export class Broker implements BrokerContract {
       return requests;
     };
     for (const node of gained) refusals.gained(node, demandedBy);
-    const grants = this.#round.run(this.#bidders.begin(), (unmet) => this.#slack.giveWay(unmet));
+    const bidders = this.#bidders.begin();
+    const redeemed = this.#state.holds.redeem(bidders);
+    const grants = redeemed + this.#round.run(bidders, (unmet) => this.#slack.giveWay(unmet));
     // What was granted may have made room elsewhere, as when a guarantee is partly spent: again, until nothing is.
     if (grants > 0) this.#state.dirty = true;
     this.#offers.publishDrafts();
@@ -290,6 +315,7 @@ export class Broker implements BrokerContract {
     const node = this.#state.nodes.get(name);
     if (node?.facts === undefined) return;
     this.#state.refusals.clearNode(node.index);
+    this.#state.holds.releaseOn(node.index);
     this.#offers.rescindOn(node.index, { reason: "rescinded", message: `node ${name} is gone` });
     this.#state.nodes.gone(node);
     this.#nodeWatch.gone(node);
@@ -325,8 +351,7 @@ export class Broker implements BrokerContract {
     if (this.#state.ledger.get(claim.id) !== undefined) this.#state.dirty = true;
     if (pod.pinned === true) {
       // It is not there yet, and may ask for more than there is: it must not close the node to everybody.
-      this.#state.ledger.forget(claim.id);
-      this.#state.ledger.commit({ add: [claim], atomic: true });
+      this.#state.ledger.expect(claim);
     } else {
       this.#state.ledger.observe(claim);
     }
@@ -344,6 +369,7 @@ export class Broker implements BrokerContract {
   /** A fact may have taken room that was offered, or closed the node. */
   #roomFell(node: NodeEntry | undefined): void {
     if (node === undefined) return;
+    if (node.closed !== undefined || this.#state.nodes.overfull(node.index)) this.#state.holds.releaseOn(node.index);
     if (node.closed !== undefined) {
       this.#offers.rescindOn(node.index, {
         reason: "rescinded",

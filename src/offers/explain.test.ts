@@ -114,7 +114,7 @@ describe("why a task waits", () => {
     {
       name: "its queue is at its limit",
       reason: "over-limit",
-      message: /^queue default: 2 asked, 1 left of its limit 3$/,
+      message: /^queue default: 2 asked, 1 left of its limit 3 \(cpu\)$/,
       make: (made) =>
         made
           .queue("default", { limit: { cpu: 3_000 } })

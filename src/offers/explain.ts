@@ -1,14 +1,14 @@
 import type { Assignment } from "./assignment.ts";
 import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
-import { surveyNodes } from "./node-survey.ts";
-import type { Claimant } from "./queues.ts";
+import { needOf, surveyNodes } from "./node-survey.ts";
 import type { QuotaHold } from "./quota-holds.ts";
-import type { Vector } from "./resources.ts";
+import { boundsOf, roomText, shownOf } from "./room-survey.ts";
+import { standingsOf, standingsText } from "./standings.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
 import type { Explanation } from "./views.ts";
-import { amountText, clockTime } from "./wording.ts";
+import { clipped, clockTime } from "./wording.ts";
 
 /**
  * Why something waits, in the order in which the broker checks. Worked out when asked, from the state as it is: the
@@ -35,9 +35,8 @@ export class Explain {
     if (line === undefined) return { reason: "placed", message: "nothing waits" };
     const found = this.#line(framework, line);
     const before = line.placeOf(task);
-    return before === 0
-      ? found
-      : { ...found, message: `${found.message}; ${before} tasks of its shape stand before it` };
+    if (before === 0) return found;
+    return { ...found, message: `${found.message}; ${before} tasks of its shape stand before it` };
   }
 
   framework(framework: Framework): Explanation {
@@ -92,11 +91,13 @@ export class Explain {
       return { reason: "waiting-for-answer", message: `${line.outstanding} instances are offered and not answered` };
     }
     const nodes = surveyNodes(this.#state, framework, line);
-    if (nodes.fit === 0) return { reason: "no-node", message: nodes.message };
-    this.#state.room.refresh();
-    const refused = this.#state.room.refuses(claimant, shape.request);
-    if (refused !== undefined) return { reason: refused, message: this.#roomText(claimant, shape.request, refused) };
-    return { reason: "in-line", message: `${nodes.fit} nodes fit; ${this.#ahead(claimant)}` };
+    if (nodes.fit === 0) return { reason: "no-node", message: clipped(nodes.message) };
+    const need = needOf(this.#state, framework, shape.request);
+    const bounds = boundsOf(this.#state, framework, claimant, need);
+    const refused = this.#state.room.refuses(claimant, need, shownOf(this.#state, framework, claimant));
+    if (refused !== undefined) return { reason: refused, message: roomText(this.#state, bounds, refused) };
+    const standings = standingsText(standingsOf(this.#state, claimant));
+    return { reason: "in-line", message: `${nodes.fit} nodes fit; ${standings}` };
   }
 
   #unpublished({ facts, unpublished }: Framework): Explanation | undefined {
@@ -106,30 +107,6 @@ export class Explain {
     }
     if (unpublished === undefined || unpublished.untilMs <= this.#state.nowMs) return undefined;
     return { reason: "not-published", message: `the API server refused the last offer: ${unpublished.message}` };
-  }
-
-  #ahead(claimant: Claimant): string {
-    const share = ({ usage, weight }: Claimant) => this.#state.policy.shareOf(usage, weight);
-    const own = share(claimant);
-    let ahead = 0;
-    for (const other of this.#state.lines.claimants()) if (other !== claimant && share(other) < own) ahead++;
-    return `${ahead} claimants with a lower share are served first`;
-  }
-
-  #roomText(claimant: Claimant, request: Vector, reason: "over-limit" | "kept-back"): string {
-    for (const queue of this.#state.tree.path(claimant.parent)) {
-      for (let r = 0; r < request.length; r++) {
-        const left = queue.limit[r]! - queue.usage[r]!;
-        if (request[r]! <= 0 || request[r]! <= left) continue;
-        const name = this.#state.resources.names[r]!;
-        const asked = amountText(name, request[r]!, "ceil");
-        const rest = amountText(name, Math.max(0, left), "floor");
-        return `queue ${queue.name}: ${asked} asked, ${rest} left of its limit ${amountText(name, queue.limit[r]!, "floor")}`;
-      }
-    }
-    return reason === "kept-back"
-      ? "what is free is kept back for guarantees of other queues with demand"
-      : "a limit is reached";
   }
 }
 

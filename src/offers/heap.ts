@@ -55,6 +55,13 @@ export class IndexedHeap<T extends Heaped> {
     this.#number();
   }
 
+  /** How many members come before this one. */
+  countBefore(item: T): number {
+    let count = 0;
+    for (const other of this.items) if (this.#less(other, item)) count++;
+    return count;
+  }
+
   clear(): void {
     for (const item of this.items) item.place = -1;
     this.items.length = 0;

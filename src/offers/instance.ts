@@ -17,6 +17,8 @@ export interface Instance {
   pod: { readonly key: string; readonly uid: string } | undefined;
   /** A container of it has run: what comes after may have had effects. */
   started: boolean;
+  /** Since when its containers run; undefined until they do. Wall-clock ms. */
+  runsSinceMs: number | undefined;
 }
 
 /** The name of an instance's room in the ledger, and in the counts of what it is spread over. */
@@ -24,5 +26,13 @@ export const claimId = (taskUid: string, index: number): string => `task/${taskU
 
 /** An attempt whose claim stands and whose pod is on its way. */
 export function staged(place: Pick<Instance, "index" | "attempt" | "node" | "nodeName" | "vector">): Instance {
-  return { ...place, state: "staging", unreachable: false, killing: false, pod: undefined, started: false };
+  return {
+    ...place,
+    state: "staging",
+    unreachable: false,
+    killing: false,
+    pod: undefined,
+    started: false,
+    runsSinceMs: undefined,
+  };
 }

@@ -8,11 +8,11 @@ export interface Holder {
   held(kind: ClaimKind, vector: Vector, instances: number, sign: 1 | -1): void;
 }
 
-export type ClaimKind = "offer" | "task" | "foreign";
+export type ClaimKind = "offer" | "task" | "hold" | "foreign";
 
 /** A holder's grip on part of one node. */
 export interface Claim {
-  /** "offer/‹key›/‹slice›", "task/‹uid›/‹index›" or "pod/‹uid›". */
+  /** "offer/‹key›/‹slice›", "task/‹uid›/‹index›", "hold/‹number›" or "pod/‹uid›". */
   readonly id: string;
   readonly kind: ClaimKind;
   readonly node: number;
@@ -82,7 +82,9 @@ export class Ledger {
     if (atomic && rejected.length > 0) {
       for (const claim of added) this.#delete(claim);
       for (const claim of removed) this.#insert(claim);
+      return rejected;
     }
+    for (const claim of added) this.#moved(claim);
     return rejected;
   }
 
@@ -90,6 +92,7 @@ export class Ledger {
   claim(claim: Claim): boolean {
     if (!this.#admits(claim.node, claim.vector)) return false;
     this.#insert(claim);
+    this.#moved(claim);
     return true;
   }
 
@@ -103,6 +106,7 @@ export class Ledger {
     claim.instances++;
     this.#nodes.take(claim.node, more, 1, 0);
     claim.holder?.held(claim.kind, more, 1, 1);
+    this.#moved(claim);
     return true;
   }
 
@@ -110,6 +114,21 @@ export class Ledger {
   observe(claim: Claim): void {
     const before = this.#claims.get(claim.id);
     if (before !== undefined) this.#delete(before);
+    this.#insert(claim);
+    if (takesMore(claim, before)) this.#moved(claim);
+  }
+
+  /** A fact to come: the claim is there as long as it fits. Replaces one of the same id. */
+  expect(claim: Claim): void {
+    const before = this.#claims.get(claim.id);
+    if (before !== undefined) this.#delete(before);
+    if (!this.#admits(claim.node, claim.vector)) return;
+    this.#insert(claim);
+    if (takesMore(claim, before)) this.#moved(claim);
+  }
+
+  /** For trials, which leave no trace: a claim that is to be taken out again, or one that was and is put back. */
+  put(claim: Claim): void {
     this.#insert(claim);
   }
 
@@ -140,6 +159,11 @@ export class Ledger {
     return wrong;
   }
 
+  /** Whoever was shown the node before has not seen this claim. */
+  #moved({ node }: Claim): void {
+    this.#nodes.at(node).version++;
+  }
+
   #admits(node: number, vector: Vector): boolean {
     return this.#nodes.at(node).closed !== "gone" && this.#nodes.fits(node, vector);
   }
@@ -166,4 +190,9 @@ export class Ledger {
     claim.holder?.held(claim.kind, claim.vector, claim.instances, -1);
     this.#nodes.take(claim.node, claim.vector, -1);
   }
+}
+
+/** Does the claim take room that the one before it did not? */
+function takesMore(claim: Claim, before: Claim | undefined): boolean {
+  return before?.node !== claim.node || claim.vector.some((amount, r) => amount > (before.vector[r] ?? 0));
 }

@@ -30,6 +30,9 @@ export class Line implements Heaped {
   outstanding = 0;
   /** As many of those as are only shown (optimistic): nothing holds room for them. */
   shown = 0;
+  /** Room is kept for it in so many places, and this many of them are whole: an instance each may start there. */
+  holds = 0;
+  held = 0;
   /** Nothing more for it in this round: why. */
   blocked: "no-node" | "over-limit" | "kept-back" | undefined;
   /** Among the lines of its claimant that may still get something in this pass. */
@@ -194,7 +197,7 @@ export class Lines {
   }
 
   dropIfEmpty(line: Line): void {
-    if (line.pending > 0 || line.outstanding > 0) return;
+    if (line.pending > 0 || line.outstanding > 0 || line.holds > 0) return;
     const own = this.#byClaimant.get(line.claimant);
     if (own?.get(line.shape) !== line) return;
     own.delete(line.shape);

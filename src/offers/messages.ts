@@ -52,6 +52,14 @@ export interface QueueFacts {
   readonly maxTasks?: number;
 }
 
+/** How an accept of an optimistic offer is settled: the four modes. */
+export interface RaceRules {
+  /** Lost is what does not fit any more (`ResourceFit`), or what lies on a node that others have claims on since it was shown (`Version`). */
+  readonly conflict: "ResourceFit" | "Version";
+  /** What does not lose is started (`Incremental`), or nothing is if anything loses (`AllOrNothing`). */
+  readonly transaction: "Incremental" | "AllOrNothing";
+}
+
 export interface FrameworkFacts {
   readonly key: Key;
   readonly uid: string;
@@ -60,6 +68,8 @@ export interface FrameworkFacts {
   /** Name of a placement the broker was made with; Builtin only. */
   readonly placement: string;
   readonly concurrency: "Exclusive" | "Optimistic";
+  /** How the races of its optimistic offers are settled. Absent: by `ResourceFit`, `Incremental`. */
+  readonly optimistic?: RaceRules;
   readonly offerTimeoutMs: number;
   readonly maxOutstanding: number;
   readonly slack: number;
@@ -111,6 +121,8 @@ export interface TaskFacts {
   readonly constraints?: Constraints;
   readonly retry: RetryFacts;
   readonly kill?: { readonly indexes?: string; readonly gracePeriodSeconds?: number };
+  /** How long each instance is expected to run. Absent: not known. */
+  readonly durationMs?: number;
   readonly ttlAfterFinishedMs?: number;
   readonly createdAtMs: number;
   /** deletionTimestamp is set. */
@@ -192,6 +204,8 @@ export interface OfferFacts {
   readonly framework: Key;
   readonly queue: string;
   readonly term: string;
+  /** Absent: `Exclusive`. */
+  readonly concurrency?: "Exclusive" | "Optimistic";
   readonly phase: OfferPhase;
   readonly slices: readonly Slice[];
   readonly answer?: Answer;

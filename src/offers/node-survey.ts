@@ -43,13 +43,10 @@ export interface Surveyed {
  * which the broker checks. The numbers are true: what is said to be lacking, and not a bit less, makes the nearest node fit.
  */
 export function surveyNodes(state: State, framework: Framework, line: Line): Surveyed {
-  const { facts } = framework;
   const { shape } = line;
   const names = namesFor(state, line);
-  const minimum = facts?.scheduler === "Offers" ? state.resources.vector(facts.minimum) : undefined;
-  // A slice starts with no less.
-  const need = minimum === undefined ? shape.request : atLeast(shape.request, minimum);
-  const shown = framework.optimistic ? shownTo(framework) : undefined;
+  const need = needOf(state, framework, shape.request);
+  const shown = framework.optimisticIn(line.claimant.queueName) ? shownTo(framework) : undefined;
   const tallies = new Map<string, Tally>();
   let [all, fit, filteredUntilMs] = [0, 0, 0];
   for (const node of state.nodes.entries) {
@@ -75,6 +72,11 @@ export function surveyNodes(state: State, framework: Framework, line: Line): Sur
     });
   const spread = shape.spread.map((group) => `spread over ${group.constraint.topologyKey}: ${group.describe()}`);
   return { fit, message: [`${all} nodes: ${parts.join(", ") || "none"}`, ...spread].join("; ") };
+}
+
+/** What one more instance takes of a node that holds nothing for it yet: a slice starts with its framework's minimum. */
+export function needOf({ resources }: State, { facts }: Framework, request: Vector): Vector {
+  return facts?.scheduler === "Offers" ? atLeast(request, resources.vector(facts.minimum)) : request;
 }
 
 /** The node may not be used, however much room it has. */
@@ -113,7 +115,7 @@ function tooSmall(
     return { why: fits ? `below the framework's minimum of ${what}` : `insufficient ${what}`, short: lacks };
   }
   const left = shown === undefined ? here : here.map((amount, r) => amount - (shown[r] ?? 0));
-  return shortage(left, request) && { why: "offered to it already" };
+  return shortage(left, need) && { why: "offered to it already" };
 }
 
 function shortage(free: Vector, need: Vector): Shortage | undefined {

@@ -18,6 +18,8 @@ export interface NodeEntry {
   /** The kubelet refused a pod here: closed until then, or until the node or a foreign pod on it is observed anew. */
   distrustedUntilMs: number;
   claims: number;
+  /** Rises with every claim that is added; not with what is observed otherwise, nor with releases. */
+  version: number;
 }
 
 /** Told of every change of a node's openness, labels or taints, and of its room. */
@@ -50,6 +52,8 @@ export class NodeTable {
   readonly #listeners: NodeListener[] = [];
   readonly #resources: ResourceTable;
   readonly #headroom: Quantities;
+  /** Above the versions of all nodes that are forgotten: a name that comes back is not mistaken for what it was. */
+  #firstVersion = 0;
 
   constructor(resources: ResourceTable, headroom: Quantities = {}) {
     this.#resources = resources;
@@ -84,7 +88,15 @@ export class NodeTable {
     const known = this.#byName.get(name);
     if (known !== undefined) return known;
     const index = this.#unused.pop() ?? this.entries.length;
-    const entry: NodeEntry = { index, name, facts: undefined, closed: "gone", distrustedUntilMs: 0, claims: 0 };
+    const entry: NodeEntry = {
+      index,
+      name,
+      facts: undefined,
+      closed: "gone",
+      distrustedUntilMs: 0,
+      claims: 0,
+      version: this.#firstVersion,
+    };
     this.entries[index] = entry;
     this.#byName.set(name, entry);
     this.#reserve(index + 1);
@@ -162,6 +174,7 @@ export class NodeTable {
     for (const entry of this.#maybeUnused.splice(0)) {
       if (entry.facts !== undefined || entry.claims > 0 || this.entries[entry.index] !== entry) continue;
       this.#byName.delete(entry.name);
+      this.#firstVersion = Math.max(this.#firstVersion, entry.version + 1);
       this.entries[entry.index] = undefined;
       this.#gained.delete(entry.index);
       this.#unused.push(entry.index);

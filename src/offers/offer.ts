@@ -16,6 +16,8 @@ export interface OfferSlice {
   vector: Vector;
   /** Its room in the ledger; none where it is only shown, or given back. */
   claim: Claim | undefined;
+  /** Of its node when this was shown, plus the framework's own claims since: those are no surprise to it. */
+  version: number;
   /** What it was drafted for. */
   readonly parts: { readonly line: Line; instances: number }[];
 }

@@ -1,4 +1,4 @@
-import { Acceptance, type Raced, sumOf } from "./acceptance.ts";
+import { Acceptance, type Loss, type Raced, sumOf } from "./acceptance.ts";
 import { check, type Refusal, refuse, sameNode, strangerTo, type Wish } from "./answer.ts";
 import type { Assignment } from "./assignment.ts";
 import { type Drafting, withdrawParts } from "./bidders.ts";
@@ -6,6 +6,7 @@ import type { Framework } from "./framework.ts";
 import type { Answer, LaunchOutcome, OfferFacts } from "./messages.ts";
 import { answerable, type Ended, next, type Offer } from "./offer.ts";
 import type { Claimant } from "./queues.ts";
+import { DEFAULT_RULES, Race } from "./race.ts";
 import type { Reason } from "./reasons.ts";
 import { Settlement } from "./settlement.ts";
 import type { State } from "./state.ts";
@@ -22,6 +23,7 @@ export class Offers implements Drafting {
   readonly #state: State;
   readonly #assignment: Assignment;
   readonly #acceptance: Acceptance;
+  readonly #race: Race;
   readonly #settlement: Settlement;
   /** By dense index, oldest first. */
   readonly #byNode: Offer[][] = [];
@@ -33,8 +35,9 @@ export class Offers implements Drafting {
   constructor(state: State, tasks: Tasks, assignment: Assignment) {
     this.#state = state;
     this.#assignment = assignment;
-    this.#acceptance = new Acceptance(state, tasks, assignment);
-    this.#settlement = new Settlement(state, tasks, assignment, this.#acceptance);
+    this.#acceptance = new Acceptance(state, tasks);
+    this.#race = new Race(state, assignment, this.#acceptance);
+    this.#settlement = new Settlement(state, tasks, assignment, this.#acceptance, this.#race);
   }
 
   draft(framework: Framework, claimant: Claimant, optimistic: boolean, slack: boolean): Offer | undefined {
@@ -67,9 +70,12 @@ export class Offers implements Drafting {
         this.#drop(offer);
         continue;
       }
-      // An exclusive offer makes up for the races lost before it.
-      if (offer.concurrency === "Exclusive") framework.lostRaces = 0;
-      for (const { node } of offer.slices.values()) this.#on(node).push(offer);
+      if (offer.concurrency === "Exclusive") framework.offeredExclusively(offer.claimant.queueName);
+      for (const slice of offer.slices.values()) {
+        this.#on(slice.node).push(offer);
+        // What others got in this very round was not shown to anybody yet: nobody loses by it.
+        slice.version = this.#state.nodes.at(slice.node).version;
+      }
       this.#state.timers.set(offer.expiresAtMs, { type: "offer-expires", key: offer.key });
       this.#state.frameworkChanged(offer.framework);
       this.#state.emit({
@@ -142,8 +148,9 @@ export class Offers implements Drafting {
       this.#end(offer, "Expired", { reason: "expired" });
       return;
     }
-    const until = this.#state.frameworks.get(offer.framework)?.turnedDownOffer(true, this.#state.nowMs);
-    this.#penalise(offer.framework, until);
+    this.#turnedDown(offer, true);
+    // It may hold fewer offers now, and stand behind others: what was kept from them for its sake is theirs.
+    this.#state.dirty = true;
     this.#end(offer, "Expired", { reason: "expired" });
   }
 
@@ -208,7 +215,7 @@ export class Offers implements Drafting {
     if (answer.decision === "Decline") {
       this.#release(offer);
       this.#filter(offer, answer.refuseMs, () => true);
-      this.#penalise(offer.framework, framework.turnedDownOffer(false, this.#state.nowMs));
+      this.#turnedDown(offer, false);
       this.#close(offer, "Declined", [], {
         reason: "declined",
         ...(answer.reason === undefined ? {} : { message: answer.reason }),
@@ -247,30 +254,34 @@ export class Offers implements Drafting {
 
   #acceptOptimistic(offer: Offer, answer: Answer, wishes: readonly Wish[]): void {
     this.#release(offer);
-    const raced = this.#acceptance.race(wishes);
     const framework = this.#state.framework(offer.framework);
+    const raced = this.#race.run(wishes, framework.facts?.optimistic ?? DEFAULT_RULES);
     this.#state.counters.lostRaces += raced.lost.size;
-    framework.lostRaces = raced.lost.size > 0 ? framework.lostRaces + 1 : 0;
+    framework.raced(offer.claimant.queueName, raced.lost.size > 0);
     this.#launch(offer, answer, wishes, raced);
   }
 
   #launch(offer: Offer, answer: Answer, wishes: readonly Wish[], raced: Raced): void {
     this.#release(offer);
-    this.#state.framework(offer.framework).accepted();
+    this.#state.framework(offer.framework).accepted(offer.claimant.queueName);
     const outcomes = this.#acceptance.launch(
       wishes,
       raced,
       ({ launch }) => `${offer.uid}.${answer.launches.indexOf(launch)}`,
     );
     const claims = raced.claims.flat();
+    // Where it has lost, it wants what it did not get.
+    const lost = new Set([...raced.lost.keys()].map(({ slice }) => slice.node));
     this.#filter(offer, answer.refuseMs, ({ node, vector }) => {
       const used = sumOf(
         claims.filter((claim) => claim.node === node),
         vector.length,
       );
-      return vector.some((have, r) => have > used[r]!);
+      return !lost.has(node) && vector.some((have, r) => have > used[r]!);
     });
-    this.#close(offer, "Accepted", outcomes, undefined, claims.length);
+    const [loss]: (Loss | undefined)[] = [...raced.lost.values()];
+    if (claims.length > 0 || loss === undefined) this.#close(offer, "Accepted", outcomes, undefined, claims.length);
+    else this.#close(offer, "Refused", outcomes, loss);
   }
 
   /** A wrong answer is no cheaper than a decline: it filters, and it counts. */
@@ -278,8 +289,7 @@ export class Offers implements Drafting {
     this.#refused(offer, refusal);
     if (refusal.reason === "lost-race") return;
     this.#filter(offer, answer.refuseMs, () => true);
-    const framework = this.#state.framework(offer.framework);
-    this.#penalise(offer.framework, framework.turnedDownOffer(false, this.#state.nowMs));
+    this.#turnedDown(offer, false);
   }
 
   #refused(offer: Offer, { reason, message, launches }: Refusal): void {
@@ -347,7 +357,8 @@ export class Offers implements Drafting {
     this.#state.refusals.add(framework, nodes, untilMs);
   }
 
-  #penalise(framework: string, untilMs: number | undefined): void {
+  #turnedDown({ framework, claimant }: Offer, expired: boolean): void {
+    const untilMs = this.#state.framework(framework).turnedDownOffer(claimant.queueName, expired, this.#state.nowMs);
     if (untilMs !== undefined) this.#state.timers.set(untilMs, { type: "penalty-ends", framework });
   }
 

@@ -33,6 +33,8 @@ export class Claimant implements Child, Holder {
   place = -1;
   usage: Vector;
   allocated: Vector;
+  /** What is held for it until an instance starts there. */
+  holding: Vector;
   instances = 0;
   /** Those of them that are tasks' own. */
   placed = 0;
@@ -54,6 +56,7 @@ export class Claimant implements Child, Holder {
     this.name = `${framework} ${queueName}`;
     this.usage = new Float64Array(resources.width);
     this.allocated = new Float64Array(resources.width);
+    this.holding = new Float64Array(resources.width);
   }
 
   get shown(): Vector {
@@ -67,6 +70,7 @@ export class Claimant implements Child, Holder {
       this.placed += sign * instances;
       add(this.allocated, vector, sign);
     }
+    if (kind === "hold") add(this.holding, vector, sign);
     add(this.usage, vector, sign);
     for (let queue = this.parent; queue !== undefined; queue = queue.parent) {
       queue.held(kind, vector, instances, sign, this.#resources.width);
@@ -76,6 +80,7 @@ export class Claimant implements Child, Holder {
   #widen(): void {
     this.usage = widened(this.usage, this.#resources.width);
     this.allocated = widened(this.allocated, this.#resources.width);
+    this.holding = widened(this.holding, this.#resources.width);
   }
 }
 
@@ -91,6 +96,7 @@ export class Queue implements Child {
   place = -1;
   usage: Vector = new Float64Array(0);
   allocated: Vector = new Float64Array(0);
+  holding: Vector = new Float64Array(0);
   guarantee: Vector = new Float64Array(0);
   limit: Vector = new Float64Array(0);
   instances = 0;
@@ -112,12 +118,14 @@ export class Queue implements Child {
     this.widen(width);
     this.instances += sign * instances;
     if (kind === "task") add(this.allocated, vector, sign);
+    if (kind === "hold") add(this.holding, vector, sign);
     add(this.usage, vector, sign);
   }
 
   widen(width: number): void {
     this.usage = widened(this.usage, width);
     this.allocated = widened(this.allocated, width);
+    this.holding = widened(this.holding, width);
     this.guarantee = widened(this.guarantee, width);
     this.limit = widened(this.limit, width, Number.POSITIVE_INFINITY);
     this.shown = widened(this.shown, width);
@@ -221,6 +229,7 @@ export class QueueTree {
       queue.instances = 0;
       queue.usage = new Float64Array(0);
       queue.allocated = new Float64Array(0);
+      queue.holding = new Float64Array(0);
       queue.widen(this.#resources.width);
     }
     for (const queue of this.queues.values()) this.#place(queue);
@@ -277,6 +286,7 @@ export class QueueTree {
       at.widen(this.#resources.width);
       add(at.usage, claimant.usage, 1);
       add(at.allocated, claimant.allocated, 1);
+      add(at.holding, claimant.holding, 1);
       at.instances += claimant.instances;
     }
   }

@@ -1,8 +1,7 @@
-/**
- * Every reason the broker gives, for a refusal or for nothing offered: the closed list. Each has a page in the
- * reference, generated from this table.
- */
-export const REASONS = {
+type Table = Record<string, readonly [meaning: string, whatToDo: string]>;
+
+/** Why something waits. For each there is a world in reasons.worlds.test-support.ts that shows what people are told. */
+export const WAITING_REASONS = {
   // Why a task or framework cannot take part at all, in the order of the checks.
   "invalid-task": [
     "The Task breaks a rule that admission did not see.",
@@ -54,6 +53,7 @@ export const REASONS = {
     "As many offers are open as the framework may hold.",
     "Answer open offers, or raise `Framework.spec.offers.maxOutstanding`.",
   ],
+  "no-node": ["No node fits.", "Read the numbers in the message: they say what each node lacks."],
   "over-limit": [
     "It would take the queue, or one above it, over its limit.",
     "Wait for the queue's tasks to end or raise `Queue.spec.limit`.",
@@ -62,13 +62,15 @@ export const REASONS = {
     "What is free is kept back for guarantees of other queues that have demand.",
     "Wait, or give this queue a guarantee.",
   ],
-  "no-node": ["No node fits.", "Read the numbers in the message: they say what each node lacks."],
   "in-line": ["Nodes fit, and others are served first.", "Wait: the next round comes when something changes."],
   "not-starting": [
     "A pod is on its node, and the node cannot start it.",
     "Read the message: an image that is not there or may not be fetched, a volume. The node tries on; to give up, set `spec.kill`.",
   ],
   placed: ["Nothing waits: everything asked for is placed or offered.", "Nothing to do."],
+} as const satisfies Table;
+
+const ENDING_REASONS = {
   // Why an answer, or one launch of it, was refused.
   "not-yours": [
     "The answer was not given by one of the offer's answerers.",
@@ -90,7 +92,7 @@ export const REASONS = {
   ],
   constraint: ["The Task's constraints do not admit the slice's node.", "Launch it on a slice whose labels match."],
   "lost-race": [
-    "The room was taken before the answer was committed.",
+    "The room was taken before the answer was committed, or (with conflict `Version`) somebody else got some of the node.",
     "Answer the next offer; after three lost races it is exclusive.",
   ],
   // Why an offer ended without an answer, or an attempt without success.
@@ -118,6 +120,12 @@ export const REASONS = {
   killed: ["It was killed on request.", "Nothing to do."],
   "exit-code": ["A container ended with a code other than zero.", "Read the logs of the pod."],
   "pod-failed": ["The pod failed.", "Read the message."],
-} as const satisfies Record<string, readonly [meaning: string, whatToDo: string]>;
+} as const satisfies Table;
+
+/**
+ * Every reason the broker gives, for a refusal or for nothing offered: the closed list. Each has a page in the
+ * reference, generated from this table.
+ */
+export const REASONS = { ...WAITING_REASONS, ...ENDING_REASONS };
 
 export type Reason = keyof typeof REASONS;

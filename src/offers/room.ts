@@ -47,6 +47,11 @@ export class Room {
     }
   }
 
+  /** What the queue keeps back now for its own pending demand; undefined for nothing. As of the last `refresh`. */
+  keptBy(queue: Queue): Vector | undefined {
+    return this.#kept.get(queue)?.sum;
+  }
+
   /**
    * May the claimant take `vector` more? The reason if not. `shown` is what it was shown of late and may take besides:
    * what one claimant is shown is no more than it could have; what others are shown is their own race.
@@ -107,7 +112,7 @@ export class Room {
     const lines: Line[] = [];
     this.#collect(queue, lines);
     for (const line of lines.sort(earlier)) {
-      let fit = Math.max(0, line.pending - line.outstanding + line.shown);
+      let fit = Math.max(0, line.pending - line.outstanding - line.held + line.shown);
       let named = false;
       for (let r = 0; r < line.request.length; r++) {
         const [asked, guarantee] = [line.request[r]!, queue.guarantee[r] ?? 0];

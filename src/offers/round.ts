@@ -1,6 +1,7 @@
 import { type Bitset, lowestBit } from "./bitset.ts";
 import type { Descent } from "./descent.ts";
 import { IndexedHeap } from "./heap.ts";
+import type { Claim } from "./ledger.ts";
 import type { Levels } from "./levels.ts";
 import { type Line, type Lines, lineBefore } from "./lines.ts";
 import type { NodeTable } from "./nodes.ts";
@@ -32,6 +33,8 @@ export interface Bidder {
   fits(node: number, need: Vector): boolean;
   /** Makes the claim. False: no more in this round (as many offers as it may hold). */
   grant(line: Line, node: number, need: Vector, pass: Pass): boolean;
+  /** The same where `held`, a claim that is kept for the line, makes room for it: that claim goes in the same commit. */
+  redeem(line: Line, held: Claim): boolean;
 }
 
 /** 1: what is pending. 2: up to `slack` times that, from what the first pass left. */

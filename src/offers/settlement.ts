@@ -2,8 +2,9 @@ import type { Acceptance } from "./acceptance.ts";
 import { check } from "./answer.ts";
 import type { Assignment } from "./assignment.ts";
 import { formatIndexes, parseIndexes } from "./indexes.ts";
-import type { Answer, Effect, Launch, LaunchOutcome, OfferFacts } from "./messages.ts";
+import type { Answer, Effect, Launch, LaunchOutcome, OfferFacts, RaceRules } from "./messages.ts";
 import type { Offer } from "./offer.ts";
+import { DEFAULT_RULES, type Race, UNKNOWN_VERSION } from "./race.ts";
 import type { State } from "./state.ts";
 import type { Tasks } from "./tasks.ts";
 
@@ -14,22 +15,28 @@ const MAX_INSTANCES = 10_000;
  * Settles an open offer of an earlier term. Without an answer it is rescinded. What its pods show as launched stays;
  * the rest of an accept goes through the ledger again, as a race, for its claim did not survive. Otherwise a crash after
  * three of five launches would start eight.
+ *
+ * Of an optimistic accept, what has pods has won its race in that term, and is not raced for again: the rest of a slice (of
+ * the answer, where it was all or nothing) need only fit. What has none is raced for now, by the framework's rules; nodes'
+ * versions do not outlive a term, so that under `Version` it is lost.
  */
 export class Settlement {
   readonly #state: State;
   readonly #tasks: Tasks;
   readonly #assignment: Assignment;
   readonly #acceptance: Acceptance;
+  readonly #race: Race;
   /** Answered offers that were carried out, and what became of them, until their objects are gone. */
   readonly #settled = new Map<string, Effect>();
   /** Accepts that launch tasks whose templates are being sized, by key: a new term knows no sizes when it begins. */
   readonly #waiting = new Map<string, OfferFacts>();
 
-  constructor(state: State, tasks: Tasks, assignment: Assignment, acceptance: Acceptance) {
+  constructor(state: State, tasks: Tasks, assignment: Assignment, acceptance: Acceptance, race: Race) {
     this.#state = state;
     this.#tasks = tasks;
     this.#assignment = assignment;
     this.#acceptance = acceptance;
+    this.#race = race;
     assignment.onSizing(() => {
       const waiting = [...this.#waiting.values()];
       this.#waiting.clear();
@@ -66,7 +73,8 @@ export class Settlement {
     const done = answer.launches.map((_, i) => this.#tasks.launchedFrom(`${facts.uid}.${i}`));
     const missing = answer.launches.map((launch, i) => ({ ...launch, count: launch.count - done[i]!.length }));
     const wanted = missing.filter(({ count }) => count > 0);
-    const later = this.#launch(facts, { ...answer, launches: wanted }, (launch) => missing.indexOf(launch));
+    const won = new Set(answer.launches.filter((_, i) => done[i]!.length > 0).map(({ slice }) => slice));
+    const later = this.#launch(facts, { ...answer, launches: wanted }, won, (launch) => missing.indexOf(launch));
     const launches = missing.map((launch, i): LaunchOutcome => {
       const outcome = later[wanted.indexOf(launch)];
       const started = parseIndexes(outcome?.indexes ?? "", MAX_INSTANCES);
@@ -86,29 +94,44 @@ export class Settlement {
     return this.#state.tasksByKey.get(`${namespace}/${task}`)?.rejected?.reason === "sizing";
   }
 
-  #launch(facts: OfferFacts, rest: Answer, position: (launch: Launch) => number): readonly LaunchOutcome[] {
+  /** `won`: names of slices from which the earlier term has launched. */
+  #launch(
+    facts: OfferFacts,
+    rest: Answer,
+    won: ReadonlySet<string>,
+    position: (launch: Launch) => number,
+  ): readonly LaunchOutcome[] {
     if (rest.launches.length === 0) return [];
-    const checked = check(this.#state, this.#revived(facts), rest, (task) => this.#assignment.queueOf(task));
+    const checked = check(this.#state, this.#revived(facts, won), rest, (task) => this.#assignment.queueOf(task));
     if ("refusal" in checked) return checked.refusal.launches;
     const { wishes } = checked;
-    return this.#acceptance.launch(
-      wishes,
-      this.#acceptance.race(wishes),
-      ({ launch }) => `${facts.uid}.${position(launch)}`,
-    );
+    const raced = this.#race.run(wishes, this.#rules(facts, won));
+    if (facts.concurrency === "Optimistic") this.#state.counters.lostRaces += raced.lost.size;
+    return this.#acceptance.launch(wishes, raced, ({ launch }) => `${facts.uid}.${position(launch)}`);
+  }
+
+  /** An exclusive accept had won before it was given. */
+  #rules({ concurrency, framework }: OfferFacts, won: ReadonlySet<string>): RaceRules {
+    const rules = this.#state.frameworks.get(framework)?.facts?.optimistic;
+    if (concurrency !== "Optimistic" || rules === undefined) return DEFAULT_RULES;
+    return rules.transaction === "AllOrNothing" && won.size > 0 ? DEFAULT_RULES : rules;
   }
 
   /** The old offer as far as an answer is checked against it; it holds nothing. */
-  #revived(facts: OfferFacts): Offer {
-    const slices = facts.slices.map(({ name, node, nodeUid, resources }) => ({
-      name,
-      node: this.#state.nodes.get(node)?.index ?? -1,
-      nodeName: node,
-      nodeUid,
-      vector: this.#state.resources.vector(resources),
-      claim: undefined,
-      parts: [],
-    }));
+  #revived(facts: OfferFacts, won: ReadonlySet<string>): Offer {
+    const slices = facts.slices.map(({ name, node: nodeName, nodeUid, resources }) => {
+      const node = this.#state.nodes.get(nodeName);
+      return {
+        name,
+        node: node?.index ?? -1,
+        nodeName,
+        nodeUid,
+        vector: this.#state.resources.vector(resources),
+        claim: undefined,
+        version: won.has(name) && node !== undefined ? node.version : UNKNOWN_VERSION,
+        parts: [],
+      };
+    });
     return {
       key: facts.key,
       uid: facts.uid,

@@ -126,7 +126,7 @@ export class Slack {
   }
 
   #putBack(claims: readonly Claim[]): void {
-    for (const claim of claims) this.#state.ledger.observe(claim);
+    for (const claim of claims) this.#state.ledger.put(claim);
   }
 }
 

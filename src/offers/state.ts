@@ -1,6 +1,7 @@
 import { Changes } from "./changes.ts";
 import { Descent } from "./descent.ts";
 import { Framework } from "./framework.ts";
+import { Holds } from "./holds.ts";
 import { Ledger } from "./ledger.ts";
 import { Levels } from "./levels.ts";
 import { Lines } from "./lines.ts";
@@ -34,6 +35,7 @@ export class State {
   readonly lines: Lines;
   readonly refusals: Refusals;
   readonly room: Room;
+  readonly holds: Holds;
   readonly policy: Descent;
   readonly levels: ReadonlyMap<string, Levels>;
   readonly timers = new Timers();
@@ -71,6 +73,7 @@ export class State {
       const facts = this.frameworks.get(framework)?.facts;
       return facts !== undefined && !facts.suppressed;
     });
+    this.holds = new Holds(this);
     this.policy = new Descent(this.tree.root, this.nodes, this.lines);
     this.levels = new Map(
       Object.entries(options.placements).map(([name, placement]) => [name, new Levels(this.nodes, placement)]),

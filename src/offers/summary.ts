@@ -23,11 +23,13 @@ export class Summary {
     if (facts === undefined) return undefined;
     const width = this.#state.resources.width;
     const [allocated, held, demand] = [new Float64Array(width), new Float64Array(width), new Float64Array(width)];
+    const holding = new Float64Array(width);
     for (const { name } of facts.queues) {
       const claimant = this.#state.tree.claimants.get(`${facts.key} ${name}`);
       if (claimant === undefined) continue;
       add(allocated, claimant.allocated, 1);
       add(held, claimant.usage, 1);
+      add(holding, claimant.holding, 1);
       for (const line of this.#state.lines.of(claimant)) add(demand, line.request, line.pending);
     }
     const first = facts.queues[0]?.name ?? "";
@@ -41,7 +43,8 @@ export class Summary {
       counts: instanceCounts(framework),
       offers: offerCounts(framework),
       allocated: this.#state.resources.quantities(allocated),
-      offered: this.#difference(held, allocated),
+      offered: this.#difference(held, allocated, holding),
+      held: this.#state.resources.quantities(holding),
       demand: this.#state.resources.quantities(demand),
       ...(rejected === undefined ? {} : { rejected }),
       // Worked out when read: it looks at every node.
@@ -66,7 +69,8 @@ export class Summary {
       guarantee: facts.guarantee,
       limit: facts.limit,
       allocated: this.#state.resources.quantities(queue.allocated),
-      offered: this.#difference(queue.usage, queue.allocated),
+      offered: this.#difference(queue.usage, queue.allocated, queue.holding),
+      held: this.#state.resources.quantities(queue.holding),
       demand: this.#state.resources.quantities(demand),
       dominantShare: this.#share(queue.usage),
       fairnessError: this.#fairnessError(queue),
@@ -92,9 +96,9 @@ export class Summary {
     const { nodes, resources, ledger } = this.#state;
     const foreign = new Float64Array(resources.width);
     const [allocated, offered] = [new Float64Array(resources.width), new Float64Array(resources.width)];
-    for (const claim of ledger.claims()) {
-      add(claim.kind === "foreign" ? foreign : claim.kind === "task" ? allocated : offered, claim.vector, 1);
-    }
+    const held = new Float64Array(resources.width);
+    const sums = { foreign, task: allocated, offer: offered, hold: held };
+    for (const { kind, vector } of ledger.claims()) add(sums[kind], vector, 1);
     const counts = { open: 0, closed: 0, overfull: 0 };
     for (const node of nodes.entries) {
       if (node === undefined) continue;
@@ -107,6 +111,7 @@ export class Summary {
       foreign: resources.quantities(foreign),
       allocated: resources.quantities(allocated),
       offered: resources.quantities(offered),
+      held: resources.quantities(held),
       free: resources.quantities(nodes.openFree),
       openOffers: this.#state.offers.size,
       ...this.#state.counters,
@@ -154,9 +159,9 @@ export class Summary {
     return share;
   }
 
-  #difference(a: Vector, b: Vector): Quantities {
+  #difference(a: Vector, ...less: Vector[]): Quantities {
     const vector = a.slice();
-    add(vector, b, -1);
+    for (const part of less) add(vector, part, -1);
     return this.#state.resources.quantities(vector);
   }
 }

@@ -173,7 +173,10 @@ export class Task {
   follow(instance: Instance, pod: PodFacts, nowMs: number): boolean {
     const before = { state: instance.state, stuck: this.stuck?.message };
     instance.state = pod.phase === "Running" ? "running" : "starting";
-    if (instance.state === "running") this.startedAtMs ??= pod.startedAtMs ?? nowMs;
+    if (instance.state === "running") {
+      instance.runsSinceMs ??= pod.startedAtMs ?? nowMs;
+      this.startedAtMs ??= instance.runsSinceMs;
+    }
     // The node tries again and again, and says it differently each time: the first time tells most.
     if (instance.state === "running" || pod.deleting) this.#stuck.delete(instance);
     else if (pod.message !== undefined && !this.#stuck.has(instance)) this.#stuck.set(instance, withReason(pod));

@@ -96,9 +96,9 @@ describe("why something waits", () => {
     made.asking("tc", { cpu: 1 }, { of: "c" });
     expect(why(made, "more")).toEqual({
       reason: "in-line",
-      message: "1 nodes fit; 2 claimants with a lower share are served first",
+      message: "1 nodes fit; 2 stand before it in queue default",
     });
-    expect(why(made, "tc")?.message).toBe("1 nodes fit; 0 claimants with a lower share are served first");
+    expect(why(made, "tc")?.message).toBe("1 nodes fit; 0 stand before it in queue default");
     made.settle();
     expect(why(made, "more")).toEqual({ reason: "placed", message: "nothing waits" });
   });
@@ -114,7 +114,7 @@ describe("why something waits", () => {
     made.asking("t", { cpu: 1 }, { of: "b" }).settle();
     expect(why(made)).toEqual({
       reason: "kept-back",
-      message: "what is free is kept back for guarantees of other queues with demand",
+      message: "0.001 cpu asked, 0.004 free, 0.004 of it kept back for queue a",
     });
   });
 
@@ -130,7 +130,10 @@ describe("why something waits", () => {
       .queue("q", { limit: { cpu: 2 } })
       .task("t")
       .settle();
-    expect(why(made)).toEqual({ reason: "over-limit", message: "queue q: 0.001 asked, 0 left of its limit 0.002" });
+    expect(why(made)).toEqual({
+      reason: "over-limit",
+      message: "queue q: 0.001 asked, 0 left of its limit 0.002 (cpu)",
+    });
   });
 
   test("of a framework: what its tasks wait for that are not ready, else what hinders the first that is rejected", () => {

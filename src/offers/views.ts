@@ -45,6 +45,67 @@ export interface Explanation {
   readonly message: string;
 }
 
+/** One step of the way up the tree: how many stand before it among those with demand, itself included in `of`. */
+export interface Level {
+  /** The queue whose children are compared; "" for the root. */
+  readonly queue: string;
+  readonly before: number;
+  readonly of: number;
+}
+
+/** Where a task stands in line. */
+export interface Place {
+  /** Tasks of its shape and claimant that are served before it. */
+  readonly tasks: number;
+  /** Instances of those that are ready to start. */
+  readonly instances: number;
+  /** The order of the tree as the next round finds it: its claimant within its queue first, the root last. */
+  readonly levels: readonly Level[];
+}
+
+export interface When {
+  /** Absent: it does not stand in line. */
+  readonly place?: Place;
+  /**
+   * The earliest start that can be foreseen, wall-clock milliseconds: what runs ends as its Task states, and nobody else
+   * takes the room. Absent: see `unknown`.
+   */
+  readonly estimateMs?: number;
+  /** Why there is no estimate. */
+  readonly unknown?: string;
+}
+
+/** One part of a change; amounts in canonical units. */
+export type ChangePart =
+  /** The node has so much more. */
+  | { readonly type: "node"; readonly node: string; readonly more: Quantities }
+  /** The queue's limit is higher by so much. */
+  | { readonly type: "limit"; readonly queue: string; readonly more: Quantities }
+  /** So much more is free, past what is kept back: on this node, or on any other that may be used. */
+  | { readonly type: "free"; readonly node: string; readonly more: Quantities }
+  /** The node is opened: it is cordoned. */
+  | { readonly type: "uncordon"; readonly node: string }
+  | { readonly type: "tolerate"; readonly node: string; readonly taint: string }
+  /** The refusals of its framework are taken back (`spec.revive`), or end then. */
+  | { readonly type: "revive"; readonly untilMs: number }
+  /** The offer is answered. */
+  | { readonly type: "answer"; readonly offer: string; readonly untilMs: number }
+  | { readonly type: "parallelism"; readonly atLeast: number }
+  | { readonly type: "unsuppress"; readonly framework: string };
+
+/** The least that would start the first task in line, as things are now: all parts together, and not a unit less. */
+export interface Change {
+  readonly parts: readonly ChangePart[];
+  readonly text: string;
+}
+
+/** An answer to "when?". Numbers as of now, times absolute. */
+export interface Outlook {
+  readonly when: When;
+  /** Absent: no single thing that Proffer could name. */
+  readonly change?: Change;
+}
+
 export interface TaskView {
   /** Rises with every change; goes back in `task-recorded`. */
   readonly version: number;
@@ -84,6 +145,8 @@ export interface FrameworkView {
   readonly offers: OfferCounts;
   readonly allocated: Quantities;
   readonly offered: Quantities;
+  /** Kept for what waits. */
+  readonly held: Quantities;
   readonly demand: Quantities;
   readonly rejected?: Explanation;
   /** Why it gets nothing more now. */
@@ -98,6 +161,8 @@ export interface QueueView {
   readonly limit: Limits;
   readonly allocated: Quantities;
   readonly offered: Quantities;
+  /** Kept for what waits. */
+  readonly held: Quantities;
   readonly demand: Quantities;
   readonly dominantShare: number;
   /** |dominantShare − its fair share among siblings with demand|, 0–1. */
@@ -114,6 +179,8 @@ export interface ClusterView {
   readonly foreign: Quantities;
   readonly allocated: Quantities;
   readonly offered: Quantities;
+  /** Kept for what waits. */
+  readonly held: Quantities;
   readonly free: Quantities;
   readonly openOffers: number;
   readonly rounds: number;
@@ -123,10 +190,10 @@ export interface ClusterView {
   readonly inconsistencies: number;
 }
 
-/** Who holds how much of which node. `id`: "offer/‹key›/‹slice›", "task/‹uid›/‹index›" or "pod/‹uid›". */
+/** Who holds how much of which node. `id`: "offer/‹key›/‹slice›", "task/‹uid›/‹index›", "hold/‹number›" or "pod/‹uid›". */
 export interface ClaimView {
   readonly id: string;
-  readonly kind: "offer" | "task" | "foreign";
+  readonly kind: "offer" | "task" | "hold" | "foreign";
   readonly node: string;
   readonly resources: Quantities;
 }

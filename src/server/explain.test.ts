@@ -48,6 +48,39 @@ describe("of a task", () => {
     });
   });
 
+  test("when it may start, and what must change", () => {
+    const broker = new FakeBroker();
+    broker.taskViews.set("team-a/train", taskView());
+    const place = { tasks: 2, instances: 5, levels: [{ queue: "research", before: 1, of: 3 }] };
+    const parts = [{ type: "node", node: "n", more: { cpu: 1_500 } }] as const;
+    broker.outlook = { when: { place, estimateMs: nowMs + 60_000 }, change: { parts, text: "1.5 cpu more on node n" } };
+    const { json, text } = explain(broker, "task", train, nowMs)!;
+    expect(json).toMatchObject({
+      when: { place, estimate: "2026-01-02T03:05:05.000Z" },
+      change: { parts, text: "1.5 cpu more on node n" },
+    });
+    expect(text).toContain("  Place:       2 tasks of its shape before it; 1 stand before it in queue research\n");
+    expect(text).toContain("  When:        2026-01-02T03:05:05.000Z at the earliest\n");
+    expect(text).toContain("  Change:      1.5 cpu more on node n\n");
+  });
+
+  test("that nobody can say when", () => {
+    const broker = new FakeBroker();
+    broker.taskViews.set("team-a/train", taskView());
+    broker.outlook = { when: { unknown: "2 of the 3 instances in its way state no duration" } };
+    const { json, text } = explain(broker, "task", train, nowMs)!;
+    expect(text).toContain("  When:        not known: 2 of the 3 instances in its way state no duration\n");
+    expect(text).not.toMatch(/Place|Change/);
+    expect(json).toMatchObject({ when: { unknown: "2 of the 3 instances in its way state no duration" } });
+  });
+
+  test("of which nothing waits is told no time", () => {
+    const broker = new FakeBroker();
+    broker.taskViews.set("team-a/train", taskView({ counts: { ...noInstances, running: 1 } }));
+    broker.outlook = { when: { unknown: "not asked for" } };
+    expect(explain(broker, "task", train, nowMs)!.text).not.toContain("When");
+  });
+
   test("that cannot take part says why, not what it waits for", () => {
     const broker = new FakeBroker();
     const rejected = { reason: "unknown-queue", message: "queue gold does not exist" } as const;

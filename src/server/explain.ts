@@ -1,7 +1,8 @@
 import { formatQuantities } from "../offers/quantity.ts";
 import { REASONS } from "../offers/reasons.ts";
 import type { Quantities } from "../offers/resources.ts";
-import type { Explanation, FailureView, FrameworkView, QueueView, TaskView } from "../offers/views.ts";
+import { standingsText } from "../offers/standings.ts";
+import type { Explanation, FailureView, FrameworkView, Outlook, QueueView, TaskView } from "../offers/views.ts";
 import { amountsText, countsText, type Line, lines, percent, whyLines } from "./explain-text.ts";
 import type { Document } from "./respond.ts";
 
@@ -11,6 +12,7 @@ export interface ExplainSource {
   taskUid(key: string): string | undefined;
   taskView(uid: string): TaskView | undefined;
   explainTask(uid: string, nowMs: number): Explanation | undefined;
+  outlookOfTask(uid: string, nowMs: number): Outlook | undefined;
   frameworkView(key: string, nowMs: number): FrameworkView | undefined;
   queueView(name: string): QueueView | undefined;
 }
@@ -47,6 +49,7 @@ function explainTask(source: ExplainSource, object: ObjectName, nowMs: number): 
   const view = uid === undefined ? undefined : source.taskView(uid);
   if (uid === undefined || view === undefined) return undefined;
   const why = reasonOf(view.rejected ?? source.explainTask(uid, nowMs));
+  const outlook = view.counts.pending > 0 ? source.outlookOfTask(uid, nowMs) : undefined;
   const failures = view.lastFailures.map(failureOf);
   const { state, instances, counts, succeededIndexes, failedIndexes, node } = view;
   return {
@@ -60,6 +63,8 @@ function explainTask(source: ExplainSource, object: ObjectName, nowMs: number): 
       failedIndexes,
       node,
       why,
+      when: whenOf(outlook),
+      change: outlook?.change,
       lastFailures: failures,
     },
     text: lines(
@@ -69,6 +74,7 @@ function explainTask(source: ExplainSource, object: ObjectName, nowMs: number): 
       ["Failed", failedIndexes],
       ["Node", node],
       ...whyLines(why),
+      ...outlookLines(outlook),
       ...failures.map((failure): Line => ["Failure", failureText(failure)]),
     ),
   };
@@ -138,6 +144,25 @@ function reasonOf(explanation: Explanation | undefined) {
   const { reason, message } = explanation;
   const [meaning, whatToDo] = REASONS[reason];
   return { reason, message, meaning, whatToDo, page: `docs/reference/reasons.md#${reason}` };
+}
+
+function whenOf(outlook: Outlook | undefined) {
+  if (outlook === undefined) return undefined;
+  const { place, estimateMs, unknown } = outlook.when;
+  return { place, estimate: estimateMs === undefined ? undefined : new Date(estimateMs).toISOString(), unknown };
+}
+
+function outlookLines(outlook: Outlook | undefined): Line[] {
+  const when = whenOf(outlook);
+  const place = when?.place;
+  const within = place?.tasks === 0 ? "first of its shape" : `${place?.tasks} tasks of its shape before it`;
+  const found =
+    when?.estimate === undefined ? when?.unknown && `not known: ${when.unknown}` : `${when.estimate} at the earliest`;
+  return [
+    ["Place", place && [within, standingsText(place.levels)].filter(Boolean).join("; ")],
+    ["When", found],
+    ["Change", outlook?.change?.text],
+  ];
 }
 
 function failureOf({ atMs, ...failure }: FailureView) {

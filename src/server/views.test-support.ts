@@ -1,4 +1,4 @@
-import type { ClusterView, FrameworkView, InstanceCounts, QueueView, TaskView } from "../offers/views.ts";
+import type { ClusterView, FrameworkView, InstanceCounts, Outlook, QueueView, TaskView } from "../offers/views.ts";
 import type { ExplainSource } from "./explain.ts";
 import type { MetricViews } from "./metrics.ts";
 
@@ -23,6 +23,7 @@ function frameworkView(key: string, changes: Partial<FrameworkView> = {}): Frame
     offers: { open: 0, accepted: 0, declined: 0, expired: 0, rescinded: 0, refused: 0 },
     allocated: {},
     offered: {},
+    held: {},
     demand: {},
     why: { reason: "no-demand", message: "Nothing is waiting." },
     ...changes,
@@ -37,6 +38,7 @@ function queueView(name: string, changes: Partial<QueueView> = {}): QueueView {
     limit: {},
     allocated: {},
     offered: {},
+    held: {},
     demand: {},
     dominantShare: 0,
     fairnessError: 0,
@@ -72,6 +74,7 @@ export class FakeBroker implements MetricViews, ExplainSource {
     foreign: {},
     allocated: {},
     offered: {},
+    held: {},
     free: {},
     openOffers: 0,
     rounds: 0,
@@ -95,5 +98,7 @@ export class FakeBroker implements MetricViews, ExplainSource {
   clusterView = () => this.cluster;
   taskUid = (key: string) => (this.taskViews.has(key) ? key : undefined);
   taskView = (uid: string) => this.taskViews.get(uid);
+  outlook: Outlook | undefined;
+  outlookOfTask = () => this.outlook;
   explainTask = () => ({ reason: "no-node", message: "14 nodes: 9 lack cpu (needs 4, largest free 2500m)" }) as const;
 }

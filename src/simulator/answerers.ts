@@ -109,6 +109,8 @@ export class Answerers {
       { ...good, decision: "Accept", launches: [{ ...first, slice: "s99" }] },
       { ...good, decision: "Accept", launches: [...good.launches, { ...first, task: "no-such-task" }] },
       { ...good, decision: "Accept", launches: [{ ...first, count: 1000 }] },
+      // One more than waits, or than fits.
+      { ...good, decision: "Accept", launches: [{ ...first, count: first.count + 1 }] },
       { ...good, decision: "Accept", launches: [...good.launches, ...good.launches, ...good.launches] },
       { ...good, decision: "Accept", launches: [] },
     ];

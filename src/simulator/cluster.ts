@@ -208,8 +208,9 @@ export class Cluster {
   createOffer(draft: OfferDraft): OfferObject {
     const known = this.offers.get(draft.key);
     if (known !== undefined) return known;
-    const { key, framework, queue, term, slices } = draft;
-    const facts = { key, uid: this.uid("offer"), framework, queue, term, phase: "Open", slices } as const;
+    const { key, framework, queue, term, concurrency, slices } = draft;
+    const uid = this.uid("offer");
+    const facts = { key, uid, framework, queue, term, concurrency, phase: "Open", slices } as const;
     const offer: OfferObject = { facts, draft, version: 0 };
     this.offers.set(key, offer);
     this.#offerChanged(offer);

@@ -1,5 +1,5 @@
 import type { Constraints } from "../offers/constraints.ts";
-import type { FrameworkFacts, NodeFacts, PodFacts, QueueFacts, TaskFacts } from "../offers/messages.ts";
+import type { FrameworkFacts, NodeFacts, PodFacts, QueueFacts, RaceRules, TaskFacts } from "../offers/messages.ts";
 import { type Order, POLICIES } from "../offers/policies/registry.ts";
 import type { QueueOrder } from "../offers/queues.ts";
 import type { Cluster } from "./cluster.ts";
@@ -158,12 +158,22 @@ export class Tenants {
       scheduler: random.chance(0.6) ? "Offers" : "Builtin",
       placement: random.pick(["BinPack", "Spread", "unknown"])!,
       concurrency: random.chance(0.35) ? "Optimistic" : "Exclusive",
+      optimistic: this.#raceRules(),
       offerTimeoutMs: random.pick([2_000, 10_000, 30_000])!,
       maxOutstanding: random.between(1, 4),
       slack: random.pick([1, 1, 2, 1.5])!,
       minimum: random.chance(0.2) ? { cpu: 1_500 } : {},
       unreachableAfterMs: random.pick([0, 5_000, 60_000])!,
     });
+  }
+
+  /** One of the four modes. */
+  #raceRules(): RaceRules {
+    const random = this.#random;
+    return {
+      conflict: random.chance(0.5) ? "Version" : "ResourceFit",
+      transaction: random.chance(0.5) ? "AllOrNothing" : "Incremental",
+    };
   }
 
   #freshNode(name: string): NodeFacts {
@@ -308,6 +318,7 @@ export class Tenants {
       reorder: () => put({ queues: random.shuffled(framework.queues) }),
       outstanding: () => put({ maxOutstanding: random.between(1, 4) }),
       concurrency: () => put({ concurrency: framework.concurrency === "Exclusive" ? "Optimistic" : "Exclusive" }),
+      raceRules: () => put({ optimistic: this.#raceRules() }),
       demand: () => put({ demand: [{ instances: random.between(1, 3), resources: { cpu: 500, memory: 100 } }] }),
       noDemand: () => put({ demand: [] }),
       constrain: () => put({ constraints: { nodeSelector: { disk: random.pick(["ssd", "hdd"])! } } }),

@@ -15,6 +15,7 @@ import { silent } from "../../tools/cluster/progress.ts";
 import { startCluster } from "../../tools/cluster/start-cluster.ts";
 import { sweepStale } from "../../tools/cluster/sweep.ts";
 import { waitFor } from "../../tools/cluster/wait.ts";
+import { needsEmbedded } from "./support/embedded.ts";
 
 const PODS = "/api/v1/namespaces/default/pods";
 const FINALIZER = "proffer.dev/tracking";
@@ -23,7 +24,9 @@ const source = new URL("../../tools/cluster/start-cluster.ts", import.meta.url);
 let first: Cluster;
 let second: Cluster;
 
+const isEmbedded = needsEmbedded();
 beforeAll(async () => {
+  if (!isEmbedded) return;
   [first, second] = await Promise.all([startCluster({ name: "first", kwok: true }), startCluster({ name: "second" })]);
   await first.addNodes(repeatShapes([parseShape("cpu=32,memory=128Gi,gpu=8,model=A100")], 3));
 });

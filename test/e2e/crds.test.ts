@@ -121,6 +121,9 @@ describe("the API server", () => {
       suppressed: false,
       unreachableSeconds: 60,
     });
+    const racing = { scheduler: { type: "Offers" }, concurrency: "Optimistic", answerers: ["anna"], optimistic: {} };
+    const { optimistic } = (await create(framework(racing, "races"))).spec;
+    expect(optimistic).toEqual({ conflict: "ResourceFit", transaction: "Incremental" });
     expect((await create(queue({}, "defaults"))).spec).toEqual({ weight: 1, order: "DominantShare" });
   });
 
@@ -156,6 +159,7 @@ describe("a task that exists", () => {
     { name: "keeps its number of instances", spec: { instances: 4 }, refused: only },
     { name: "keeps its template", spec: { template: { spec: { activeDeadlineSeconds: 1 } } }, refused: only },
     { name: "keeps its framework", spec: { framework: "other" }, refused: only },
+    { name: "states no duration later", spec: { durationSeconds: 60 }, refused: only },
     { name: "gets no queue later", spec: { queue: "other" }, refused: only },
     { name: "keeps its retries", spec: { retry: { limit: 2 } }, refused: only },
     { name: "does not lose its retries", spec: { retry: null }, refused: only },

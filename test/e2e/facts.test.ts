@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Json } from "../../tools/cluster/api-client.ts";
 import { eventually } from "./support/eventually.ts";
-import { needs, Site } from "./support/site.ts";
+import { needs, Site, skipFor } from "./support/site.ts";
 import type { Tenant } from "./support/tenant.ts";
 
 // What happens to nodes, pods and namespaces without Proffer being asked.
@@ -55,7 +55,9 @@ async function offers(tenant: Tenant, cpu: string): Promise<Json> {
 const reasons = ({ lastFailures = [] }: Json) => lastFailures.map(({ reason }: Json) => reason);
 
 describe.concurrent("a node", () => {
-  test("that is not ready makes its instances unreachable after a while, and running when it is back", async () => {
+  test("that is not ready makes its instances unreachable after a while, and running when it is back", async (test) => {
+    const why = "pods of a node that is not ready are evicted when the framework's time for that is over";
+    if (site.cluster.capabilities.evictions) skipFor(test, why);
     const tenant = await scene("not-ready", 1, { unreachableSeconds: 2 });
     await tenant.task("steady", { instances: 2 });
     await tenant.counts("steady", { running: 2 });

@@ -13,13 +13,13 @@ import { eventually } from "./support/eventually.ts";
 import { Installation, script, shellPod } from "./support/installation.ts";
 import { Person } from "./support/person.ts";
 import { Plugin, type PluginRun } from "./support/plugin.ts";
-import { onRealNode } from "./support/real-node.ts";
+import { onRealNode, withContainers } from "./support/real-node.ts";
 import type { Tenant } from "./support/tenant.ts";
 
 const running = (count: number) => (pods: Json[]) =>
   pods.length === count && pods.every(({ status }) => status.phase === "Running");
 
-onRealNode("an installation", () => {
+withContainers("an installation", () => {
   let site: Installation;
   let tenant: Tenant;
 
@@ -115,7 +115,7 @@ onRealNode("an installation", () => {
         expect(lines).toEqual(expected);
       }
       expect(code).toBe(2);
-      expect(notes).toContain("instance 2: exit code 2 on real-node");
+      expect(notes).toContain(`instance 2: exit code 2 on ${site.cluster.realNode.name}`);
       expect(notes.at(-1)).toBe("task typed deleted");
     });
 
@@ -142,7 +142,10 @@ onRealNode("an installation", () => {
       const limits = { memory: "32Mi" };
       await site.apply("team-a", script("hungry", "dd if=/dev/zero of=/dev/null bs=100M count=1", { limits }));
       const status = await tenant.ended("hungry");
-      expect(status).toMatchObject({ state: "Failed", why: "on real-node: exit code 137: OOMKilled: out of memory" });
+      expect(status).toMatchObject({
+        state: "Failed",
+        why: `on ${site.cluster.realNode.name}: exit code 137: OOMKilled: out of memory`,
+      });
       expect(status.lastFailures).toMatchObject([{ reason: "exit-code", exitCode: 137 }]);
     });
 
@@ -152,13 +155,13 @@ onRealNode("an installation", () => {
       await site.apply("team-a", script("fills", fill, { limits, pod: { terminationGracePeriodSeconds: 0 } }));
       const status = await tenant.ended("fills");
       expect(status).toMatchObject({ state: "Lost", lastFailures: [{ reason: "evicted" }] });
-      expect(status.why).toMatch(/^on real-node: .*Evicted: .*ephemeral local storage usage exceeds/);
+      expect(status.why).toMatch(/^on [\w-]+: .*Evicted: .*ephemeral local storage usage exceeds/);
     });
 
     test("when its image does not exist: it waits, says so, and can be given up", async () => {
       await site.apply("team-a", script("unknown", "true", { image: "registry.invalid/no/such:image" }));
       const said = await tenant.waits("unknown", "NotStarting");
-      expect(said).toMatch(/^on real-node: ErrImagePull: .*registry\.invalid\/no\/such:image/);
+      expect(said).toMatch(/^on [\w-]+: ErrImagePull: .*registry\.invalid\/no\/such:image/);
       expect(await tenant.status("unknown")).toMatchObject({ state: "Starting", why: said });
       await tenant.patchTask("unknown", { kill: {} });
       expect(await tenant.ended("unknown")).toMatchObject({ state: "Killed" });
@@ -166,7 +169,7 @@ onRealNode("an installation", () => {
     });
   });
 
-  describe("a node", () => {
+  onRealNode("a node", () => {
     const sleeps = "sleep 100000";
     const container = ({ metadata, status }: Json) => [metadata.uid, status.containerStatuses[0].containerID];
 
@@ -190,7 +193,7 @@ onRealNode("an installation", () => {
       await site.kubectl("delete", "pod", "-n", "team-a", removed.metadata.name, "--force", "--wait=false");
       await site.cluster.realNode.boot();
       const restarted = "the node restarted, or lost track of it: how it ended is not known";
-      const lost = [{ reason: "node-lost", node: "real-node", message: restarted }];
+      const lost = [{ reason: "node-lost", node: site.cluster.realNode.name, message: restarted }];
       expect(await tenant.ended("goes-on")).toMatchObject({ state: "Lost", lastFailures: lost });
       // Whoever tells of it first, the kubelet or the deletion.
       const reason = expect.stringMatching(/^(node-lost|pod-deleted)$/);

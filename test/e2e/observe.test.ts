@@ -141,8 +141,35 @@ describe("why something waits", () => {
     const asText = await ask(leader, "/explain/task/waits/giant?format=text", token);
     expect(asText.text).toContain(message);
     expect(await site.kubectl(["describe", "task.proffer.dev", "giant", "-n", "waits"])).toContain(message);
+    expect((await tenant.status("giant")).why).toBe(message);
+    const events = await eventually(
+      "the event that says so",
+      async () => (await tenant.api.get("/apis/events.k8s.io/v1/namespaces/waits/events")).items,
+      (items) => items.some(({ reason }: Json) => reason === "NoNode"),
+    );
+    const told = events.filter(({ regarding }: Json) => regarding.name === "giant");
+    expect(told).toMatchObject([{ type: "Normal", reason: "NoNode", note: message, regarding: { kind: "Task" } }]);
     const framework = JSON.parse((await ask(leader, "/explain/framework/waits/fw", token)).text);
     expect(framework.why).toMatchObject({ reason: "no-node", message });
+  });
+
+  test("comes with when it may start: what runs has ended by then, as it states, or nobody knows", async () => {
+    const place = { tasks: 0, levels: [{ queue: "default", before: 0 }] };
+    const asked = async (task: string) => JSON.parse((await ask(leader, `/explain/task/waits/${task}`, token)).text);
+    expect(await asked("giant")).toMatchObject({
+      when: { place, unknown: expect.stringMatching(/^no node that it may use is large enough/) },
+      change: { parts: [{ type: "node", more: { cpu: 96_000 } }] },
+    });
+    const fake = { duration: "1h" };
+    await tenant.task("fills", { requests: { cpu: "4" }, fake, spec: { durationSeconds: 3_600 } });
+    const { startedAt } = await tenant.until("fills", "to run", ({ state }) => state === "Running");
+    await tenant.task("next", { requests: { cpu: "3" } });
+    await tenant.waits("next", "NoNode");
+    const { when, change } = await asked("next");
+    expect(Date.parse(when.estimate)).toBe(Date.parse(startedAt) + 3_600_000);
+    expect(change.text).toMatch(/^3 cpu more on node /);
+    await tenant.patchTask("fills", { kill: {} });
+    await tenant.ended("next");
   });
 
   test("is for those who may see the object; to all others it does not exist", async () => {

@@ -9,7 +9,9 @@ import type { Progress } from "./progress.ts";
 export type BinaryName =
   | ("kube-apiserver" | "etcd" | "kwok" | "kube-controller-manager" | "kube-scheduler")
   // Of a real node.
-  | ("kubelet" | "kube-proxy");
+  | ("kubelet" | "kube-proxy")
+  // For clusters in containers.
+  | "kind";
 
 interface Source {
   /** The nested Go module under go/ that pins it. */
@@ -32,6 +34,7 @@ const SOURCES: Readonly<Record<BinaryName, Source>> = {
   "kube-scheduler": kubernetes("kube-scheduler"),
   kubelet: kubernetes("kubelet"),
   "kube-proxy": kubernetes("kube-proxy"),
+  kind: { folder: "kind", module: "sigs.k8s.io/kind", package: "sigs.k8s.io/kind" },
 };
 
 /** Every binary there is, in the order they are best built in. */

@@ -18,9 +18,13 @@ export interface Capabilities {
   readonly fakeKubelets: boolean;
   /** A controller-manager runs: namespaces end, owned objects are collected, Deployments work. */
   readonly controllerManager: boolean;
+  /** Nodes that are not Ready are tainted, and their pods evicted when they tolerate that no longer. */
+  readonly evictions: boolean;
   /** kube-scheduler runs. */
   readonly scheduler: boolean;
-  /** There is a node with a kubelet, on which pods run as containers, and whose power can be cut. */
+  /** There is a node with a kubelet, on which pods run as containers, and which has our images. */
+  readonly containers: boolean;
+  /** That node is ours: its power can be cut, its kubelet ended, and it runs what files say. */
   readonly realNode: boolean;
 }
 
@@ -69,7 +73,7 @@ export interface Cluster {
   /** As the administrator. */
   readonly api: ApiClient;
   readonly processes: Processes;
-  /** The node with a kubelet; throws where `capabilities.realNode` is false. */
+  /** The node with a kubelet; throws where `capabilities.containers` is false, and all but its name where `realNode` is. */
   readonly realNode: RealNodeHandle;
   /** CPU seconds (user and system) a process has used since it started. */
   cpuSeconds(name: ProcessName): number;

@@ -26,7 +26,9 @@ export interface Secrets {
   readonly authority: CertificateAuthority;
 }
 
-const spec = (plane: ControlPlane, name: string, args: readonly string[]): ProcessSpec => {
+type Place = Pick<ControlPlane, "dir" | "binaries">;
+
+const spec = (plane: Place, name: string, args: readonly string[]): ProcessSpec => {
   const command = plane.binaries[name];
   if (command === undefined) throw new Error(`no binary of ${name}`);
   return { name, command, args, logFile: join(plane.dir, `${name}.log`) };
@@ -176,7 +178,7 @@ export interface KwokOptions {
 }
 
 /** kwok, for the nodes with our annotation; it listens nowhere. */
-export function kwok(plane: ControlPlane, options: KwokOptions): ProcessSpec {
+export function kwok(plane: Place, options: KwokOptions): ProcessSpec {
   return spec(plane, "kwok", [
     `--kubeconfig=${options.kubeconfig}`,
     `--config=${options.config}`,

@@ -77,7 +77,9 @@ export class EmbeddedCluster implements Cluster {
       anyUser: true,
       fakeKubelets: Boolean(options.kwok),
       controllerManager: Boolean(options.controllerManager),
+      evictions: Boolean(options.controllerManager && options.nodeHeartbeats),
       scheduler: Boolean(options.scheduler),
+      containers: Boolean(options.realNode),
       realNode: Boolean(options.realNode),
     };
     this.processes = this.#makeProcesses();

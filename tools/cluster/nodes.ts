@@ -16,6 +16,10 @@ export interface AddNodesOptions {
 
 /** kwok plays the kubelet of the nodes with this annotation. */
 const FAKE_NODE_ANNOTATION = { "kwok.x-k8s.io/node": "fake" } as const;
+
+export const isFakeNode = ({ annotations = {} }: Json): boolean =>
+  Object.entries(FAKE_NODE_ANNOTATION).every(([key, value]) => annotations[key] === value);
+
 const ZONES = ["zone-a", "zone-b", "zone-c"] as const;
 
 const CONDITIONS = [

@@ -4,22 +4,36 @@ import type { RequestOptions } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
-import { ApiClient, ApiError } from "./api-client.ts";
+import { ApiClient, ApiError, type Json } from "./api-client.ts";
 import { ClientAccess } from "./client-access.ts";
 import type { Capabilities, Cluster, Identity, Processes, RealNodeHandle, TokenOptions } from "./cluster.ts";
 import type { NodeShape } from "./node-shapes.ts";
-import type { AddNodesOptions } from "./nodes.ts";
+import { type AddNodesOptions, isFakeNode } from "./nodes.ts";
 import { isAlive } from "./process-info.ts";
 
 const FOLDER_PREFIX = "proffer-kubeconfig-";
 
-/** A handle on the current context of KUBECONFIG, or of the usual file. Throws when there is none or it does not answer. */
-export async function openUserCluster(): Promise<Cluster> {
+export interface UserClusterOptions {
+  /** Instead of that of KUBECONFIG or the usual file. */
+  readonly kubeconfig?: string;
+  /** The value of CLUSTER, for messages. */
+  readonly as?: string;
+  /** What it can do beyond what any cluster can. */
+  readonly can?: Partial<Capabilities>;
+}
+
+/** A handle on the current context of a kubeconfig. Throws when there is none or it does not answer. */
+export async function openUserCluster({
+  as = "kubeconfig",
+  kubeconfig,
+  can = {},
+}: UserClusterOptions = {}): Promise<UserCluster> {
   const config = new KubeConfig();
-  config.loadFromDefault();
+  if (kubeconfig === undefined) config.loadFromDefault();
+  else config.loadFromFile(kubeconfig);
   const context = config.getContextObject(config.getCurrentContext());
   const found = config.getCurrentCluster();
-  if (context === null || found === null) throw new Error("CLUSTER=kubeconfig: the kubeconfig has no current context");
+  if (context === null || found === null) throw new Error(`CLUSTER=${as}: the kubeconfig has no current context`);
   const tls: RequestOptions = {};
   await config.applyToHTTPSOptions(tls);
   const text = (value: unknown) => (value === undefined || value === null ? undefined : String(value));
@@ -38,15 +52,25 @@ export async function openUserCluster(): Promise<Cluster> {
   });
   try {
     await api.get("/readyz");
-    return new UserCluster(context.name, found.server, ca ?? "", api, config);
+    const nodeName = can.containers ? await firstKubelet(api) : undefined;
+    return new UserCluster(context.name, found.server, ca ?? "", api, config, { can, nodeName });
   } catch (error) {
     await api.close();
-    throw new Error(`CLUSTER=kubeconfig: ${found.server} of context ${context.name} does not answer`, { cause: error });
+    const why = error instanceof Error ? error.message : String(error);
+    const what = `CLUSTER=${as}: ${found.server} of context ${context.name} does not answer: ${why}`;
+    throw new Error(what, { cause: error });
   }
 }
 
+async function firstKubelet(api: ApiClient): Promise<string | undefined> {
+  const { items } = await api.get("/api/v1/nodes");
+  return items.map(({ metadata }: Json) => metadata).find((one: Json) => !isFakeNode(one))?.name;
+}
+
 const unsupported = (what: string): never => {
-  throw new Error(`${what}: not possible with CLUSTER=kubeconfig; ask the cluster's capabilities first`);
+  throw new Error(
+    `${what}: not possible with CLUSTER=${process.env.CLUSTER ?? ""}; ask the cluster's capabilities first`,
+  );
 };
 
 const NO_PROCESSES: Processes = {
@@ -59,18 +83,18 @@ const NO_PROCESSES: Processes = {
   logFile: (name) => unsupported(`the log of ${name}`),
 };
 
-class UserCluster implements Cluster {
-  readonly capabilities: Capabilities = {
-    processes: false,
-    anyUser: false,
-    fakeKubelets: false,
-    controllerManager: true,
-    scheduler: true,
-    realNode: false,
-  };
+export class UserCluster implements Cluster {
+  readonly capabilities: Capabilities;
   readonly processes = NO_PROCESSES;
   get realNode(): RealNodeHandle {
-    return unsupported("a node whose power may be cut");
+    return {
+      name: this.#nodeName ?? unsupported("a node with our images"),
+      get staticPods() {
+        return unsupported("a kubelet's folder");
+      },
+      cutPower: async () => unsupported("cutting a node's power"),
+      boot: async () => unsupported("starting a node"),
+    };
   }
   readonly adminToken = "";
   readonly name: string;
@@ -82,8 +106,29 @@ class UserCluster implements Cluster {
   readonly api: ApiClient;
   readonly #access: ClientAccess;
   readonly #nodes = new Set<string>();
+  readonly #nodeName: string | undefined;
+  #beforeItEnds: () => Promise<void> = async () => {};
 
-  constructor(name: string, url: string, ca: string, api: ApiClient, config: KubeConfig) {
+  constructor(
+    name: string,
+    url: string,
+    ca: string,
+    api: ApiClient,
+    config: KubeConfig,
+    { can, nodeName }: { readonly can: Partial<Capabilities>; readonly nodeName: string | undefined },
+  ) {
+    this.capabilities = {
+      processes: false,
+      anyUser: false,
+      fakeKubelets: false,
+      controllerManager: true,
+      evictions: true,
+      scheduler: true,
+      containers: false,
+      realNode: false,
+      ...can,
+    };
+    this.#nodeName = nodeName;
     sweepFolders();
     this.dir = mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
     process.once("exit", () => rmSync(this.dir, { recursive: true, force: true }));
@@ -126,6 +171,11 @@ class UserCluster implements Cluster {
     return names;
   }
 
+  /** Has this done once the nodes that were made are gone. */
+  beforeItEnds(work: () => Promise<void>): void {
+    this.#beforeItEnds = work;
+  }
+
   async stop(): Promise<void> {
     for (const name of this.#nodes) {
       await this.api.delete(`/api/v1/nodes/${name}`).catch((error: unknown) => {
@@ -133,6 +183,8 @@ class UserCluster implements Cluster {
       });
     }
     this.#nodes.clear();
+    await this.#beforeItEnds();
+    this.#beforeItEnds = async () => {};
     await this.api.close();
     rmSync(this.dir, { recursive: true, force: true });
   }

@@ -70,6 +70,22 @@ proffer-operator
 {{- end -}}
 
 {{/*
+Policies have the same names whatever the release is called, and are there as long as it is. Helm would stumble over one object or
+another of the other release; with --take-ownership it would take them away from it.
+*/}}
+{{- define "proffer.onlyOne" -}}
+{{- if .Release.IsInstall -}}
+{{- $policy := lookup "admissionregistration.k8s.io/v1" "ValidatingAdmissionPolicy" "" "pods.proffer.dev" | default dict -}}
+{{- $owner := ($policy.metadata | default dict).annotations | default dict -}}
+{{- $name := index $owner "meta.helm.sh/release-name" | default "" -}}
+{{- $namespace := index $owner "meta.helm.sh/release-namespace" | default "" -}}
+{{- if and $name (or (ne $name .Release.Name) (ne $namespace .Release.Namespace)) -}}
+{{- fail (printf "Proffer is installed in this cluster already, as release %s in namespace %s, and there is one in a cluster: upgrade that one, or uninstall it first" $name $namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
 Part of CEL: was nothing under proffer.dev/ added, changed or removed between two maps? Takes the names of two policy variables.
 */}}
 {{- define "proffer.unchangedKeys" -}}

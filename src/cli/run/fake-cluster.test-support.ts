@@ -153,6 +153,7 @@ export class FakeCluster {
     if (refused !== undefined) reply.status(refused, "Refused", `refused ${request.path}`);
     else if (pod !== undefined) this.#answerLog(pod, request, reply);
     else if (request.query.has("watch")) this.#watch(plural, request, reply);
+    else if (request.method === "GET" && request.path.endsWith(`/${plural}`)) this.#list(plural, reply);
     else this.#answerAboutTask(request, reply);
   }
 
@@ -189,6 +190,11 @@ export class FakeCluster {
         if (kind === plural && version > from) stream.event(type, object);
       }
     }
+  }
+
+  #list(plural: Plural, reply: FakeReply): void {
+    const items = [...this.#objects.values()].filter((one) => one.plural === plural).map(({ object }) => object);
+    reply.json(200, { metadata: { resourceVersion: String(this.#version) }, items });
   }
 
   #put(plural: Plural, object: KubeObject): void {

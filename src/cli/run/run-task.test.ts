@@ -140,9 +140,43 @@ describe("a run", () => {
     finished();
     expect(await cluster.ends(run)).toBe(0);
     expect(said("no logs are shown: refused")).toBe(1);
-    cluster.refuse = ({ path, query }) => (path.endsWith("/tasks") && query.has("watch") ? 403 : undefined);
+    cluster.refuse = ({ path, method }) => (path.endsWith("/tasks") && method === "GET" ? 403 : undefined);
     cluster.remove("t");
     await expect(cluster.ends(start())).rejects.toThrow("refused /apis");
+  });
+
+  test("looks again and again where one may list and not watch, and says so once", async () => {
+    cluster.refuse = ({ query }) => (query.has("watch") ? 403 : undefined);
+    const run = start();
+    await created();
+    await cluster.until(() => said("looking every 2 s instead") === 1);
+    const waiting = condition("Waiting", "True", "NoNode", "3 nodes: 3 insufficient cpu");
+    cluster.setStatus({ state: "Pending", conditions: [waiting] });
+    await cluster.until(() => said("NoNode") === 1);
+    cluster.log(cluster.ended(0, 0, 0), `${stamp(1)} hello`);
+    cluster.ended(1, 0, 4);
+    cluster.setStatus({ state: "Failed", progress: "1/2", conditions: [] });
+    expect(await cluster.ends(run)).toBe(4);
+    expect(shown()).toBe("[0] hello\n");
+    expect(said("instead")).toBe(1);
+  });
+
+  test("hears of a deletion as well where one may not watch", async () => {
+    cluster.refuse = ({ query }) => (query.has("watch") ? 403 : undefined);
+    const run = start();
+    await created();
+    await cluster.until(() => said("instead") === 1);
+    cluster.remove("t");
+    await expect(cluster.ends(run)).rejects.toThrow("task t was deleted by somebody else");
+  });
+
+  test("shows no logs where pods may not even be listed", async () => {
+    cluster.refuse = ({ path, method }) => (path.endsWith("/pods") && method === "GET" ? 403 : undefined);
+    const run = start();
+    await created();
+    finished();
+    expect(await cluster.ends(run)).toBe(0);
+    expect(said("no logs are shown: refused")).toBe(1);
   });
 
   test("follows so many logs at once, and the others after them", async () => {

@@ -6,6 +6,7 @@ import { Reflector, type ReflectorEvent } from "../../controller/kube/reflector.
 import type { Session } from "../connection.ts";
 import { CliError, sentenceOf } from "../errors.ts";
 import { type AttemptPod, attemptOf } from "./pods.ts";
+import { Poller, type PollerOptions } from "./poller.ts";
 
 export interface TaskWatchOptions {
   readonly session: Session;
@@ -25,11 +26,19 @@ const unrelatedMs = 15_000;
 /** Seconds of silence of the API server are nothing to tell of. */
 const backoff = { baseMs: 500, maxMs: 5_000 };
 
-/** Follows one Task and its pods, through breaks and restarts of the API server. */
+/** For those who may list and not watch. */
+const pollMs = 2_000;
+
+/**
+ * Follows one Task and its pods, through breaks and restarts of the API server. Where the right to watch is missing, it looks
+ * again and again.
+ */
 export class TaskWatch {
   readonly #options: TaskWatchOptions;
-  readonly #tasks: Reflector<Task>;
-  readonly #pods: Reflector<AttemptPod>;
+  #tasks: Source<Task>;
+  #pods: Source<AttemptPod>;
+  readonly #polls: Readonly<Record<Kind, () => void>>;
+  readonly #polling = new Set<Kind>();
   readonly #gone = Promise.withResolvers<never>();
   #away = false;
   readonly #refusals = { tasks: new Refusals(), pods: new Refusals() };
@@ -38,22 +47,39 @@ export class TaskWatch {
   constructor(options: TaskWatchOptions) {
     const { session, name, uid } = options;
     const { transport, clock, random, namespace } = session;
-    const common = { transport, clock, random, namespace, backoff };
-    this.#options = options;
-    this.#tasks = new Reflector<Task>({
-      ...common,
+    const tasks: Followed<Task> = {
+      transport,
+      clock,
+      namespace,
       resource: { group: GROUP, version: VERSION, plural: "tasks" },
       fieldSelector: `metadata.name=${name}`,
       project: (object) => object as unknown as Task,
       onEvent: (event) => this.#onTaskEvent(event),
-    });
-    this.#pods = new Reflector<AttemptPod>({
-      ...common,
+    };
+    const pods: Followed<AttemptPod> = {
+      transport,
+      clock,
+      namespace,
       resource: { group: "", version: "v1", plural: "pods" },
       labelSelector: `${TASK_UID_LABEL}=${uid}`,
       project: attemptOf,
       onEvent: (event) => this.#onPodEvent(event),
-    });
+    };
+    this.#options = options;
+    this.#tasks = new Reflector<Task>({ ...tasks, random, backoff });
+    this.#pods = new Reflector<AttemptPod>({ ...pods, random, backoff });
+    this.#polls = {
+      tasks: () => {
+        this.#tasks.stop();
+        this.#tasks = new Poller({ ...tasks, everyMs: pollMs });
+        this.#run(this.#tasks);
+      },
+      pods: () => {
+        this.#pods.stop();
+        this.#pods = new Poller({ ...pods, everyMs: pollMs });
+        this.#run(this.#pods);
+      },
+    };
   }
 
   /** Never resolves; rejects with a CliError when the Task is gone or may not be watched. */
@@ -63,15 +89,21 @@ export class TaskWatch {
       if (this.#away) terminal.note("the API server answers again");
       this.#away = false;
     });
-    return Promise.race([
-      this.#gone.promise,
-      Promise.all([this.#tasks.start(), this.#pods.start()]).then(() => this.#gone.promise),
-    ]);
+    this.#run(this.#tasks);
+    this.#run(this.#pods);
+    return this.#gone.promise;
+  }
+
+  /** It rejects only for a mistake of ours. */
+  #run(source: Source<unknown>): void {
+    source.start().catch((error: unknown) => this.#gone.reject(error));
   }
 
   /** All pods are known as they are now. Resolves false if that cannot be had. */
-  podsAreKnown(): Promise<boolean> {
-    return this.#pods.resync();
+  async podsAreKnown(): Promise<boolean> {
+    const source = this.#pods;
+    // Asked for just before it turned out that pods may not be watched.
+    return (await source.resync()) || (source !== this.#pods && this.#pods.resync());
   }
 
   stop(): void {
@@ -106,16 +138,27 @@ export class TaskWatch {
     else if (event.type === "delete" && event.object) this.#options.onPodGone(event.object.name);
   }
 
-  #onError(error: unknown, what: "tasks" | "pods"): void {
+  #onError(error: unknown, what: Kind): void {
     const sentence = sentenceOf(error);
     const isRefusal = isStatus(error, 401) || isStatus(error, 403);
     if (isRefusal && this.#refusals[what].isFinal(this.#options.session.clock.monotonicMs())) {
-      if (what === "tasks" || isStatus(error, 401)) this.#giveUp(sentence);
+      if (isStatus(error, 403) && !this.#polling.has(what)) this.#pollInstead(what, sentence);
+      else if (what === "tasks" || isStatus(error, 401)) this.#giveUp(sentence);
       else this.#refusePods(sentence);
     } else if (!isRefusal && !this.#away) {
       this.#away = true;
       this.#options.session.terminal.note(`${sentence}; trying again`);
     }
+  }
+
+  /** Whoever may not even list is told so by the first look. */
+  #pollInstead(what: Kind, sentence: string): void {
+    if (this.#polling.size === 0) {
+      this.#options.session.terminal.note(`${sentence}; looking every ${pollMs / 1_000} s instead`);
+    }
+    this.#polling.add(what);
+    this.#refusals[what].granted = false;
+    this.#polls[what]();
   }
 
   #refusePods(sentence: string): void {
@@ -127,6 +170,10 @@ export class TaskWatch {
     this.#gone.reject(new CliError(sentence));
   }
 }
+
+type Kind = "tasks" | "pods";
+type Followed<T> = Omit<PollerOptions<T>, "everyMs">;
+type Source<T> = Pick<Poller<T>, "start" | "stop" | "get" | "resync">;
 
 /** Whether a right is really not there. */
 class Refusals {

@@ -3,10 +3,10 @@ import type { BrokerContract } from "../broker-contract.ts";
 import type { Clock, TimerHandle } from "../kube/clock.ts";
 
 export interface ExplanationOptions {
-  readonly broker: Pick<BrokerContract, "pendingOf" | "explainTask">;
+  readonly broker: Pick<BrokerContract, "pendingOf" | "explainTask" | "shapeOf">;
   readonly clock: Clock;
-  /** The reason has changed: the Task's status is to be written. */
-  readonly changed: (uid: string) => void;
+  /** The reason is another one: the Task's status is to be written, and people may be told. */
+  readonly changed: (uid: string, explanation: Explanation) => void;
   /** Before the first explanation of a Task. Default 5 s. */
   readonly firstAfterMs?: number;
   /** Between two explanations of one Task. Default 30 s. */
@@ -16,12 +16,13 @@ export interface ExplanationOptions {
 }
 
 /**
- * Says in the status of a Task why it waits: not at once, not often, and only when the reason is another one. A burst of
- * tasks that start within seconds costs nothing, and one that has to wait is explained little by little.
+ * Says in the status of a Task why it waits: not at once, not often, and only when the reason is another one, or is one for
+ * other instances than before (their shape has changed). Numbers alone, which change all the time, write nothing. A burst
+ * of tasks that start within seconds costs nothing, and one that has to wait is explained little by little.
  */
 export class Explanations {
   readonly #options: ExplanationOptions;
-  readonly #said = new Map<string, Explanation>();
+  readonly #said = new Map<string, { readonly explanation: Explanation; readonly shape: number | undefined }>();
   /** By UID, each in the order in which it is due. */
   readonly #first = new Map<string, number>();
   readonly #again = new Map<string, number>();
@@ -41,7 +42,7 @@ export class Explanations {
   }
 
   of(uid: string): Explanation | undefined {
-    return this.#said.get(uid);
+    return this.#said.get(uid)?.explanation;
   }
 
   gone(uid: string): void {
@@ -96,10 +97,12 @@ export class Explanations {
     }
     this.#again.set(uid, nowMs + againAfterMs);
     const explanation = broker.explainTask(uid);
-    if (explanation === undefined || explanation.reason === this.#said.get(uid)?.reason) return;
+    if (explanation === undefined) return;
+    const [said, shape] = [this.#said.get(uid), broker.shapeOf(uid)];
+    if (explanation.reason === said?.explanation.reason && shape === said.shape) return;
     // In the status this stands whether anything else waits or not.
     if (explanation.reason === "not-starting") return;
-    this.#said.set(uid, explanation);
-    changed(uid);
+    this.#said.set(uid, { explanation, shape });
+    changed(uid, explanation);
   }
 }

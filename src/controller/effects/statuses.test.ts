@@ -46,6 +46,7 @@ function setUp() {
     view: view() as TaskView | undefined,
     why: undefined as Explanation | undefined,
     waiting: undefined as Explanation | undefined,
+    shape: 1,
   };
   kube.put("tasks", taskObject());
   const cached = { task: reader.project(kube.get("tasks", "ns", "t")) as ObservedTask | undefined };
@@ -62,7 +63,11 @@ function setUp() {
   const writer = new StatusWriter(context, jobs, kind);
   const explanations = new Explanations({
     // A whole view at each event would cost as much as the Task has instances.
-    broker: { pendingOf: () => state.view?.counts.pending ?? 0, explainTask: () => state.why },
+    broker: {
+      pendingOf: () => state.view?.counts.pending ?? 0,
+      explainTask: () => state.why,
+      shapeOf: () => state.shape,
+    },
     clock,
     changed: (uid) => {
       state.waiting = explanations.of(uid);
@@ -262,6 +267,19 @@ describe("why a Task waits", () => {
     expect(written()).toHaveLength(1);
   });
 
+  test("is written again where it is one for other instances: their shape has changed", async () => {
+    const { clock, state, explanations, written, standing } = setUp();
+    state.view = pending;
+    state.why = noNode;
+    explanations.look(taskUid);
+    await clock.advance(6_000);
+    state.why = { ...noNode, message: "4 nodes: 4 insufficient memory" };
+    state.shape = 2;
+    await clock.advance(31_000);
+    expect(written()).toHaveLength(2);
+    expect(standing()).toMatchObject({ why: "4 nodes: 4 insufficient memory" });
+  });
+
   test("is written when the reason changes, at most every thirty seconds", async () => {
     const { clock, state, explanations, written, standing } = setUp();
     state.view = pending;
@@ -318,7 +336,7 @@ describe("why a Task waits", () => {
     const clock = new FakeClock();
     const explained: string[] = [];
     const explanations = new Explanations({
-      broker: { pendingOf: () => 1, explainTask: () => noNode },
+      broker: { pendingOf: () => 1, explainTask: () => noNode, shapeOf: () => 1 },
       clock,
       changed: (uid) => explained.push(uid),
     });
@@ -335,7 +353,7 @@ describe("why a Task waits", () => {
     const clock = new FakeClock();
     const explained: string[] = [];
     const explanations = new Explanations({
-      broker: { pendingOf: () => 1, explainTask: () => noNode },
+      broker: { pendingOf: () => 1, explainTask: () => noNode, shapeOf: () => 1 },
       clock,
       changed: (uid) => explained.push(`${uid} ${clock.monotonicMs()}`),
     });
@@ -360,6 +378,7 @@ describe("why a Task waits", () => {
           asked++;
           return noNode;
         },
+        shapeOf: () => 1,
       },
       clock,
       changed: () => {},

@@ -15,7 +15,7 @@ export interface StatusContext {
   readonly nowMs: number;
 }
 
-const maxWhyLength = 512;
+const maxWhyLength = 1024;
 
 /** @param unpublished why offers are held back, where they are */
 export function frameworkStatus(

@@ -186,6 +186,7 @@ describe("the statuses of Frameworks and Queues", () => {
     offers: { open: 1, accepted: 2, declined: 0, expired: 0, rescinded: 0, refused: 0 },
     allocated: { cpu: 1500, memory: 1_048_576 },
     offered: {},
+    held: {},
     demand: { cpu: 500 },
     why: { reason: "in-line", message: "others first" },
   };
@@ -209,6 +210,7 @@ describe("the statuses of Frameworks and Queues", () => {
       limit: {},
       allocated: { cpu: 1000 },
       offered: {},
+      held: {},
       demand: {},
       dominantShare: 0.5,
       fairnessError: 0,

@@ -23,7 +23,7 @@ const maxRangesLength = 32_768;
 const maxAttemptGroups = 64;
 const maxFailures = 5;
 const maxMessageLength = 1024;
-const maxWhyLength = 512;
+const maxWhyLength = 1024;
 
 const finalStates: readonly TaskState[] = ["Finished", "Failed", "Killed", "Lost", "Error"];
 
@@ -88,8 +88,9 @@ function whyItWaits({ view, waiting }: TaskStatusSource): string | undefined {
   return stuck?.message ?? (counts.pending > 0 ? (rejected?.message ?? waiting?.message) : undefined);
 }
 
-function whyItEnded({ state, counts, instances, lastFailures }: TaskView): string | undefined {
+function whyItEnded({ state, counts, instances, lastFailures, rejected }: TaskView): string | undefined {
   if (!isFinal(state)) return undefined;
+  if (state === "Error") return rejected?.message;
   if (state === "Finished") return instances === 1 ? undefined : `${counts.finished} of ${instances} succeeded`;
   const last = lastFailures[0];
   if (last === undefined) return undefined;

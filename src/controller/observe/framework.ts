@@ -42,6 +42,7 @@ export function projectFramework(object: unknown): ObservedFramework {
     scheduler: spec.scheduler.type,
     placement: spec.scheduler.placement ?? defaultPlacement,
     concurrency: spec.concurrency,
+    ...(spec.optimistic && { optimistic: spec.optimistic }),
     offerTimeoutMs: spec.offers.timeoutSeconds * 1000,
     maxOutstanding: spec.offers.maxOutstanding,
     slack: spec.offers.slack,

@@ -26,6 +26,7 @@ export function projectOffer(object: unknown): ObservedOffer {
     framework: `${meta.namespace}/${framework}`,
     queue: text(spec, "queue") ?? "",
     term: text(spec, "term") ?? "",
+    concurrency: text(spec, "concurrency") === "Optimistic" ? "Optimistic" : "Exclusive",
     phase: phases.includes(phase) ? (phase as OfferPhase) : "Open",
     slices: records(spec, "slices").map(sliceOf),
     ...(answer && { answer }),

@@ -18,6 +18,7 @@ describe("a Queue", () => {
     };
     expect(projectQueue(queueObject("q", spec)).facts).toEqual({
       name: "q",
+      order: "DominantShare",
       parent: "root",
       weight: 3,
       guarantee: { cpu: 1500 },
@@ -27,6 +28,7 @@ describe("a Queue", () => {
     });
     expect(projectQueue(queueObject("q")).facts).toEqual({
       name: "q",
+      order: "DominantShare",
       weight: 1,
       guarantee: {},
       limit: {},
@@ -78,6 +80,16 @@ describe("a Framework", () => {
     });
   });
 
+  test("with optimistic offers tells how their races are settled, as far as it says so", () => {
+    const spec = { scheduler: { type: "Offers" }, answerers: ["alice"], concurrency: "Optimistic" };
+    const told = (optimistic?: object) =>
+      projectFramework(frameworkObject({ ...spec, ...(optimistic && { optimistic }) })).facts?.optimistic;
+    expect(told()).toBe(undefined);
+    expect(told({})).toEqual({ conflict: "ResourceFit", transaction: "Incremental" });
+    expect(told({ conflict: "Version" })).toEqual({ conflict: "Version", transaction: "Incremental" });
+    expect(told({ transaction: "AllOrNothing" })).toEqual({ conflict: "ResourceFit", transaction: "AllOrNothing" });
+  });
+
   test("of the type Builtin has no offers, so what it says about them constrains no task of its", () => {
     const spec = { offers: { constraints: { nodeSelector: { zone: "a" }, tolerations: [{ operator: "Exists" }] } } };
     expect(projectFramework(frameworkObject(spec)).facts).not.toHaveProperty("constraints");
@@ -107,6 +119,10 @@ describe("a Task", () => {
       createdAtMs: Date.UTC(2026, 0, 1),
       deleting: false,
     });
+  });
+
+  test("states how long its instances run, if it does", () => {
+    expect(taskFacts(read({ spec: { durationSeconds: 90 } }), undefined)).toMatchObject({ durationMs: 90_000 });
   });
 
   test("takes from its Framework what it leaves open, and nothing else", () => {
@@ -215,6 +231,7 @@ describe("an Offer", () => {
       key: "ns/fw-7-0",
       uid: "offer-1",
       framework: "ns/fw",
+      concurrency: "Exclusive",
       queue: "default",
       term: "7",
       phase: "Open",

@@ -114,6 +114,7 @@ export function taskFacts(task: ObservedTask, framework: ObservedFramework | und
         ...(kill.gracePeriodSeconds !== undefined && { gracePeriodSeconds: kill.gracePeriodSeconds }),
       },
     }),
+    ...(spec?.durationSeconds !== undefined && { durationMs: spec.durationSeconds * 1000 }),
     ...(ttlSeconds !== undefined && { ttlAfterFinishedMs: ttlSeconds * 1000 }),
     createdAtMs: task.createdAtMs,
     deleting: task.deleting,

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { connect } from "../sdk/connection.ts";
+import { connect, inWords } from "../sdk/connection.ts";
 import { FrameworkClient } from "../sdk/framework-client.ts";
 import { type BagDefaults, type BagEntry, parseBag, uniformBag } from "./bag.ts";
 import { BagRunner, type Summary } from "./bag-runner.ts";
@@ -119,6 +119,8 @@ async function run(options: Options): Promise<Summary | undefined> {
     await prepareFramework(client, { username: connection.username, queue, optimistic });
     const watching = client.start();
     return await Promise.race([runner.run(stop), watching.then(() => undefined)]);
+  } catch (error) {
+    throw inWords(connection.server, error);
   } finally {
     client.stop();
     await connection.close();

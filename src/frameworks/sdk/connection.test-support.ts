@@ -15,6 +15,7 @@ export function connectionTo(server: FakeApiServer): Connection {
     backoff: { baseMs: 1, maxMs: 5 },
   });
   return {
+    server: "http://fake",
     transport,
     client: new KubeClient(transport, "test"),
     clock: systemClock,

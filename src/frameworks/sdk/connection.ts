@@ -2,9 +2,12 @@ import { KubeClient } from "../../controller/kube/client.ts";
 import { type Clock, systemClock } from "../../controller/kube/clock.ts";
 import { loadConfig } from "../../controller/kube/config.ts";
 import { HttpTransport, type Transport } from "../../controller/kube/transport.ts";
+import { troubleWith } from "../../controller/kube/trouble.ts";
 
 /** A way to the API server, and who we are to it. */
 export interface Connection {
+  /** Address of the API server. */
+  readonly server: string;
   readonly transport: Transport;
   readonly client: KubeClient;
   readonly clock: Clock;
@@ -29,7 +32,7 @@ export interface ConnectOptions {
 /**
  * Connects as kubectl would, and asks the server for our user name.
  *
- * @throws Error that says what is missing, ApiError or TransportError from the server
+ * @throws Error that says what is missing
  */
 export async function connect({ program, kubeconfig, context }: ConnectOptions): Promise<Connection> {
   const clock = systemClock;
@@ -43,11 +46,12 @@ export async function connect({ program, kubeconfig, context }: ConnectOptions):
   const client = new KubeClient(transport, program);
   try {
     const username = await whoAmI(client);
-    const { namespace } = config;
-    return { transport, client, clock, random: Math.random, namespace, username, close: () => transport.close() };
+    const { server, namespace } = config;
+    const close = () => transport.close();
+    return { server, transport, client, clock, random: Math.random, namespace, username, close };
   } catch (error) {
     await transport.close();
-    throw error;
+    throw inWords(config.server, error);
   }
 }
 
@@ -57,4 +61,10 @@ async function whoAmI(client: KubeClient): Promise<string> {
   const question = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" };
   const review = await client.create(type, question, { idempotent: true });
   return (review as unknown as { status: { userInfo: { username: string } } }).status.userInfo.username;
+}
+
+/** What came between us and the API server as an Error with one sentence; any other error as it is. */
+export function inWords(server: string, error: unknown): unknown {
+  const trouble = troubleWith(server, error);
+  return trouble === undefined ? error : new Error(trouble, { cause: error });
 }

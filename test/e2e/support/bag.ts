@@ -15,6 +15,8 @@ export interface BagWishes {
   /** How long each instance runs on a fake node. */
   readonly duration: string;
   readonly optimistic?: boolean;
+  /** Default `default`. */
+  readonly queue?: string;
 }
 
 export interface BagProcess {
@@ -32,7 +34,8 @@ export function startBag(cluster: Cluster, person: Person, name: string, wishes:
   writeFileSync(file, lines.join("\n"));
   const args = ["--name", name, "--namespace", wishes.namespace, "--file", file, "--kubeconfig", person.kubeconfig];
   const fake = ["--annotation", `fake-kubelet/duration=${wishes.duration}`];
-  const child = spawnTied(process.execPath, [MAIN, ...args, ...fake, ...(wishes.optimistic ? ["--optimistic"] : [])]);
+  const kind = [...(wishes.optimistic ? ["--optimistic"] : []), ...(wishes.queue ? ["--queue", wishes.queue] : [])];
+  const child = spawnTied(process.execPath, [MAIN, ...args, ...fake, ...kind]);
   let said = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on("data", (data) => {

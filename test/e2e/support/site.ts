@@ -1,7 +1,7 @@
 /** What each file of these tests runs on: one cluster with the chart, one operator, and tenants. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { beforeEach } from "vitest";
+import { beforeEach, type TestContext } from "vitest";
 import type { Json } from "../../../tools/cluster/api-client.ts";
 import type { Capabilities, Cluster } from "../../../tools/cluster/cluster.ts";
 import { ensureKubectl } from "../../../tools/cluster/helm-kubectl.ts";
@@ -125,7 +125,8 @@ export class Site {
       ...this.#namespaces.map((name) => `/api/v1/namespaces/${name}`),
       ...this.#queues.map((name) => `${QUEUES}/${name}`),
     ];
-    await Promise.all(paths.map((path) => api.delete(path)));
+    const there = await Promise.all(paths.map(async (path) => ((await api.find(path)) ? [path] : [])));
+    await Promise.all(there.flat().map((path) => api.delete(path)));
     for (const path of paths)
       await eventually(
         `${path} is gone`,
@@ -137,13 +138,14 @@ export class Site {
 
 /** Skips the tests of a file (or a `describe`) on clusters that cannot do what they need. */
 export function needs(cluster: () => Cluster, ...capabilities: readonly (keyof Capabilities)[]): void {
-  beforeEach(({ skip, task }) => {
-    for (const capability of capabilities) {
-      if (cluster().capabilities[capability]) continue;
-      const reason = `the cluster has no ${capability}`;
-      // The run's last lines say it, too.
-      Object.assign(task.meta, { skipped: reason });
-      skip(reason);
-    }
+  beforeEach((test) => {
+    const missing = capabilities.find((capability) => !cluster().capabilities[capability]);
+    if (missing !== undefined) skipFor(test, `the cluster has no ${missing}`);
   });
+}
+
+/** Skips the test that runs now; the run's last lines say why. */
+export function skipFor({ skip, task }: TestContext, reason: string): void {
+  Object.assign(task.meta, { skipped: reason });
+  skip(reason);
 }

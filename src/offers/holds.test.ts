@@ -1,0 +1,137 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { Assignment } from "./assignment.ts";
+import { Bidders } from "./bidders.ts";
+import { frameworkFacts, taskFacts } from "./broker.test-support.ts";
+import type { Hold } from "./holds.ts";
+import type { Line } from "./lines.ts";
+import { Offers } from "./offers.ts";
+import { State } from "./state.ts";
+import { Tasks } from "./tasks.ts";
+
+/** Two nodes of 4 CPUs, a Builtin framework `f` and an Offers framework `o`, each with one Task of three 2-CPU instances. */
+class World {
+  readonly state = new State({ term: "t1", placements: { BinPack: { score: () => 0, rotate: false } } });
+  readonly #assignment = new Assignment(this.state);
+  readonly #tasks = new Tasks(this.state, this.#assignment);
+  readonly offers = new Offers(this.state, this.#tasks, this.#assignment);
+  readonly #bidders = new Bidders(this.state, this.#tasks, this.offers);
+
+  constructor() {
+    const { state } = this;
+    state.opened = true;
+    for (const name of ["n0", "n1"]) {
+      const allocatable = { cpu: 4_000, memory: 1_000, pods: 10 };
+      state.nodes.observe({ name, uid: name, allocatable, labels: {}, taints: [], ready: true }, 0);
+    }
+    state.tree.observe({ name: "default", weight: 1, guarantee: {}, limit: {}, namespaces: ["*"] });
+    state.framework("ns/f").facts = frameworkFacts("f");
+    state.framework("ns/o").facts = frameworkFacts("o", { scheduler: "Offers", maxOutstanding: 4 });
+    state.framework("ns/o").outstandingLimit = 4;
+    for (const of of ["f", "o"]) {
+      const facts = taskFacts(`t${of}`, { framework: `ns/${of}`, instances: 3, requests: { cpu: 2_000, pods: 1 } });
+      this.#tasks.observe(facts);
+      this.#assignment.sized(facts.templateKey, facts.requests);
+    }
+  }
+
+  line(of: string): Line {
+    const claimant = this.state.tree.claimant(`ns/${of}`, "default");
+    return [...this.state.lines.of(claimant)][0]!;
+  }
+
+  hold(of: string, cpu: number): Hold | undefined {
+    return this.state.holds.place(this.line(of), 0, this.state.resources.vector({ cpu, pods: 1 }));
+  }
+
+  redeem(): number {
+    const granted = this.state.holds.redeem(this.#bidders.begin());
+    this.offers.publishDrafts();
+    return granted;
+  }
+
+  claims(): string[] {
+    return [...this.state.ledger.claims()].map(({ kind, node }) => `${kind} on n${node}`);
+  }
+}
+
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+
+describe("a hold", () => {
+  test("takes room from everybody, and counts as its claimant's usage", () => {
+    expect(world.hold("f", 2_000)).toBeDefined();
+    expect(world.state.nodes.freeVector(0)[0]).toBe(2_000);
+    expect(world.line("f").claimant.usage[0]).toBe(2_000);
+    expect(world.line("f").claimant.parent?.holding[0]).toBe(2_000);
+    expect(world.hold("o", 4_000)).toBeUndefined();
+  });
+
+  test("that is whole becomes a launch of a Builtin framework, on its node", () => {
+    world.hold("f", 2_000);
+    expect(world.redeem()).toBe(1);
+    expect(world.claims()).toEqual(["task on n0"]);
+    expect(world.line("f").held).toBe(0);
+  });
+
+  test("that is whole becomes an exclusive offer to a framework that answers, optimistic or not", () => {
+    world.state.framework("ns/o").facts = frameworkFacts("o", { scheduler: "Offers", concurrency: "Optimistic" });
+    world.hold("o", 2_000);
+    expect(world.redeem()).toBe(1);
+    expect(world.claims()).toEqual(["offer on n0"]);
+    expect([...world.state.offers.values()].map(({ concurrency }) => concurrency)).toEqual(["Exclusive"]);
+    expect(world.line("o").outstanding).toBe(1);
+  });
+
+  test("that is not whole stays, until it has grown", () => {
+    const hold = world.hold("f", 500)!;
+    expect(world.redeem()).toBe(0);
+    expect(world.claims()).toEqual(["hold on n0"]);
+    expect(world.state.holds.resize(hold, world.state.resources.vector({ cpu: 5_000, pods: 1 }))).toBe(false);
+    expect(world.state.nodes.freeVector(0)[0]).toBe(3_500);
+    expect(world.state.holds.resize(hold, world.line("f").request)).toBe(true);
+    expect(world.line("f").held).toBe(1);
+    expect(world.redeem()).toBe(1);
+  });
+
+  test("is released when nothing waits for it any more", () => {
+    const line = world.line("f");
+    world.hold("f", 2_000);
+    world.hold("f", 1_000);
+    line.outstanding = 3;
+    expect(world.redeem()).toBe(0);
+    expect(world.claims()).toEqual([]);
+    expect([line.holds, line.held]).toEqual([0, 0]);
+  });
+
+  test.each([
+    { name: "the node closes", change: (w: World) => w.state.nodes.gone(w.state.nodes.at(0)) },
+    {
+      name: "its framework is suppressed",
+      change: (w: World) => {
+        w.state.framework("ns/f").facts = frameworkFacts("f", { suppressed: true });
+      },
+    },
+    {
+      name: "its queue's limit has come below it",
+      change: (w: World) => {
+        const queue = w.state.tree.queues.get("default")!;
+        queue.limit = w.state.resources.limits({ cpu: 1_000 });
+      },
+    },
+  ])("is released when $name", ({ change }) => {
+    world.hold("f", 2_000);
+    change(world);
+    expect(world.redeem()).toBe(0);
+    expect(world.claims()).toEqual([]);
+  });
+
+  test("keeps its line while there is no demand for a moment", () => {
+    const line = world.line("f");
+    world.hold("f", 1_000);
+    line.ready = 0;
+    world.state.lines.dropIfEmpty(line);
+    expect(world.line("f")).toBe(line);
+  });
+});
