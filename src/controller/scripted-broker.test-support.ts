@@ -67,6 +67,7 @@ export class ScriptedBroker implements BrokerContract {
       fairnessError: 0,
       frameworks: 0,
       counts: { pending: 0, running: 0 },
+      inForce: true,
     };
   }
 

@@ -181,7 +181,7 @@ export class Broker implements BrokerContract {
     "node-gone": ({ name }) => this.#nodeGone(name),
     "foreign-pod-observed": ({ pod }) => this.#foreignObserved(pod),
     "foreign-pod-gone": ({ uid }) => this.#foreignGone(uid),
-    "queue-observed": ({ queue }) => this.#frameworks.observeQueue(queue),
+    "queue-observed": ({ queue, recorded }) => this.#frameworks.observeQueue(queue, recorded),
     "queue-gone": ({ name }) => this.#frameworks.queueGone(name),
     "framework-observed": ({ framework }) => this.#frameworks.observe(framework),
     "framework-gone": ({ key }) => this.#frameworks.gone(key),

@@ -1,7 +1,7 @@
 import { type Assignment, queueRejection } from "./assignment.ts";
 import { both } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
-import type { FrameworkFacts, QueueFacts } from "./messages.ts";
+import type { FrameworkFacts, QueueFacts, QueueRecord } from "./messages.ts";
 import type { Offers } from "./offers.ts";
 import { UNKNOWN } from "./resources.ts";
 import type { State } from "./state.ts";
@@ -56,17 +56,17 @@ export class Frameworks {
     }
   }
 
-  observeQueue(facts: QueueFacts): void {
+  observeQueue(facts: QueueFacts, record?: QueueRecord): void {
     const names = this.#state.resources.count;
-    this.#state.tree.observe(facts);
+    const changed = this.#state.tree.observe(facts, record);
     if (this.#state.resources.count > names) this.namesLearned();
-    this.#queueChanged(facts.name);
+    for (const name of changed) this.#queueChanged(name);
   }
 
   queueGone(name: string): void {
     this.#queueChanged(name);
-    this.#state.tree.gone(name);
-    this.#queueChanged(name);
+    const changed = this.#state.tree.gone(name);
+    for (const other of [name, ...changed]) this.#queueChanged(other);
   }
 
   /** Why a framework may not take part in its first queue. */

@@ -50,6 +50,20 @@ export interface QueueFacts {
   readonly maxPriority?: number;
   /** Unfinished tasks (not instances) it holds at most. */
   readonly maxTasks?: number;
+  /** When the object was created: of two queues that contradict each other, the later one is refused. Absent: first. */
+  readonly createdAtMs?: number;
+  /** Of the spec. */
+  readonly generation?: number;
+  /** It breaks a rule that admission did not see: a text for people. Only name, age and generation are to be trusted. */
+  readonly invalid?: string;
+}
+
+/** What the status of a queue says that an earlier term decided on it. */
+export interface QueueRecord {
+  /** The last that was in force of it. */
+  readonly lastGood?: QueueFacts;
+  /** It still was, at last. */
+  readonly inForce: boolean;
 }
 
 /** How an accept of an optimistic offer is settled: the four modes. */
@@ -236,7 +250,8 @@ export type Input =
   | { readonly type: "node-gone"; readonly name: string }
   | { readonly type: "foreign-pod-observed"; readonly pod: ForeignPodFacts }
   | { readonly type: "foreign-pod-gone"; readonly uid: string }
-  | { readonly type: "queue-observed"; readonly queue: QueueFacts }
+  /** `recorded`: only what stands in the status when the term first sees the queue; absent: no term has decided on it. */
+  | { readonly type: "queue-observed"; readonly queue: QueueFacts; readonly recorded?: QueueRecord }
   | { readonly type: "queue-gone"; readonly name: string }
   | { readonly type: "framework-observed"; readonly framework: FrameworkFacts }
   | { readonly type: "framework-gone"; readonly key: Key }

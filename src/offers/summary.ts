@@ -62,8 +62,12 @@ export class Summary {
     const frameworks = new Set<string>();
     this.#below(queue, demand, counts, frameworks);
     const problem = this.#problem(queue);
+    const { lastGood, inForce, declared } = queue.standing!;
     return {
       name: facts.name,
+      ...(declared.generation === undefined ? {} : { generation: declared.generation }),
+      ...(lastGood === undefined ? {} : { lastGood }),
+      inForce,
       ...(facts.parent === undefined ? {} : { parent: facts.parent }),
       weight: facts.weight,
       guarantee: facts.guarantee,
@@ -80,16 +84,14 @@ export class Summary {
     };
   }
 
-  /** What contradicts itself; what can be served of it is served. */
-  #problem(queue: Queue): string | undefined {
-    if (queue.rejected !== undefined) return `its parent ${queue.facts?.parent ?? ""} is missing or below it`;
-    const names = this.#state.resources.names;
-    const above = queue.guarantee.findIndex((g, r) => g > queue.limit[r]!);
-    if (above >= 0) return `its guarantee of ${names[above]} is above its limit, which holds`;
-    const below = this.#state.resources.known({});
-    for (const child of queue.children) add(below, child.guarantee, 1);
-    const over = below.findIndex((g, r) => g > 0 && g > queue.guarantee[r]!);
-    return over >= 0 ? `the queues below it are guaranteed more ${names[over]} than it is` : undefined;
+  /** Why what is declared is not in force, and what is instead. */
+  #problem({ standing }: Queue): string | undefined {
+    if (standing?.problem === undefined) return undefined;
+    const { problem, inForce, lastGood } = standing;
+    const generation = lastGood?.generation === undefined ? "" : ` (generation ${lastGood.generation})`;
+    return inForce
+      ? `${problem}; what was declared before${generation} stays in force`
+      : `${problem}; it is not in force`;
   }
 
   cluster(): ClusterView {

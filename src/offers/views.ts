@@ -1,3 +1,4 @@
+import type { QueueFacts } from "./messages.ts";
 import type { Reason } from "./reasons.ts";
 import type { Limits, Quantities } from "./resources.ts";
 
@@ -155,6 +156,11 @@ export interface FrameworkView {
 
 export interface QueueView {
   readonly name: string;
+  /** Of the declaration that was decided on last. */
+  readonly generation?: number;
+  /** The last that was in force of it. What else is said here is of this, or of what is declared if there never was any. */
+  readonly lastGood?: QueueFacts;
+  readonly inForce: boolean;
   readonly parent?: string;
   readonly weight: number;
   readonly guarantee: Quantities;

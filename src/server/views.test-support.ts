@@ -44,6 +44,7 @@ function queueView(name: string, changes: Partial<QueueView> = {}): QueueView {
     fairnessError: 0,
     frameworks: 0,
     counts: { pending: 0, running: 0 },
+    inForce: true,
     ...changes,
   };
 }

@@ -216,6 +216,7 @@ describe("the statuses of Frameworks and Queues", () => {
       fairnessError: 0,
       frameworks: 2,
       counts: { pending: 1, running: 2 },
+      inForce: true,
     };
     const queued = queueStatus(queue, context);
     expect(queued).toMatchObject({ dominantShare: "0.5000", allocated: { cpu: "1" }, frameworks: 2 });
