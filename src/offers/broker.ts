@@ -206,6 +206,7 @@ export class Broker implements BrokerContract {
 
   #open(): void {
     this.#state.opened = true;
+    this.#frameworks.opened();
     this.#assignment.opened();
     this.#tasks.opened();
     this.#offers.opened();

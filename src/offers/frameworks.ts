@@ -63,6 +63,10 @@ export class Frameworks {
     for (const name of changed) this.#queueChanged(name);
   }
 
+  opened(): void {
+    for (const name of this.#state.tree.open()) this.#queueChanged(name);
+  }
+
   queueGone(name: string): void {
     this.#queueChanged(name);
     const changed = this.#state.tree.gone(name);

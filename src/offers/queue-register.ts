@@ -3,19 +3,20 @@ import type { QueueFacts, QueueRecord } from "./messages.ts";
 import { QueueForest } from "./queue-forest.ts";
 
 /** A queue as it was declared last, and what of it is in force. */
-interface Declared {
+export interface Standing {
   readonly declared: QueueFacts;
   /** What was in force last. It may be what is declared. */
-  lastGood: QueueFacts | undefined;
+  readonly lastGood: QueueFacts | undefined;
   /** What was in force last is so now. */
-  inForce: boolean;
-  /** It has been decided on before, and is not new any more. */
-  judged: boolean;
+  readonly inForce: boolean;
   /** Why what is declared is not in force. */
-  problem: string | undefined;
+  readonly problem: string | undefined;
 }
 
-export type Standing = Readonly<Declared>;
+interface Entry extends Standing {
+  /** It has been decided on before, and is not new any more. */
+  readonly judged: boolean;
+}
 
 interface Candidate extends Heaped {
   readonly queue: QueueFacts;
@@ -31,50 +32,67 @@ interface Candidate extends Heaped {
  *    creations at once that are too much together, the later one is refused, whichever is seen first. A queue is new until it
  *    is changed or has been refused, other than for want of a parent: who was refused before does not drive out by its age what
  *    came into force since.
- * 2. Then whatever is declared otherwise comes into force if it contradicts nothing, in the same order, again and again
- *    until nothing more does: one change may make room for another.
+ * 2. Then come those that were in force once and are not now, and then whatever is declared otherwise, if it contradicts
+ *    nothing, in the same order, again and again until nothing more does: one change may make room for another.
+ *
+ * Nothing is decided for good before all that an earlier term has left is known.
  */
 export class QueueRegister {
-  readonly #queues = new Map<string, Declared>();
+  readonly #entries = new Map<string, Entry>();
+  readonly #standings = new Map<string, Standing>();
+  #open = false;
 
   get(name: string): Standing | undefined {
-    return this.#queues.get(name);
+    return this.#standings.get(name);
   }
 
   /** @param record what an earlier term has left in the queue's status; undefined: nothing, or it is known already */
   observe(declared: QueueFacts, record: QueueRecord | undefined): void {
-    const known = this.#queues.get(declared.name);
+    const known = this.#entries.get(declared.name);
     const lastGood = known === undefined ? record?.lastGood : known.lastGood;
-    this.#queues.set(declared.name, {
+    this.#entries.set(declared.name, {
       declared,
       lastGood,
       inForce: lastGood !== undefined && (known?.inForce ?? record?.inForce === true),
-      judged: known !== undefined || record !== undefined,
+      judged: record !== undefined || (known !== undefined && (this.#open || known.judged)),
       problem: known?.problem,
     });
   }
 
   gone(name: string): void {
-    this.#queues.delete(name);
+    this.#entries.delete(name);
+    this.#standings.delete(name);
+  }
+
+  /** All queues that there are have been observed once. */
+  open(): void {
+    this.#open = true;
   }
 
   /** Decides on all anew. Returns the queues for which something has changed. */
   decide(): string[] {
-    const queues = [...this.#queues.values()].sort((a, b) => (senior(a.declared, b.declared) ? -1 : 1));
-    const forest = new QueueForest((name) => this.#queues.get(name)?.declared);
-    keep(forest, queues);
-    admit(forest, queues);
-    return queues.flatMap((queue) => (settle(queue, forest) ? [queue.declared.name] : []));
+    const entries = [...this.#entries.values()].sort((a, b) => (senior(a.declared, b.declared) ? -1 : 1));
+    const forest = new QueueForest((name) => this.#entries.get(name)?.declared);
+    keep(forest, entries);
+    if (this.#open) admit(forest, entries);
+    return entries.flatMap((entry) => {
+      const { name } = entry.declared;
+      const decided = decisionOn(entry, forest);
+      const before = this.#standings.get(name);
+      this.#standings.set(name, decided);
+      if (this.#open) this.#entries.set(name, decided);
+      return before !== undefined && sameStanding(before, decided) ? [] : [name];
+    });
   }
 }
 
 /** The first step: what was in force, and what is new. */
-function keep(forest: QueueForest, queues: readonly Declared[]): void {
+function keep(forest: QueueForest, entries: readonly Entry[]): void {
   const waiting = new Map<string, QueueFacts[]>();
   const ready = new IndexedHeap<Candidate>((a, b) =>
     a.youngest === b.youngest ? senior(a.queue, b.queue) : senior(a.youngest, b.youngest),
   );
-  for (const { declared, lastGood, inForce, judged } of queues) {
+  for (const { declared, lastGood, inForce, judged } of entries) {
     const queue = inForce ? lastGood : judged ? undefined : declared;
     if (queue === undefined) continue;
     if (queue.parent === undefined) ready.push({ queue, youngest: queue, place: -1 });
@@ -92,35 +110,46 @@ function keep(forest: QueueForest, queues: readonly Declared[]): void {
   }
 }
 
-/** The second step: what is declared otherwise, or was in force once. */
-function admit(forest: QueueForest, queues: readonly Declared[]): void {
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (const { declared, lastGood } of queues) {
-      const current = forest.get(declared.name);
-      if (current === declared) continue;
-      const next = [declared, lastGood].find(
-        (queue) => queue !== undefined && (queue === declared || current === undefined) && !forest.problemOf(queue),
-      );
-      if (next === undefined) continue;
-      forest.put(next);
-      changed = true;
-    }
-  }
+/** The second step: what was in force once, and what is declared otherwise. */
+function admit(forest: QueueForest, entries: readonly Entry[]): void {
+  while (
+    improve(forest, entries, ({ lastGood }, current) => (current === undefined ? lastGood : undefined)) ||
+    improve(forest, entries, ({ declared }) => declared)
+  );
 }
 
-/** Notes what was decided. True if it is not what was so before. */
-function settle(queue: Declared, forest: QueueForest): boolean {
-  const { declared } = queue;
+/** Puts in force what `next` says of each queue, if it is another and contradicts nothing. True if there was any. */
+function improve(
+  forest: QueueForest,
+  entries: readonly Entry[],
+  next: (entry: Entry, current: QueueFacts | undefined) => QueueFacts | undefined,
+): boolean {
+  let improved = false;
+  for (const entry of entries) {
+    const current = forest.get(entry.declared.name);
+    const queue = next(entry, current);
+    if (queue === undefined || queue === current || forest.problemOf(queue) !== undefined) continue;
+    forest.put(queue);
+    improved = true;
+  }
+  return improved;
+}
+
+function decisionOn({ declared, lastGood, judged }: Entry, forest: QueueForest): Entry {
   const current = forest.get(declared.name);
   const problem = current === declared ? undefined : forest.problemOf(declared);
   const inForce = current !== undefined;
-  const changed =
-    queue.problem !== problem || queue.inForce !== inForce || (current !== undefined && current !== queue.lastGood);
-  queue.lastGood = current ?? queue.lastGood;
-  const judged = queue.judged || inForce || !forest.isMisplaced(declared);
-  Object.assign(queue, { inForce, problem, judged });
-  return changed;
+  return {
+    declared,
+    lastGood: current ?? lastGood,
+    inForce,
+    problem,
+    judged: judged || inForce || !forest.isMisplaced(declared),
+  };
+}
+
+function sameStanding(a: Standing, b: Standing): boolean {
+  return a.lastGood === b.lastGood && a.inForce === b.inForce && a.problem === b.problem;
 }
 
 function senior(a: QueueFacts, b: QueueFacts): boolean {

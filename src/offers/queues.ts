@@ -208,6 +208,12 @@ export class QueueTree {
     return this.#decide([]);
   }
 
+  /** All queues have been observed: from now on it is decided what is in force. Returns those for which that changes something. */
+  open(): ReadonlySet<string> {
+    this.#register.open();
+    return this.#decide([]);
+  }
+
   #decide(observed: readonly string[]): ReadonlySet<string> {
     const changed = new Set([...observed, ...this.#register.decide()]);
     for (const name of changed) this.#apply(name, this.#register.get(name)!);
