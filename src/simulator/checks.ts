@@ -4,6 +4,7 @@ import type { Quantities } from "../offers/resources.ts";
 import { check } from "./check.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Leader } from "./leader.ts";
+import { checkQueues } from "./queue-checks.ts";
 
 /** What must hold, whatever happens. Each check throws with what is wrong. */
 export class Checks {
@@ -71,6 +72,7 @@ export class Checks {
       if (effect.type === "publish-offer") this.counts.offers++;
       if (effect.type === "close-offer") this.counts.closes++;
     }
+    if (input.type.startsWith("queue-") || input.type === "opened") checkQueues(broker);
     if (input.type !== "tick") return;
     this.counts.rounds++;
     if (broker.nextTickMs(nowMs) > nowMs + 50) this.settled(broker, nowMs, "right after a round");
