@@ -180,12 +180,17 @@ class OffersBidder implements Bidder {
     const slice = offer.slices.get(node);
     this.#state.ledger.forget(held.id);
     const stands =
-      slice === undefined
-        ? this.#open(offer, node, line, this.first(line)) || this.#open(offer, node, line, line.request)
-        : this.#grow(offer, slice, line, line.request);
+      slice === undefined ? this.#openHeld(offer, node, line) : this.#grow(offer, slice, line, line.request);
     if (stands) line.outstanding++;
     else this.#state.ledger.put(held);
     return stands;
+  }
+
+  /** A slice of no less than its minimum where it may have that, and otherwise of what was kept for it. */
+  #openHeld(offer: Offer, node: number, line: Line): boolean {
+    const need = this.first(line);
+    const allowed = need === line.request || this.#state.room.refuses(this.claimant, need) === undefined;
+    return (allowed && this.#open(offer, node, line, need)) || this.#open(offer, node, line, line.request);
   }
 
   #draftFor(node: number, pass: Pass): Offer | undefined {
@@ -316,7 +321,8 @@ export class Bidders {
       const made = this.#of(claimant);
       if (made?.bidder === undefined) continue;
       const { framework, facts, bidder } = made;
-      if (facts.suppressed || (facts.scheduler === "Offers" && !mayPublish(this.#state, framework))) continue;
+      if (facts.suppressed || framework.isAway) continue;
+      if (facts.scheduler === "Offers" && !mayPublish(this.#state, framework)) continue;
       claimant.penalised = framework.penaltyUntilMs(claimant.queueName) > this.#state.nowMs;
       bidder.begin();
       bidders.push(bidder);

@@ -119,12 +119,13 @@ export class Bench {
 
   /** Open offers of a framework, oldest first. */
   openOffers(framework = "f"): OfferDraft[] {
-    return [...this.offers.values()].filter((offer) => offer.framework === `ns/${framework}`);
+    return [...this.offers.values()].filter((offer) => offer.framework === `ns/${framework}` && !offer.inverse);
   }
 
   offerFacts(offer: OfferDraft, answer?: Answer): OfferFacts {
-    const { key, framework, queue, term, slices } = offer;
-    const facts = { key, uid: `${key}-uid`, framework, queue, term, phase: "Open", slices } as const;
+    const { key, framework, queue, term, slices, inverse, expiresAtMs } = offer;
+    const asked = inverse === undefined ? {} : { inverse: { ...inverse, expiresAtMs } };
+    const facts = { key, uid: `${key}-uid`, framework, queue, term, phase: "Open", slices, ...asked } as const;
     return answer === undefined ? facts : { ...facts, answer };
   }
 
@@ -181,6 +182,9 @@ export class Bench {
         break;
       case "create-pod":
         this.create(effect);
+        break;
+      case "confirm-absence":
+        this.apply({ type: "absence-confirmed", framework: effect.framework });
         break;
     }
   }

@@ -3,6 +3,7 @@ import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
 import { needOf, surveyNodes } from "./node-survey.ts";
 import type { QuotaHold } from "./quota-holds.ts";
+import type { Reclaim } from "./reclaim.ts";
 import { boundsOf, roomText, shownOf } from "./room-survey.ts";
 import { standingsOf, standingsText } from "./standings.ts";
 import type { State } from "./state.ts";
@@ -17,10 +18,12 @@ import { clipped, clockTime } from "./wording.ts";
 export class Explain {
   readonly #state: State;
   readonly #assignment: Assignment;
+  readonly #reclaim: Reclaim;
 
-  constructor(state: State, assignment: Assignment) {
+  constructor(state: State, assignment: Assignment, reclaim: Reclaim) {
     this.#state = state;
     this.#assignment = assignment;
+    this.#reclaim = reclaim;
   }
 
   task(task: Task): Explanation {
@@ -29,6 +32,7 @@ export class Explain {
     if (task.pending === 0) return { reason: "placed", message: "nothing waits" };
     const framework = this.#state.framework(task.facts.framework);
     if (framework.facts?.suppressed === true) return suppressed(framework);
+    if (framework.isAway) return disconnected(framework);
     if (task.ready === 0) return this.#notReady(task);
     const claimant = this.#assignment.claimant(task);
     const line = task.shape === undefined ? undefined : this.#state.lines.get(claimant, task.shape);
@@ -44,6 +48,7 @@ export class Explain {
       return { reason: "unknown-framework", message: `framework ${framework.key} does not exist` };
     }
     if (framework.facts.suppressed) return suppressed(framework);
+    if (framework.isAway) return disconnected(framework);
     let rejected: Explanation | undefined;
     for (const { name } of framework.facts.queues) {
       const claimant = this.#state.tree.claimants.get(`${framework.key} ${name}`);
@@ -90,6 +95,8 @@ export class Explain {
     if (line.outstanding >= line.pending && line.outstanding > 0) {
       return { reason: "waiting-for-answer", message: `${line.outstanding} instances are offered and not answered` };
     }
+    const reclaimed = this.#reclaim.about(line);
+    if (reclaimed !== undefined) return reclaimed;
     const nodes = surveyNodes(this.#state, framework, line);
     if (nodes.fit === 0) return { reason: "no-node", message: clipped(nodes.message) };
     const need = needOf(this.#state, framework, shape.request);
@@ -108,6 +115,10 @@ export class Explain {
     if (unpublished === undefined || unpublished.untilMs <= this.#state.nowMs) return undefined;
     return { reason: "not-published", message: `the API server refused the last offer: ${unpublished.message}` };
   }
+}
+
+function disconnected({ presence }: Framework): Explanation {
+  return { reason: "disconnected", message: presence?.message ?? "" };
 }
 
 function suppressed({ key }: Framework): Explanation {

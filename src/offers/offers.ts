@@ -154,6 +154,11 @@ export class Offers implements Drafting {
     this.#end(offer, "Expired", { reason: "expired" });
   }
 
+  /** It is being put together in this round: nobody has seen it. */
+  isDrafting(offer: Offer): boolean {
+    return offer.state.name === "drafted" && this.#drafts.includes(offer);
+  }
+
   rescind(offer: Offer, why: Why): void {
     if (offer.state.name === "closing" || offer.state.name === "closed") return;
     this.#end(offer, "Rescinded", why);
@@ -324,8 +329,9 @@ export class Offers implements Drafting {
   /** Gives back the room and the demand that it stood for. */
   #release(offer: Offer): void {
     for (const slice of offer.slices.values()) {
-      if (slice.claim !== undefined) this.#state.ledger.forget(slice.claim.id);
+      const { claim } = slice;
       slice.claim = undefined;
+      if (claim !== undefined) this.#state.ledger.end(claim.id);
       for (const { line, instances } of slice.parts) {
         line.outstanding -= instances;
         if (offer.concurrency === "Optimistic") line.shown -= instances;

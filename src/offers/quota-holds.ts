@@ -31,7 +31,7 @@ export class QuotaHolds {
   /** The attempt came to nothing, and is made again later. */
   refused(task: Task, instance: Instance, message: string): void {
     const id = claimId(task.uid, instance.index);
-    this.#state.ledger.forget(id);
+    this.#state.ledger.end(id);
     for (const group of task.shape?.spread ?? []) group.counts.leave(id);
     task.unstart(instance);
     if (task.hold === undefined) this.#tell(task, message);

@@ -36,6 +36,10 @@ export const WAITING_REASONS = {
     "Wait for tasks to finish or raise the bound.",
   ],
   suppressed: ["The framework asked for no offers.", "Set `Framework.spec.suppressed` to false."],
+  disconnected: [
+    "The framework's program is away: it has not renewed its Lease, or has given it back.",
+    "Start the program again. Its tasks run on meanwhile, for as long as `Framework.spec.failoverTimeoutSeconds` says.",
+  ],
   // Why nothing is offered now, in the order of the checks.
   "no-demand": ["Nothing is waiting.", "Create a Task or state `Framework.spec.demand`."],
   sizing: ["A dry run is asking the API server what pods of this template will really request.", "Wait a moment."],
@@ -52,6 +56,14 @@ export const WAITING_REASONS = {
   "waiting-for-answer": [
     "As many offers are open as the framework may hold.",
     "Answer open offers, or raise `Framework.spec.offers.maxOutstanding`.",
+  ],
+  "asked-back": [
+    "Its queue has less than its guarantee, and room for it is being taken back from those who borrow.",
+    "Wait until the time in the message; with pods that end slowly, for their grace period besides.",
+  ],
+  "minimum-runtime": [
+    "Its queue has less than its guarantee, and what could be taken back for it has not run for long enough yet.",
+    "Wait until the time in the message, or lower `Queue.spec.reclaim.minimumRuntimeSeconds` of the queues that borrow.",
   ],
   "no-node": ["No node fits.", "Read the numbers in the message: they say what each node lacks."],
   "over-limit": [
@@ -108,6 +120,10 @@ const ENDING_REASONS = {
     "The node ended the pod: eviction, preemption or shutdown.",
     "Look at the node; `retry.onNodeLost` says whether the instance runs again.",
   ],
+  reclaimed: [
+    "Its queue had borrowed what another queue is guaranteed, and had to give it back.",
+    "Nothing to do: it runs again as soon as there is room, and no retry is used up. A guarantee of its own, or `Queue.spec.reclaim.minimumRuntimeSeconds`, makes it rarer.",
+  ],
   "pod-deleted": ["Somebody else deleted the pod.", "`retry.onNodeLost` says whether the instance runs again."],
   "kubelet-refused": [
     "The kubelet refused the pod before it ran.",
@@ -118,6 +134,10 @@ const ENDING_REASONS = {
     "Read the message: a webhook, a missing reference, or something that a quota wants stated.",
   ],
   killed: ["It was killed on request.", "Nothing to do."],
+  "framework-lost": [
+    "The framework's program stayed away for longer than `failoverTimeoutSeconds`, and its `failoverPolicy` is `Kill`.",
+    "Start the program again; what is to run again needs new Tasks. `failoverPolicy: Orphan` lets tasks run to their ends.",
+  ],
   "exit-code": ["A container ended with a code other than zero.", "Read the logs of the pod."],
   "pod-failed": ["The pod failed.", "Read the message."],
 } as const satisfies Table;

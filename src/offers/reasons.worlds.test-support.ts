@@ -17,6 +17,14 @@ const cores = (n: number) => ({ cpu: 1000 * n });
 /** Where Task `t` of framework `f` waits; a queue `default` for everybody is there. */
 type Scene = (made: Bench) => unknown;
 
+/** Queue `gold` is guaranteed the cluster, and `batch` has it all; each of its tasks may run for a while at least. */
+const borrowed = (made: Bench, minimumRuntimeMs: number) => {
+  made.queue("gold", { guarantee: cores(4) }).queue("batch", { reclaim: { minimumRuntimeMs } });
+  made.node("node-a", cores(4)).framework("f", { queues: [{ name: "gold", weight: 1 }] });
+  made.framework("batch", { queues: [{ name: "batch", weight: 1 }] });
+  made.asking("long", cores(2), { of: "batch", instances: 2 }).settle().asking("t", cores(2)).settle();
+};
+
 /**
  * For each reason that something waits for a world where it does. Whoever adds a reason adds a world here: a test sees
  * that none is missing, and the reference shows what people are told in it.
@@ -45,6 +53,12 @@ export const WORLDS: { readonly [R in WaitingReason]?: Scene } = {
   "priority-too-high": (made) => made.queue("default", { maxPriority: 10 }).framework("f").task("t", { priority: 100 }),
   "too-many-tasks": (made) => made.queue("default", { maxTasks: 1 }).framework("f").task("first").task("t"),
   suppressed: (made) => made.framework("f", { suppressed: true }).task("t"),
+  disconnected: (made) => {
+    made.framework("f", { scheduler: "Offers", failover: { timeoutMs: 3_600_000, policy: "Orphan" } }).task("t");
+    const lease = { key: "ns/proffer-f", framework: "ns/f", renewedAtMs: made.nowMs, durationMs: 30_000 };
+    made.apply({ type: "lease-observed", lease: { ...lease, released: false } });
+    made.wait(30_000);
+  },
   sizing: (made) => {
     made.held.add("size-template");
     made.framework("f").task("t");
@@ -80,6 +94,8 @@ export const WORLDS: { readonly [R in WaitingReason]?: Scene } = {
   },
   "waiting-for-answer": (made) =>
     made.framework("f", { scheduler: "Offers" }).node("node-a", cores(4)).asking("t", cores(2)),
+  "asked-back": (made) => borrowed(made, 0),
+  "minimum-runtime": (made) => borrowed(made, 600_000),
   "no-node": (made) => {
     made.framework("f").node("node-a", cores(4)).node("node-b", cores(2));
     made.asking("runs", { cpu: 1500 }, { durationMs: 3_600_000 }).settle();

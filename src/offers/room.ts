@@ -164,7 +164,8 @@ export class Room {
   }
 }
 
-function earlier(a: Line, b: Line): number {
+/** Whose turn is first of two lines. Total. */
+export function earlier(a: Line, b: Line): number {
   const [x, y] = [a.head, b.head];
   if (x !== undefined && y !== undefined && x !== y) return before(x, y) ? -1 : 1;
   if ((x === undefined) !== (y === undefined)) return x === undefined ? 1 : -1;

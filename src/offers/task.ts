@@ -1,12 +1,13 @@
 import { type Attempts, attemptGroups, type Rank } from "./attempt-groups.ts";
 import { Bitset } from "./bitset.ts";
-import { type Ending, withReason } from "./endings.ts";
+import { type Ending, endingOfAbandoned, endingOfVanished, withReason } from "./endings.ts";
 import { formatIndexes, parseIndexes } from "./indexes.ts";
 import type { Instance } from "./instance.ts";
 import type { PodFacts, TaskFacts } from "./messages.ts";
 import type { QuotaHold } from "./quota-holds.ts";
 import type { Shape } from "./shapes.ts";
-import type { Explanation, FailureView, InstanceCounts, TaskState, TaskView } from "./views.ts";
+import { stateOf } from "./task-state.ts";
+import type { Explanation, FailureView, InstanceCounts, TaskView } from "./views.ts";
 
 const LAST_FAILURES = 5;
 /** An attempt that never ran is tried again this often: a kubelet that always refuses must not spin for ever. */
@@ -19,6 +20,8 @@ export class Task {
   facts: TaskFacts;
   /** The Task object is gone: nothing new starts, pods are let go as they end. */
   gone = false;
+  /** It is to end because its framework's program stayed away: a text for people. */
+  abandoned: string | undefined;
   shape: Shape | undefined;
   /** Where a pod of it was last started: what it counts in once its framework is gone. */
   startedIn: string | undefined;
@@ -50,6 +53,8 @@ export class Task {
   /** Ended for good otherwise. */
   readonly #failed: Bitset;
   readonly #attempts = new Map<number, Attempts>();
+  /** Index -> how many attempts of this term were over before they had begun, by no fault of anybody here. */
+  readonly #unstarted = new Map<number, number>();
   /** Instances that do not start, and what their node said. */
   readonly #stuck = new Map<Instance, string>();
   readonly #ended = { finished: 0, failed: 0, killed: 0, lost: 0 };
@@ -115,12 +120,29 @@ export class Task {
 
   /** After a change of leader: indexes whose last end was so lately that they still wait, and until when. */
   *resumeBackOff(nowMs: number): Generator<[index: number, untilMs: number]> {
-    for (const { index, attempt, atMs } of this.facts.recorded?.lastFailures ?? []) {
+    for (const { index, attempt, atMs, reason } of this.facts.recorded?.lastFailures ?? []) {
+      if (reason === "reclaimed") continue;
       const attempts = this.#attempts.get(index);
       if (attempts?.ended !== attempt + 1 || !this.#pending.has(index)) continue;
       const untilMs = atMs + this.backOffMs(attempts.ended);
       if (untilMs > nowMs) yield [index, untilMs];
     }
+  }
+
+  /** Whether the index is to end: by the Task's deletion, its `spec.kill`, or for want of its framework's program. */
+  isDoomed(index: number): boolean {
+    if (this.gone || this.facts.deleting || this.abandoned !== undefined) return true;
+    const { kill, instances } = this.facts;
+    if (kill === undefined) return false;
+    return kill.indexes === undefined || parseIndexes(kill.indexes, instances).has(index);
+  }
+
+  /** All of it is to end; what waits has no attempt whose end would say why. */
+  abandon(why: string, nowMs: number): void {
+    this.abandoned = why;
+    const [index] = this.waitingIndexes();
+    if (index === undefined) return;
+    this.#remember({ index, attempt: this.attempt(index), nodeName: "" }, endingOfVanished(true, false), nowMs);
   }
 
   /** The wait after so many ends, at least one. */
@@ -187,7 +209,7 @@ export class Task {
 
   /**
    * The attempt has ended. Returns when the index may be tried again: a time, "gone" (once its pod is gone), or
-   * undefined for never.
+   * undefined where nothing has to be waited for, or never.
    */
   end(instance: Instance, ending: Ending, nowMs: number): number | "gone" | undefined {
     this.#leave(instance);
@@ -214,7 +236,8 @@ export class Task {
       return "gone";
     }
     this.#pend(instance.index);
-    return nowMs + this.backOffMs(attempts.ended);
+    // It did nothing wrong.
+    return ending.reason === "reclaimed" ? undefined : nowMs + this.backOffMs(attempts.ended);
   }
 
   /** An attempt that was over before the one that lives now. */
@@ -283,7 +306,7 @@ export class Task {
     const only = this.facts.instances === 1 ? this.live.get(0) : undefined;
     return {
       version: this.version,
-      state: this.#state(counts),
+      state: stateOf(this.facts, counts, this.finished),
       instances: this.facts.instances,
       counts,
       succeededIndexes: formatIndexes(this.#succeeded),
@@ -301,8 +324,13 @@ export class Task {
   #triesAgain(instance: Instance, ending: Ending, attempts: Attempts): boolean {
     if (this.gone || this.facts.deleting || ending.outcome === "killed") return false;
     const { limit, onNodeLost } = this.facts.retry;
+    if (ending.reason === "reclaimed") return true;
     if (ending.counts) return attempts.failed <= limit;
-    if (!instance.started) return attempts.ended - attempts.failed <= UNSTARTED_LIMIT;
+    if (!instance.started) {
+      const unstarted = (this.#unstarted.get(instance.index) ?? 0) + 1;
+      this.#unstarted.set(instance.index, unstarted);
+      return unstarted <= UNSTARTED_LIMIT;
+    }
     return onNodeLost === "Retry";
   }
 
@@ -332,7 +360,8 @@ export class Task {
     if (this.finished) this.finishedAtMs = nowMs;
   }
 
-  #remember({ index, attempt, nodeName }: Attempt, { reason, message, exitCode }: Ending, atMs: number): void {
+  #remember({ index, attempt, nodeName }: Attempt, ending: Ending, atMs: number): void {
+    const { reason, message, exitCode } = endingOfAbandoned(ending, this.abandoned);
     const code = exitCode === undefined ? {} : { exitCode };
     this.lastFailures.unshift({
       index,
@@ -351,20 +380,6 @@ export class Task {
     const counts = { staging: 0, starting: 0, running: 0, unreachable: 0 };
     for (const instance of this.live.values()) counts[instance.unreachable ? "unreachable" : instance.state]++;
     return { pending: this.pending, ...counts, ...this.#ended };
-  }
-
-  #state(counts: InstanceCounts): TaskState {
-    if (this.facts.invalid !== undefined && this.live.size === 0) return "Error";
-    if (this.finished) {
-      if (counts.failed > 0) return "Failed";
-      if (counts.lost > 0) return "Lost";
-      return counts.killed > 0 ? "Killed" : "Finished";
-    }
-    if (this.facts.kill !== undefined && this.facts.kill.indexes === undefined) return "Killing";
-    if (counts.running > 0) return "Running";
-    if (counts.unreachable > 0) return "Unreachable";
-    if (counts.starting > 0) return "Starting";
-    return counts.staging > 0 ? "Staging" : "Pending";
   }
 
   #rank(index: number): Rank {

@@ -1,5 +1,6 @@
 import type { Assignment } from "./assignment.ts";
 import { type Ending, endingOf, endingOfForced, endingOfRefused, endingOfVanished } from "./endings.ts";
+import { followLeaving, toldEnding } from "./evictions.ts";
 import { parseIndexes } from "./indexes.ts";
 import { claimId, type Instance, staged } from "./instance.ts";
 import { Launched } from "./launched.ts";
@@ -10,6 +11,7 @@ import { equalVectors } from "./resources.ts";
 import type { State } from "./state.ts";
 import { PodStrays } from "./strays.ts";
 import { Task } from "./task.ts";
+import { tellEnding } from "./task-events.ts";
 
 /** Tasks from their objects to the ends of their pods. */
 export class Tasks {
@@ -146,7 +148,8 @@ export class Tasks {
     const attempt = task.attempt(index);
     const queue = this.#assignment.queueOf(task);
     this.#assignment.startedIn(task, queue);
-    task.start(staged({ index, attempt, node, nodeName, vector: task.shape!.request }));
+    const { nowMs } = this.#state;
+    task.start(staged({ index, attempt, node, nodeName, vector: task.shape!.request, placedAtMs: nowMs }));
     for (const group of task.shape!.spread) group.counts.join(claimId(task.uid, index), node);
     this.#assignment.demand(task);
     this.#state.taskChanged(task);
@@ -200,7 +203,8 @@ export class Tasks {
     const node = this.#state.nodes.ensure(pod.node);
     const { index, attempt } = pod;
     const vector = this.#state.resources.taken(pod.requests);
-    const instance = staged({ index, attempt, node: node.index, nodeName: pod.node, vector });
+    const placedAtMs = Math.min(pod.createdAtMs ?? this.#state.nowMs, this.#state.nowMs);
+    const instance = staged({ index, attempt, node: node.index, nodeName: pod.node, vector, placedAtMs });
     this.#assignment.startedIn(task, pod.queue);
     task.start(instance);
     this.#assignment.demand(task);
@@ -214,7 +218,8 @@ export class Tasks {
     if (isNew) this.quotas.passed(task);
     instance.started ||= pod.started || pod.phase === "Running";
     // Its deletion was ours, in an earlier term.
-    if (isNew && pod.deleting && isDoomed(task, instance.index)) instance.killing = true;
+    if (isNew && pod.deleting && (task.isDoomed(instance.index) || this.#isOverdue(task))) instance.killing = true;
+    followLeaving(this.#state, instance, pod, isNew);
     const ending = endingOf(pod, instance.killing) ?? endingOfForced(pod, instance.killing, this.#isUp(pod.node));
     if (ending !== undefined) {
       task.startedAtMs ??= pod.startedAtMs;
@@ -223,10 +228,14 @@ export class Tasks {
     }
     this.#settleClaim(task, instance, pod);
     if (task.follow(instance, pod, this.#state.nowMs)) this.#state.taskChanged(task);
-    if (isNew && (instance.killing || isDoomed(task, instance.index))) {
+    if (isNew && (instance.killing || task.isDoomed(instance.index))) {
       instance.killing = true;
       if (!pod.deleting) this.#deletePod(task, { key, uid });
     }
+  }
+
+  #isOverdue({ facts }: Task): boolean {
+    return this.#state.frameworks.get(facts.framework)?.isOverdue(this.#state.nowMs) === true;
   }
 
   #isUp(node: string): boolean {
@@ -250,9 +259,10 @@ export class Tasks {
   }
 
   /** The attempt has ended: its claim goes, its end is told. `tracked`: its pod, where that has the finalizer. */
-  end(task: Task, instance: Instance, ending: Ending, tracked: { key: string; uid: string } | undefined): void {
+  end(task: Task, instance: Instance, seen: Ending, tracked: { key: string; uid: string } | undefined): void {
     const id = claimId(task.uid, instance.index);
-    this.#state.ledger.forget(id);
+    const ending = toldEnding(instance, seen);
+    this.#state.ledger.end(id);
     for (const group of task.shape?.spread ?? []) group.counts.leave(id);
     const again = task.end(instance, ending, this.#state.nowMs);
     if (typeof again === "number") this.#backOff(task, instance.index, again);
@@ -264,21 +274,10 @@ export class Tasks {
         this.#state.timers.set(node.distrustedUntilMs, { type: "node-settles", name: node.name });
       }
     }
-    if (!instance.killing) this.#tell(task, instance, ending);
+    if (!instance.killing) tellEnding(this.#state, task, instance, ending);
     this.#state.dirty = true;
     this.#changed(task);
     this.#forgetIfOver(task);
-  }
-
-  #tell(task: Task, instance: Instance, ending: Ending): void {
-    if (ending.outcome === "finished") return;
-    this.#state.emit({
-      type: "event",
-      about: { kind: "Task", key: task.facts.key, uid: task.uid },
-      severity: "Warning",
-      reason: ending.reason,
-      note: `instance ${instance.index}, attempt ${instance.attempt} on ${instance.nodeName}: ${ending.outcome}. ${ending.message}`,
-    });
   }
 
   /** The finalizer goes once the end is recorded; at once where there is no Task to record it in. */
@@ -334,6 +333,13 @@ export class Tasks {
     else if (kill?.indexes !== undefined) this.#killSome(task, parseIndexes(kill.indexes, task.facts.instances));
   }
 
+  /** Its framework's program stays away, and with it goes the task. */
+  abandon(task: Task, why: string): void {
+    if (task.finished || task.abandoned !== undefined) return;
+    task.abandon(why, this.#state.nowMs);
+    this.#killAll(task);
+  }
+
   #killAll(task: Task): void {
     this.#killSome(task, [...task.waitingIndexes(), ...task.live.keys()]);
   }
@@ -378,17 +384,6 @@ export class Tasks {
   #forgetIfOver(task: Task): void {
     if (!task.gone || task.live.size > 0) return;
     this.#assignment.drop(task);
-    this.#state.tasks.delete(task.uid);
-    if (this.#state.tasksByKey.get(task.facts.key) === task) this.#state.tasksByKey.delete(task.facts.key);
-    this.#state.framework(task.facts.framework).tasks.delete(task);
-    this.#state.frameworkChanged(task.facts.framework);
-    this.#state.forgetFramework(task.facts.framework);
+    this.#state.forgetTask(task);
   }
-}
-
-/** Whether the index is to end, by the Task's deletion or its `spec.kill`. */
-function isDoomed({ gone, facts }: Task, index: number): boolean {
-  if (gone || facts.deleting) return true;
-  if (facts.kill === undefined) return false;
-  return facts.kill.indexes === undefined || parseIndexes(facts.kill.indexes, facts.instances).has(index);
 }

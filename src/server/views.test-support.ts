@@ -81,6 +81,8 @@ export class FakeBroker implements MetricViews, ExplainSource {
     rounds: 0,
     grants: 0,
     lostRaces: 0,
+    inverseOffers: 0,
+    evictions: 0,
     inconsistencies: 0,
   };
 

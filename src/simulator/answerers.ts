@@ -1,7 +1,8 @@
 import { matchesLabels, untoleratedTaint } from "../offers/constraints.ts";
 import { parseIndexes } from "../offers/indexes.ts";
-import type { Answer, Launch, OfferFacts, Slice, TaskFacts } from "../offers/messages.ts";
+import type { Answer, Inverse, Launch, OfferFacts, Slice, TaskFacts } from "../offers/messages.ts";
 import type { Cluster } from "./cluster.ts";
+import type { Programs } from "./programs.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -25,8 +26,10 @@ export class Answerers {
   readonly #cluster: Cluster;
   readonly #schedule: Schedule;
   readonly #random: Random;
+  readonly #programs: Programs;
 
-  constructor(cluster: Cluster, schedule: Schedule, random: Random, manners: Manners) {
+  constructor(cluster: Cluster, schedule: Schedule, random: Random, manners: Manners, programs: Programs) {
+    this.#programs = programs;
     this.#cluster = cluster;
     this.#schedule = schedule;
     this.#random = random;
@@ -54,7 +57,7 @@ export class Answerers {
 
   #answer(key: string, manner: keyof Manners): void {
     const offer = this.#cluster.offers.get(key);
-    if (offer === undefined) return;
+    if (offer === undefined || this.#programs.isDead(offer.facts.framework)) return;
     const answers: Record<keyof Manners, () => Answer> = {
       accept: () => this.#accept(offer.facts, false),
       part: () => this.#accept(offer.facts, true),
@@ -63,7 +66,20 @@ export class Answerers {
       ignore: () => this.#decline(offer.facts),
       nonsense: () => this.#nonsense(offer.facts),
     };
-    this.#cluster.answerOffer(key, answers[manner]());
+    const { inverse } = offer.facts;
+    const answer = inverse === undefined ? answers[manner]() : this.#giveBack(offer.facts, inverse, manner);
+    this.#cluster.answerOffer(key, answer);
+  }
+
+  /** What it is asked for, or anything else that it runs, or too little, or nothing. */
+  #giveBack(offer: OfferFacts, { candidates }: Inverse, manner: keyof Manners): Answer {
+    const by = manner === "nonsense" && this.#random.chance(0.5) ? "mallory" : this.#by(offer);
+    const asked = candidates.map(({ task, indexes }) => ({ task, indexes }));
+    const tasks = [...this.#cluster.tasks.values()].filter(({ facts }) => facts.framework === offer.framework);
+    const own = tasks.map(({ facts }) => ({ task: facts.key.split("/")[1]!, indexes: "0-9" }));
+    const release = manner === "accept" ? asked : manner === "late" ? own : this.#random.shuffled(own).slice(0, 1);
+    if (manner === "decline" || release.length === 0) return { by, decision: "Decline", launches: [], refuseMs: 0 };
+    return { by, decision: "Accept", launches: [], release, refuseMs: 0 };
   }
 
   #by({ framework }: OfferFacts): string {

@@ -1,27 +1,11 @@
 import { Broker } from "../offers/broker.ts";
 import type { Effect, Input, NodeFacts, OfferDraft } from "../offers/messages.ts";
-import type { Placement } from "../offers/options.ts";
-import type { QueueOrder } from "../offers/queues.ts";
+import { attemptOf, snapshot } from "./attempts.ts";
 import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
-import { type Crash, type Faults, Network } from "./network.ts";
+import type { LeaderOptions } from "./leader-options.ts";
+import { Network } from "./network.ts";
 import { QueueRecords } from "./queue-records.ts";
-import type { Random } from "./random.ts";
-import type { Schedule } from "./schedule.ts";
-
-export interface LeaderOptions {
-  readonly cluster: Cluster;
-  readonly schedule: Schedule;
-  readonly random: Random;
-  readonly faults: Faults;
-  readonly term: string;
-  readonly placements: Readonly<Record<string, Placement>>;
-  readonly top: QueueOrder;
-  /** After every input. */
-  readonly applied: (leader: Leader, input: Input, effects: readonly Effect[]) => void;
-  readonly crash?: ((label: string) => Crash | undefined) | undefined;
-  readonly died: () => void;
-}
 
 const RETRY_MS = 200;
 const STATUS_DEBOUNCE_MS = 1_000;
@@ -30,7 +14,7 @@ const ANSWER_TURN_MS = 1_000;
 /** A create of unknown outcome is given up only when no earlier try can arrive any more. */
 const SETTLE_MS = 75_000;
 
-const KINDS: readonly Kind[] = ["nodes", "foreign", "queues", "frameworks", "tasks", "pods", "offers"];
+const KINDS: readonly Kind[] = ["nodes", "foreign", "queues", "frameworks", "leases", "tasks", "pods", "offers"];
 
 /** One leader's time in office: a broker, and a shell around it that does as the real one does, over a bad network. */
 export class Leader {
@@ -127,12 +111,13 @@ export class Leader {
   }
 
   #list(kind: Kind): Input[] {
-    const { nodes, foreign, frameworks, tasks, pods, offers } = this.#options.cluster;
+    const { nodes, foreign, frameworks, leases, tasks, pods, offers } = this.#options.cluster;
     const lists: Record<Kind, () => Input[]> = {
       nodes: () => [...nodes.values()].map((node) => ({ type: "node-observed", node })),
       foreign: () => [...foreign.values()].map((pod) => ({ type: "foreign-pod-observed", pod })),
       queues: () => this.#options.cluster.queueInputs(),
       frameworks: () => [...frameworks.values()].map((framework) => ({ type: "framework-observed", framework })),
+      leases: () => [...leases.values()].map((lease) => ({ type: "lease-observed", lease })),
       tasks: () =>
         [...tasks.keys()].map((uid) => ({ type: "task-observed", task: this.#options.cluster.taskFacts(uid)! })),
       pods: () => [...pods.values()].map(({ facts }) => ({ type: "pod-observed", pod: facts })),
@@ -181,7 +166,7 @@ export class Leader {
         this.#create(effect, undefined);
         break;
       case "delete-pod":
-        this.#persist(effect.type, () => cluster.deletePod(effect.key, effect.uid, effect.gracePeriodSeconds));
+        this.#deletePod(effect);
         break;
       case "release-pod":
         this.#persist(effect.type, () => cluster.releasePod(effect.key, effect.uid));
@@ -199,6 +184,9 @@ export class Leader {
         this.#closing.set(effect.key, effect);
         if (!this.#busyOffers.has(effect.key)) this.#close(effect.key);
         break;
+      case "confirm-absence":
+        this.#confirm(effect.framework);
+        break;
       case "task-changed":
         this.#statusChanged(effect.uid, effect.urgent);
         break;
@@ -206,9 +194,15 @@ export class Leader {
       case "queue-changed":
         this.#look(effect);
         break;
-      case "event":
-        break;
     }
+  }
+
+  /** Two writes, where the pod is marked first: somebody may come between them. */
+  #deletePod({ type, key, uid, gracePeriodSeconds, reclaimedFor }: Extract<Effect, { type: "delete-pod" }>): void {
+    const { cluster } = this.#options;
+    const remove = () => this.#persist(type, () => cluster.deletePod(key, uid, gracePeriodSeconds));
+    if (reclaimedFor === undefined) remove();
+    else this.#persist("mark-pod", () => cluster.markPod(key, uid, reclaimedFor), remove);
   }
 
   /** Statuses of Frameworks are not written here; now and then they are worked out, for they must not fail. */
@@ -216,6 +210,17 @@ export class Leader {
     if (effect.type === "queue-changed") this.#queueRecords.changed(effect.name);
     else if (this.#options.random.chance(0.1))
       check(this.broker.frameworkView(effect.key)?.why.message !== "", "there is always a reason");
+  }
+
+  #confirm(framework: string): void {
+    const { cluster } = this.#options;
+    const read = () => ({ leases: cluster.leasesOf(framework), version: cluster.version });
+    this.network.send("list-leases", read, (result) => {
+      if (result === undefined) return this.#later(RETRY_MS, () => this.#confirm(framework));
+      const isNews = this.#seen.get("leases")!.version < result.version;
+      if (isNews) for (const lease of result.leases) this.feed({ type: "lease-observed", lease });
+      this.feed({ type: "absence-confirmed", framework });
+    });
   }
 
   #later(delayMs: number, run: () => void): void {
@@ -385,13 +390,4 @@ export class Leader {
       if (again !== undefined) this.#statusChanged(uid, again);
     });
   }
-}
-
-const attemptOf = ({ taskUid, index, attempt }: CreatePod["attempt"]): string => `${taskUid}/${index}/${attempt}`;
-
-function snapshot(
-  result: ReturnType<Cluster["createPod"]>,
-  version: number,
-): { facts: PodObject["facts"]; version: number } | { refused: string } {
-  return "refused" in result ? result : { facts: result.pod.facts, version };
 }

@@ -1,5 +1,13 @@
 import type { Constraints } from "../offers/constraints.ts";
-import type { FrameworkFacts, NodeFacts, PodFacts, QueueFacts, RaceRules, TaskFacts } from "../offers/messages.ts";
+import type {
+  FrameworkFacts,
+  NodeFacts,
+  PodFacts,
+  QueueFacts,
+  RaceRules,
+  ReclaimFacts,
+  TaskFacts,
+} from "../offers/messages.ts";
 import { type Order, POLICIES } from "../offers/policies/registry.ts";
 import type { QueueOrder } from "../offers/queues.ts";
 import type { Cluster } from "./cluster.ts";
@@ -139,9 +147,18 @@ export class Tenants {
         parent: "top",
         weight: random.between(1, 3),
         guarantee: random.chance(0.5) ? { cpu: random.between(1, 4) * 1_000 } : {},
+        reclaim: this.#reclaim(),
         limit: random.chance(0.5) ? { cpu: random.between(4, 10) * 1_000, memory: 20_000 } : {},
       });
     }
+  }
+
+  #reclaim(): ReclaimFacts {
+    const random = this.#random;
+    return {
+      ...(random.chance(0.7) && { graceMs: random.pick([0, 2_000, 10_000])! }),
+      ...(random.chance(0.3) && { minimumRuntimeMs: random.pick([1_000, 5_000])! }),
+    };
   }
 
   #order(): QueueOrder {
@@ -343,6 +360,7 @@ export class Tenants {
       guarantee: () => put({ guarantee: random.chance(0.5) ? {} : { cpu: random.between(1, 4) * 1_000 } }),
       weigh: () => put({ weight: random.between(1, 4) }),
       order: () => put(this.#order()),
+      reclaim: () => put({ reclaim: this.#reclaim() }),
       maxTasks: () => put({ maxTasks: random.between(1, 4) }),
       maxPriority: () => put({ maxPriority: random.between(0, 3) }),
       namespaces: () => put({ namespaces: random.chance(0.5) ? ["*"] : ["red"] }),

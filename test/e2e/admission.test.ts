@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { framework, offer, queue, task } from "../../src/api/objects.test-support.ts";
+import { framework, offer, queue, task } from "../../src/api/object-builders.test-support.ts";
 import type { ApiClient, Json } from "../../tools/cluster/api-client.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { openCluster } from "../../tools/cluster/open-cluster.ts";

@@ -1,6 +1,6 @@
 import { type Condition, describeIssues } from "../../api/common.ts";
 import { type QueueSpec, queueSpec } from "../../api/queue.ts";
-import type { QueueFacts, QueueRecord } from "../../offers/messages.ts";
+import type { QueueFacts, QueueRecord, ReclaimFacts } from "../../offers/messages.ts";
 import { formatQuantities, parseLimits, parseQuantities } from "../../offers/quantity.ts";
 import { digestOfStatus } from "./digest.ts";
 import { clip, number, record } from "./json.ts";
@@ -33,7 +33,7 @@ export function projectQueue(object: unknown): ObservedQueue {
 
 function queueFacts(spec: QueueSpec, identity: Identity): QueueFacts {
   const { parent, weight, guarantee, limit, order, fairResource } = spec;
-  const { namespaces, maxFrameworkWeight, maxPriority, maxTasks } = spec;
+  const { namespaces, maxFrameworkWeight, maxPriority, maxTasks, reclaim } = spec;
   return {
     ...identity,
     ...(parent !== undefined && { parent }),
@@ -46,13 +46,14 @@ function queueFacts(spec: QueueSpec, identity: Identity): QueueFacts {
     ...(maxFrameworkWeight !== undefined && { maxFrameworkWeight }),
     ...(maxPriority !== undefined && { maxPriority }),
     ...(maxTasks !== undefined && { maxTasks }),
+    ...(reclaim !== undefined && { reclaim: reclaimOf(reclaim) }),
   };
 }
 
 /** The way back: a spec that says the same, to be kept in a status. */
 export function queueSpecOf(facts: QueueFacts): QueueSpec {
   const { parent, weight, guarantee, limit, order, fairResource } = facts;
-  const { namespaces, maxFrameworkWeight, maxPriority, maxTasks } = facts;
+  const { namespaces, maxFrameworkWeight, maxPriority, maxTasks, reclaim } = facts;
   return {
     ...(parent !== undefined && { parent }),
     weight,
@@ -64,6 +65,7 @@ export function queueSpecOf(facts: QueueFacts): QueueSpec {
     ...(maxFrameworkWeight !== undefined && { maxFrameworkWeight }),
     ...(maxPriority !== undefined && { maxPriority }),
     ...(maxTasks !== undefined && { maxTasks }),
+    ...(reclaim !== undefined && { reclaim: reclaimSpecOf(reclaim) }),
   };
 }
 
@@ -79,4 +81,18 @@ function recordOf(status: unknown, identity: Identity): QueueRecord | undefined 
   const generation = number(kept, "generation");
   if (!parsed.success || generation === undefined) return { inForce: false };
   return { lastGood: queueFacts(parsed.data, { ...identity, generation }), inForce: kept.inForce === true };
+}
+
+function reclaimOf({ graceSeconds, minimumRuntimeSeconds }: NonNullable<QueueSpec["reclaim"]>): ReclaimFacts {
+  return {
+    ...(graceSeconds !== undefined && { graceMs: graceSeconds * 1000 }),
+    ...(minimumRuntimeSeconds !== undefined && { minimumRuntimeMs: minimumRuntimeSeconds * 1000 }),
+  };
+}
+
+function reclaimSpecOf({ graceMs, minimumRuntimeMs }: ReclaimFacts): NonNullable<QueueSpec["reclaim"]> {
+  return {
+    ...(graceMs !== undefined && { graceSeconds: graceMs / 1000 }),
+    ...(minimumRuntimeMs !== undefined && { minimumRuntimeSeconds: minimumRuntimeMs / 1000 }),
+  };
 }
