@@ -2,7 +2,7 @@ import { Broker } from "../offers/broker.ts";
 import type { Effect, Input, NodeFacts, OfferDraft } from "../offers/messages.ts";
 import { attemptOf, snapshot } from "./attempts.ts";
 import { check } from "./check.ts";
-import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
+import type { Change, CloseOffer, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
 import type { LeaderOptions } from "./leader-options.ts";
 import { Network } from "./network.ts";
 import { QueueRecords } from "./queue-records.ts";
