@@ -228,7 +228,7 @@ function serve(
         taskUid: state.taskUid,
         taskView: (uid) => broker.taskView(uid),
         explainTask: (uid) => broker.explainTask(uid),
-        outlookOfTask: (uid, explanation, nowMs) => broker.outlookOfTask(uid, explanation, nowMs),
+        outlookOfTask: (uid, nowMs) => broker.outlookOfTask(uid, nowMs),
         frameworkView: (key) => broker.frameworkView(key),
         queueView: (name) => broker.queueView(name),
       };

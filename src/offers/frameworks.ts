@@ -3,7 +3,6 @@ import { both } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import type { FrameworkFacts, QueueFacts } from "./messages.ts";
 import type { Offers } from "./offers.ts";
-import type { Programs } from "./presence.ts";
 import { UNKNOWN } from "./resources.ts";
 import type { State } from "./state.ts";
 import type { Explanation } from "./views.ts";
@@ -13,13 +12,11 @@ export class Frameworks {
   readonly #state: State;
   readonly #assignment: Assignment;
   readonly #offers: Offers;
-  readonly #programs: Programs;
 
-  constructor(state: State, assignment: Assignment, offers: Offers, programs: Programs) {
+  constructor(state: State, assignment: Assignment, offers: Offers) {
     this.#state = state;
     this.#assignment = assignment;
     this.#offers = offers;
-    this.#programs = programs;
   }
 
   observe(facts: FrameworkFacts): void {
@@ -35,7 +32,6 @@ export class Frameworks {
     this.#state.dirty = true;
     if (before === undefined || belongs(before) !== belongs(facts)) this.#reassign(framework);
     this.#state.frameworkChanged(facts.key);
-    this.#programs.judge(facts.key);
   }
 
   gone(key: string): void {
@@ -43,7 +39,6 @@ export class Frameworks {
     if (framework === undefined) return;
     for (const { name } of framework.facts?.queues ?? []) this.#state.queueChanged(name);
     framework.facts = undefined;
-    framework.presence = undefined;
     this.#withdrawDemand(framework);
     this.#state.dirty = true;
     this.#state.refusals.clear(framework);

@@ -56,10 +56,6 @@ export class Outlooks {
       case "over-limit":
       case "kept-back":
         return line === undefined ? {} : this.#estimate(task, framework, line, nowMs);
-      case "asked-back":
-        return { unknown: "what is asked back for it has to be given, and what gives it has to end" };
-      case "minimum-runtime":
-        return { unknown: "what could be taken back for it has to run for a while first" };
       case "in-line":
         return { unknown: "its turn comes in one of the next rounds" };
       case "back-off":
@@ -122,8 +118,6 @@ export class Outlooks {
         return [{ type: "parallelism", atLeast: task.live.size + 1 }];
       case "suppressed":
         return [{ type: "unsuppress", framework: framework.key }];
-      case "disconnected":
-        return [{ type: "program", framework: framework.key }];
       default:
         return undefined;
     }
@@ -138,7 +132,7 @@ function changeOf(parts: readonly ChangePart[], before: number): Change {
 function textOf(part: ChangePart): string {
   switch (part.type) {
     case "node":
-      return `${exactText(part.more)} more on node ${part.node}${part.orLess ? ", or so much less asked for" : ""}`;
+      return `${exactText(part.more)} more on node ${part.node}, or so much less asked for`;
     case "limit":
       return `${exactText(part.more)} more in the limit of queue ${part.queue}`;
     case "free":
@@ -155,7 +149,5 @@ function textOf(part: ChangePart): string {
       return `spec.parallelism ${part.atLeast}, or the end of one of its instances`;
     case "unsuppress":
       return `framework ${part.framework} with spec.suppressed false`;
-    case "program":
-      return `the program of framework ${part.framework}, there again`;
   }
 }
