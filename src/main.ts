@@ -228,7 +228,7 @@ function serve(
         taskUid: state.taskUid,
         taskView: (uid) => broker.taskView(uid),
         explainTask: (uid) => broker.explainTask(uid),
-        outlookOfTask: (uid, nowMs) => broker.outlookOfTask(uid, nowMs),
+        outlookOfTask: (uid, explanation, nowMs) => broker.outlookOfTask(uid, explanation, nowMs),
         frameworkView: (key) => broker.frameworkView(key),
         queueView: (name) => broker.queueView(name),
       };

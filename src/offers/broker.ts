@@ -124,10 +124,10 @@ export class Broker implements BrokerContract {
     return this.#state.tasks.get(uid)?.shape?.id;
   }
 
-  /** When what waits of a Task may start, and what would start it now. Looks at every node and all that runs. */
-  outlookOfTask(uid: string, nowMs: number): Outlook | undefined {
+  /** When what waits of a Task may start, and what would start it: `explanation` is what `explainTask` gave just now. */
+  outlookOfTask(uid: string, explanation: Explanation, nowMs: number): Outlook | undefined {
     const task = this.#state.tasks.get(uid);
-    return task === undefined ? undefined : this.#outlooks.task(task, this.#explain.task(task), nowMs);
+    return task === undefined ? undefined : this.#outlooks.task(task, explanation, nowMs);
   }
 
   frameworkView(key: string): FrameworkView | undefined {

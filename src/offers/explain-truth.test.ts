@@ -53,6 +53,9 @@ const defined = (amounts: Record<string, number | undefined>): Quantities =>
 const sum = (a: Quantities, b: Quantities): Quantities =>
   Object.fromEntries([...new Set([...Object.keys(a), ...Object.keys(b)])].map((r) => [r, (a[r] ?? 0) + (b[r] ?? 0)]));
 
+const negative = (amounts: Quantities): Quantities =>
+  Object.fromEntries(Object.entries(amounts).map(([r, amount]) => [r, -amount]));
+
 /** The world, with what is changed in it before the round that may start the task. */
 class Made {
   readonly bench = Bench.open();
@@ -97,7 +100,8 @@ class Made {
   }
 
   get change(): Change | undefined {
-    return this.bench.broker.outlookOfTask("t-uid", this.bench.nowMs)?.change;
+    const { broker, nowMs } = this.bench;
+    return broker.outlookOfTask("t-uid", broker.explainTask("t-uid")!, nowMs)?.change;
   }
 
   apply(parts: readonly ChangePart[]): this {
@@ -157,6 +161,12 @@ describe("what an explanation says must change", () => {
         }
         seen.set(reason, (seen.get(reason) ?? 0) + 1);
         expect(new Made(world).apply(change.parts).starts, change.text).toBe(true);
+        for (const part of change.parts) {
+          if (part.type !== "node" || !part.orLess) continue;
+          const { cpu, memory } = sum(world.asked, negative(part.more)) as World["asked"];
+          const others = change.parts.filter((other) => other !== part);
+          expect(new Made({ ...world, asked: { cpu, memory } }).apply(others).starts, change.text).toBe(true);
+        }
         for (const less of lessByOne(change.parts)) {
           expect(new Made(world).apply(less).starts, `${change.text}, but a unit less`).toBe(false);
         }

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { Bench } from "./broker.test-support.ts";
 import type { ChangePart, Outlook } from "./views.ts";
 
-const outlook = (made: Bench, task = "t"): Outlook => made.broker.outlookOfTask(`${task}-uid`, made.nowMs)!;
+const outlook = ({ broker, nowMs }: Bench, task = "t"): Outlook =>
+  broker.outlookOfTask(`${task}-uid`, broker.explainTask(`${task}-uid`)!, nowMs)!;
 /** All pods that exist and do not run yet begin to. */
 function run(made: Bench): Bench {
   for (const [name, { phase }] of made.pods)
@@ -80,6 +81,13 @@ describe("when a task may start", () => {
     make(made);
     made.asking("t", { cpu: 4 }).settle();
     expect(outlook(made).when.unknown).toMatch(unknown);
+  });
+
+  test("is not foreseen behind thousands", () => {
+    const made = Bench.open().framework("f").node("n", { cpu: 4 });
+    run(made.asking("first", { cpu: 4 }, { instances: 3_000, durationMs: 1_000, createdAtMs: 1 }).settle());
+    made.asking("t", { cpu: 4 }).settle();
+    expect(outlook(made).when.unknown).toBe("more than 2000 instances are served before it");
   });
 
   test("may be when a node has settled, or a refusal ends", () => {
@@ -181,11 +189,14 @@ describe("where a task stands", () => {
   });
 
   test("in the tree: who has nobody before it at any level, and nobody else, is served next", () => {
-    const queue = fc.record({ parent: fc.nat(3), weight: fc.integer({ min: 1, max: 3 }) });
+    const order = fc.constantFrom("DominantShare", "Fair", "Capacity", "Priority", "Fifo");
+    const queue = fc.record({ parent: fc.nat(3), weight: fc.integer({ min: 1, max: 3 }), order });
     const framework = fc.record({
       queue: fc.nat(3),
       held: fc.array(fc.constantFrom({ cpu: 1 }, { cpu: 1, memory: 3 }, { cpu: 2, memory: 1 }), { maxLength: 3 }),
       weight: fc.integer({ min: 1, max: 3 }),
+      priority: fc.nat(2),
+      ageMs: fc.nat(3),
     });
     const world = fc.record({
       queues: fc.array(queue, { minLength: 4, maxLength: 4 }),
@@ -195,8 +206,8 @@ describe("where a task stands", () => {
       fc.property(world, ({ queues, frameworks }) => {
         const made = Bench.open();
         // A parent comes before its children: the first of them stand at the root.
-        for (const [i, { parent, weight }] of queues.entries()) {
-          made.queue(`q${i}`, parent < i ? { parent: `q${parent}`, weight } : { weight });
+        for (const [i, { parent, weight, order }] of queues.entries()) {
+          made.queue(`q${i}`, parent < i ? { parent: `q${parent}`, weight, order } : { weight, order });
         }
         made.node("held", { cpu: 40, memory: 60 }, { labels: { for: "held" } });
         const waiting = new Set<string>();
@@ -205,9 +216,10 @@ describe("where a task stands", () => {
           for (const [j, requests] of held.entries()) made.asking(`h${i}-${j}`, requests, { of: `f${i}` });
         }
         made.settle();
-        for (const i of frameworks.keys()) {
+        for (const [i, { priority, ageMs }] of frameworks.entries()) {
           const constraints = { nodeSelector: { for: "one" } };
-          made.asking(`t${i}`, { cpu: 1 }, { of: `f${i}`, constraints });
+          const change = { priority, createdAtMs: made.nowMs - ageMs, constraints };
+          made.asking(`t${i}`, { cpu: 1 }, { of: `f${i}`, ...change });
           waiting.add(`t${i}`);
         }
         made.settle();
@@ -243,12 +255,12 @@ describe("what must change", () => {
     [
       "the node that lacks the smallest part of what is asked for",
       (made) => made.node("far", { cpu: 1 }).node("near", { cpu: 3, memory: 1 }),
-      [{ type: "node", node: "near", more: { cpu: 1 } }],
+      [{ type: "node", node: "near", more: { cpu: 1 }, orLess: true }],
     ],
     [
       "a node that lacks two things needs both",
-      (made) => made.node("n", { cpu: 3 }).asking("t", { cpu: 4, memory: 2 }),
-      [{ type: "node", node: "n", more: { cpu: 1, memory: 2 } }],
+      (made) => made.node("n", { cpu: 3, memory: 0 }).asking("t", { cpu: 4, memory: 2 }),
+      [{ type: "node", node: "n", more: { cpu: 1, memory: 2 }, orLess: false }],
     ],
     [
       "a cordoned node with room, rather than more room",
@@ -258,7 +270,7 @@ describe("what must change", () => {
     [
       "more room, rather than two changes at once",
       (made) => made.node("near", { cpu: 1 }).node("shut", { cpu: 3 }, { closed: "cordoned" }),
-      [{ type: "node", node: "near", more: { cpu: 3 } }],
+      [{ type: "node", node: "near", more: { cpu: 3 }, orLess: true }],
     ],
     [
       "a toleration, where nothing else is in the way",
@@ -268,14 +280,14 @@ describe("what must change", () => {
     [
       "what no node has is named",
       (made) => made.node("n", { cpu: 9 }).asking("t", { cpu: 1, "example.com/fpga": 2 }),
-      [{ type: "node", node: "n", more: { "example.com/fpga": 2 } }],
+      [{ type: "node", node: "n", more: { "example.com/fpga": 2 }, orLess: false }],
     ],
     ["nothing that could be named", (made) => made.node("n", { cpu: 9 }, { ready: false }), undefined],
     [
       "room and the limit, both",
       (made) => made.queue("default", { limit: { cpu: 2 } }).node("n", { cpu: 3 }),
       [
-        { type: "node", node: "n", more: { cpu: 1 } },
+        { type: "node", node: "n", more: { cpu: 1 }, orLess: true },
         { type: "limit", queue: "default", more: { cpu: 2 } },
       ],
     ],
@@ -285,7 +297,7 @@ describe("what must change", () => {
         made.node("n", { cpu: 5, memory: 1 });
         made.apply({ type: "foreign-pod-observed", pod: { uid: "p", node: "n", requests: { cpu: 1, memory: 3 } } });
       },
-      [{ type: "node", node: "n", more: { memory: 2 } }],
+      [{ type: "node", node: "n", more: { memory: 2 }, orLess: false }],
     ],
   ])("%s", (_, make, expected) => {
     const made = Bench.open().framework("f");

@@ -132,7 +132,7 @@ function changeOf(parts: readonly ChangePart[], before: number): Change {
 function textOf(part: ChangePart): string {
   switch (part.type) {
     case "node":
-      return `${exactText(part.more)} more on node ${part.node}, or so much less asked for`;
+      return `${exactText(part.more)} more on node ${part.node}${part.orLess ? ", or so much less asked for" : ""}`;
     case "limit":
       return `${exactText(part.more)} more in the limit of queue ${part.queue}`;
     case "free":

@@ -121,5 +121,5 @@ export function show(reason: WaitingReason): Shown | undefined {
   if (!UNDECIDED.has(reason)) made.settle();
   const { broker } = made;
   const [view, why] = [broker.taskView("t-uid")!, broker.explainTask("t-uid")!];
-  return { ...why, view, outlook: broker.outlookOfTask("t-uid", made.nowMs)! };
+  return { ...why, view, outlook: broker.outlookOfTask("t-uid", why, made.nowMs)! };
 }

@@ -4,17 +4,22 @@ import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
 import { needOf } from "./node-survey.ts";
 import type { NodeEntry } from "./nodes.ts";
-import { type Quantities, UNKNOWN, type Vector } from "./resources.ts";
+import { UNKNOWN, type Vector } from "./resources.ts";
 import { boundsOf, isBroken } from "./room-survey.ts";
 import type { State } from "./state.ts";
 import type { ChangePart } from "./views.ts";
 
 /** What would open a node to one more instance: the only thing that stands in the way there. */
 interface Remedy {
-  /** Undefined: nothing does. */
-  readonly part: ChangePart | undefined;
   /** How much it asks of people: kinds first, then, among nodes that lack something, the part of the need that is lacking. */
   readonly cost: number;
+  /** Made for the cheapest alone: there are as many as nodes. */
+  readonly make: () => Made;
+}
+
+interface Made {
+  /** Undefined: nothing stands in the way. */
+  readonly part: ChangePart | undefined;
   /** What more is free in the cluster then. */
   readonly freed: Vector;
 }
@@ -31,8 +36,8 @@ export function changesFor(state: State, framework: Framework, line: Line): Chan
   const need = needOf(state, framework, line.request);
   const found = cheapest(state, framework, line, need);
   if (found === undefined) return undefined;
-  const { node, part, freed } = found;
-  return [...(part === undefined ? [] : [part]), ...roomFor(state, framework, line, need, node, freed)];
+  const { part, freed } = found.remedy.make();
+  return [...(part === undefined ? [] : [part]), ...roomFor(state, framework, line, need, found.node, freed)];
 }
 
 function cheapest(
@@ -40,16 +45,16 @@ function cheapest(
   framework: Framework,
   line: Line,
   need: Vector,
-): (Remedy & { node: string }) | undefined {
+): { readonly node: string; readonly remedy: Remedy } | undefined {
   const shown = framework.optimisticIn(line.claimant.queueName) ? shownTo(framework) : undefined;
-  const nothing: Remedy = { part: undefined, cost: COST.nothing, freed: new Float64Array(need.length) };
-  let best: (Remedy & { node: string }) | undefined;
+  const nothing: Remedy = { cost: COST.nothing, make: () => ({ part: undefined, freed: none(need) }) };
+  let best: { readonly node: string; readonly remedy: Remedy } | undefined;
   for (const node of state.nodes.entries) {
     if (node?.facts === undefined) continue;
     const remedies = remediesOn(state, framework, line, node, need, shown?.get(node.index));
-    const only = remedies.length === 0 ? nothing : remedies[0];
-    if (remedies.length > 1 || only === undefined) continue;
-    if (best === undefined || only.cost < best.cost) best = { ...only, node: node.name };
+    const remedy = remedies.length === 0 ? nothing : remedies[0];
+    if (remedies.length > 1 || remedy === undefined) continue;
+    if (best === undefined || remedy.cost < best.remedy.cost) best = { node: node.name, remedy };
   }
   return best;
 }
@@ -58,67 +63,81 @@ function cheapest(
 function remediesOn(
   state: State,
   framework: Framework,
-  { shape, head }: Line,
+  line: Line,
   node: NodeEntry,
   need: Vector,
   shown: Vector | undefined,
 ): (Remedy | undefined)[] {
+  const { shape } = line;
   const { constraints } = shape.where;
   const { index, name, closed } = node;
-  const none = new Float64Array(need.length);
   const found: (Remedy | undefined)[] = [];
+  const by = (cost: number, part: ChangePart, freed = () => none(need)) =>
+    found.push({ cost, make: () => ({ part, freed: freed() }) });
   if (closed === "cordoned") {
-    found.push({ part: { type: "uncordon", node: name }, cost: COST.uncordon, freed: state.nodes.freeVector(index) });
+    by(COST.uncordon, { type: "uncordon", node: name }, () => state.nodes.freeVector(index));
   } else if (closed !== undefined) {
     found.push(undefined);
   }
   if (!matchesLabels(constraints, node.facts!.labels)) found.push(undefined);
   for (const taint of node.facts!.taints) {
     if (untoleratedTaint(constraints.tolerations ?? [], [taint]) === undefined) continue;
-    found.push({ part: { type: "tolerate", node: name, taint: taint.key }, cost: COST.tolerate, freed: none });
+    by(COST.tolerate, { type: "tolerate", node: name, taint: taint.key });
   }
   if (shape.spread.some((group) => !group.allowed.has(index))) found.push(undefined);
-  const short = shortageOn(state, index, need, head?.facts.requests ?? {});
-  if (short !== undefined) {
-    const part = { type: "node", node: name, more: short.more } as const;
-    found.push({ part, cost: COST.node + short.part, freed: short.freed });
+  const lacking = lackingOn(state, index, need);
+  if (lacking > 0) {
+    found.push({ cost: COST.node + lacking, make: () => shortageOn(state, framework, node, line, need) });
   } else if (shown !== undefined && !state.nodes.fits(index, sumOf(need, shown))) {
     const offer = [...framework.offers].find(({ slices }) => slices.has(index));
-    const part = offer && ({ type: "answer", offer: offer.key, untilMs: offer.expiresAtMs } as const);
-    found.push(part && { part, cost: COST.answer, freed: none });
+    if (offer === undefined) found.push(undefined);
+    else by(COST.answer, { type: "answer", offer: offer.key, untilMs: offer.expiresAtMs });
   }
   const untilMs = state.refusals.untilMs(framework, index);
-  if (untilMs !== undefined) found.push({ part: { type: "revive", untilMs }, cost: COST.revive, freed: none });
+  if (untilMs !== undefined) by(COST.revive, { type: "revive", untilMs });
   return found;
 }
 
-interface Shortage {
-  readonly more: Quantities;
-  /** The largest part of what is needed that is lacking, 0–1. */
-  readonly part: number;
-  readonly freed: Vector;
+const none = ({ length }: Vector): Vector => new Float64Array(length);
+
+/** The largest part of what is needed that the node lacks, 0–1; of what it is over-full in, all is lacking. */
+function lackingOn({ nodes }: State, node: number, need: Vector): number {
+  let part = 0;
+  for (let r = 0; r < nodes.width; r++) {
+    const lacking = (need[r] ?? 0) - nodes.free[node * nodes.width + r]!;
+    if (lacking > 0) part = Math.max(part, lacking / Math.max(need[r] ?? 0, lacking));
+  }
+  return part;
 }
 
 /** What the node has too little of: of everything asked for, and of what it is over-full in. */
-function shortageOn(state: State, node: number, need: Vector, requests: Quantities): Shortage | undefined {
-  const free = state.nodes.freeVector(node);
+function shortageOn(
+  state: State,
+  framework: Framework,
+  { name: node, index }: NodeEntry,
+  { head }: Line,
+  need: Vector,
+): Made {
+  const free = state.nodes.freeVector(index);
   const more: Record<string, number> = {};
-  let part = 0;
   const freed = new Float64Array(free.length);
+  // What is taken however little is asked for: a framework's minimum.
+  const least = needOf(state, framework, none(need));
+  let orLess = true;
   for (let r = 0; r < free.length; r++) {
     const lacking = (need[r] ?? 0) - free[r]!;
     if (lacking <= 0) continue;
-    part = Math.max(part, lacking / Math.max(need[r] ?? 0, lacking));
     freed[r] = lacking;
+    // Asking for nothing at all is no way out.
+    if (free[r]! <= 0 || (least[r] ?? 0) > free[r]!) orLess = false;
     if (r !== UNKNOWN) more[state.resources.names[r]!] = lacking;
   }
-  if (part === 0) return undefined;
-  for (const [name, amount] of Object.entries(requests)) {
+  for (const [name, amount] of Object.entries(head?.facts.requests ?? {})) {
     if (amount > 0 && state.resources.index(name) === UNKNOWN) more[name] = amount;
   }
   // What is over-full counts as having nothing free; with its lack it has all it has.
-  if (state.nodes.overfull(node)) for (let r = 0; r < free.length; r++) freed[r]! += free[r]!;
-  return { more, part, freed };
+  if (state.nodes.overfull(index)) for (let r = 0; r < free.length; r++) freed[r]! += free[r]!;
+  return { part: { type: "node", node, more, orLess }, freed };
 }
 
 function sumOf(a: Vector, b: Vector): Vector {

@@ -11,6 +11,10 @@ import type { Level } from "./views.ts";
 export function standingsOf(state: State, claimant: Claimant): Level[] {
   const contenders = [...state.lines.claimants()].filter((other) => contends(state, other));
   if (!contenders.includes(claimant)) return [];
+  // Heads are those of lines that are not blocked, and a round begins with none.
+  const lines = contenders.flatMap((other) => [...state.lines.of(other)]);
+  const blocked = lines.map((line) => line.blocked);
+  for (const line of lines) line.blocked = undefined;
   state.policy.begin(contenders);
   const levels: Level[] = [];
   for (let child: Child = claimant; child.parent !== undefined; child = child.parent) {
@@ -18,6 +22,7 @@ export function standingsOf(state: State, claimant: Claimant): Level[] {
     levels.push({ queue: name, before: line.countBefore(child), of: line.items.length });
   }
   state.policy.end();
+  for (const [i, line] of lines.entries()) line.blocked = blocked[i];
   return levels;
 }
 
@@ -27,7 +32,7 @@ function contends(state: State, claimant: Claimant): boolean {
   if (framework?.facts === undefined || framework.facts.suppressed || claimant.parent === undefined) return false;
   if (framework.facts.scheduler === "Offers" && !mayPublish(state, framework)) return false;
   claimant.penalised = framework.penaltyUntilMs(claimant.queueName) > state.nowMs;
-  for (const { pending, outstanding } of state.lines.of(claimant)) if (pending > outstanding) return true;
+  for (const { pending, outstanding, held } of state.lines.of(claimant)) if (pending > outstanding + held) return true;
   return false;
 }
 

@@ -14,13 +14,16 @@ import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
 import type { When } from "./views.ts";
 
-/** Steps of the foresight: more are not worth their time, nor likely to be true. */
-const MOST_STEPS = 20_000;
+/** Places given to others first: more are not worth the time, nor likely to come true. */
+const MOST_AHEAD = 2_000;
 
-/** Something ends, or a node opens: at `atMs` there is more room. */
+/** An instance ends, or (without a vector) a node opens: at `atMs` there is more room. */
 interface Ending extends Heaped {
   readonly atMs: number;
-  readonly apply: () => void;
+  readonly node: number;
+  readonly vector: Vector | undefined;
+  /** The queues that it counts in until then. */
+  readonly above: ReadonlySet<Queue>;
 }
 
 /** What runs on the nodes in question, by what is known of its end. */
@@ -45,7 +48,7 @@ export function endOf(task: Task, { runsSinceMs }: Instance, nowMs: number): num
 
 /**
  * The earliest time at which one more instance of the line is foreseen to fit, after `ahead` (each with the duration of its
- * Task) have been given their places. What runs ends as stated and nobody else takes the room: a bound from below, as the
+ * Task) have been given their places. What runs ends as stated and nobody else takes the room: as the
  * shadow time of EASY backfilling (Lifka, "The ANL/IBM SP Scheduling System", 1995), with the limits of the queues above.
  */
 export class StartEstimate {
@@ -76,6 +79,7 @@ export class StartEstimate {
       this.#consider(node, state.refusals.untilMs(framework, node.index), shown?.get(node.index));
     }
     this.#foresee(assignment);
+    this.#endings.rebuild();
   }
 
   /** `ahead`: durations of instances served before it, in order; Infinity where one is not known. */
@@ -84,23 +88,24 @@ export class StartEstimate {
     let nowMs = this.#nowMs;
     const line = ahead[Symbol.iterator]();
     let first = line.next();
-    for (let steps = 0; steps < MOST_STEPS; steps++) {
+    for (let placed = 0; placed <= MOST_AHEAD; ) {
       for (let next = this.#endings.top; next !== undefined && next.atMs <= nowMs; next = this.#endings.top) {
         this.#endings.remove(next);
-        next.apply();
+        this.#end(next);
       }
       const [node] = this.#fitting;
       if (node !== undefined && this.#passesBounds()) {
         if (first.done === true) return { estimateMs: nowMs };
         this.#place(node, nowMs + first.value);
         first = line.next();
+        placed++;
         continue;
       }
       const next = this.#endings.top;
       if (next === undefined) return { unknown: this.#why() };
       nowMs = next.atMs;
     }
-    return { unknown: "too many are served before it to foresee their ends" };
+    return { unknown: `more than ${MOST_AHEAD} instances are served before it` };
   }
 
   /** Is it a node that could hold one, once it is open and empty? */
@@ -121,11 +126,7 @@ export class StartEstimate {
     const opensAtMs = Math.max(opening(node) ?? 0, refusedUntilMs);
     if (opensAtMs > this.#nowMs) {
       this.#shut.add(index);
-      const apply = () => {
-        this.#shut.delete(index);
-        this.#look(index);
-      };
-      this.#endings.push({ atMs: opensAtMs, apply, place: -1 });
+      this.#endings.append({ atMs: opensAtMs, node: index, vector: undefined, above: nobody, place: -1 });
     }
     if (shown !== undefined) this.#give(index, shown, -1, nobody);
     this.#look(index);
@@ -135,9 +136,12 @@ export class StartEstimate {
   #foresee(assignment: Assignment): void {
     const lacksNode = this.#fitting.size === 0;
     const broken = this.#bounds.filter(isBroken).map(({ queue }) => queue);
+    const paths = new Map<Queue | undefined, ReadonlySet<Queue>>();
     for (const task of this.#state.tasks.values()) {
       if (task.live.size === 0) continue;
-      const above = new Set(this.#state.tree.path(assignment.claimant(task).parent));
+      const { parent } = assignment.claimant(task);
+      const above = paths.get(parent) ?? new Set(this.#state.tree.path(parent));
+      paths.set(parent, above);
       const isBelow = broken.some((queue) => queue === undefined || above.has(queue));
       for (const instance of task.live.values()) {
         const isInTheWay = isBelow || (lacksNode && this.#free.has(instance.node));
@@ -160,7 +164,16 @@ export class StartEstimate {
   ): void {
     if (isInTheWay) this.#inTheWay[typeof atMs === "number" ? "known" : atMs]++;
     if (typeof atMs === "string") return;
-    this.#endings.push({ atMs, apply: () => this.#give(node, vector, 1, above), place: -1 });
+    this.#endings.append({ atMs, node, vector, above, place: -1 });
+  }
+
+  #end({ node, vector, above }: Ending): void {
+    if (vector !== undefined) {
+      this.#give(node, vector, 1, above);
+      return;
+    }
+    this.#shut.delete(node);
+    this.#look(node);
   }
 
   /** One of those before it takes its place, until it ends. */
@@ -169,7 +182,7 @@ export class StartEstimate {
     const need = this.#need;
     this.#give(node, need, -1, above);
     if (untilMs === Number.POSITIVE_INFINITY) this.#inTheWay.silent++;
-    else this.#endings.push({ atMs: untilMs, apply: () => this.#give(node, need, 1, above), place: -1 });
+    else this.#endings.push({ atMs: untilMs, node, vector: need, above, place: -1 });
   }
 
   #give(node: number, vector: Vector, sign: 1 | -1, above: ReadonlySet<Queue>): void {

@@ -77,8 +77,8 @@ export interface When {
 
 /** One part of a change; amounts in canonical units. */
 export type ChangePart =
-  /** The node has so much more. */
-  | { readonly type: "node"; readonly node: string; readonly more: Quantities }
+  /** The node has so much more; with `orLess`, so much less asked for does as well. */
+  | { readonly type: "node"; readonly node: string; readonly more: Quantities; readonly orLess: boolean }
   /** The queue's limit is higher by so much. */
   | { readonly type: "limit"; readonly queue: string; readonly more: Quantities }
   /** So much more is free, past what is kept back: on this node, or on any other that may be used. */

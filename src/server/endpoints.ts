@@ -3,6 +3,7 @@ import { GROUP, label, VERSION } from "../api/common.ts";
 import type { Attributes, Authentication, Authorization, Caller } from "./auth.ts";
 import { problem } from "./errors.ts";
 import { EXPLAINED, type Explained, type ExplainSource, explain } from "./explain.ts";
+import { OutlookBudget } from "./outlook-budget.ts";
 import { type Rate, RateLimiter } from "./rate-limit.ts";
 import type { Result } from "./respond.ts";
 
@@ -94,6 +95,7 @@ function directory(served: readonly Endpoint[]): Result {
 }
 
 function explainEndpoint(options: EndpointOptions, guard: Guard, kind: Explained, path: string): Endpoint[] {
+  const budget = new OutlookBudget(options.clock);
   const handle = async (incoming: Incoming, audit: Audit): Promise<Result> => {
     const caller = await guard.caller(incoming, audit);
     if ("code" in caller) return caller;
@@ -117,7 +119,7 @@ function explainEndpoint(options: EndpointOptions, guard: Guard, kind: Explained
       audit.access = "denied";
       return problem("not-found");
     }
-    return explain(source, kind, { namespace, name }, options.clock.nowMs()) ?? problem("not-found");
+    return explain(source, kind, { namespace, name }, options.clock.nowMs(), budget) ?? problem("not-found");
   };
   return [
     { path, about: `State of a ${kind}, and why it gets nothing more now. Needs the right to \`get\` it.`, handle },

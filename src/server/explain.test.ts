@@ -52,7 +52,7 @@ describe("of a task", () => {
     const broker = new FakeBroker();
     broker.taskViews.set("team-a/train", taskView());
     const place = { tasks: 2, instances: 5, levels: [{ queue: "research", before: 1, of: 3 }] };
-    const parts = [{ type: "node", node: "n", more: { cpu: 1_500 } }] as const;
+    const parts = [{ type: "node", node: "n", more: { cpu: 1_500 }, orLess: true }] as const;
     broker.outlook = { when: { place, estimateMs: nowMs + 60_000 }, change: { parts, text: "1.5 cpu more on node n" } };
     const { json, text } = explain(broker, "task", train, nowMs)!;
     expect(json).toMatchObject({
@@ -60,7 +60,7 @@ describe("of a task", () => {
       change: { parts, text: "1.5 cpu more on node n" },
     });
     expect(text).toContain("  Place:       2 tasks of its shape before it; 1 stand before it in queue research\n");
-    expect(text).toContain("  When:        2026-01-02T03:05:05.000Z at the earliest\n");
+    expect(text).toContain("  When:        foreseen for 2026-01-02T03:05:05.000Z\n");
     expect(text).toContain("  Change:      1.5 cpu more on node n\n");
   });
 

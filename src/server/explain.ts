@@ -4,6 +4,7 @@ import type { Quantities } from "../offers/resources.ts";
 import { standingsText } from "../offers/standings.ts";
 import type { Explanation, FailureView, FrameworkView, Outlook, QueueView, TaskView } from "../offers/views.ts";
 import { amountsText, countsText, type Line, lines, percent, whyLines } from "./explain-text.ts";
+import type { OutlookBudget } from "./outlook-budget.ts";
 import type { Document } from "./respond.ts";
 
 /** What the explanations are made of: the leader's broker, and the Task objects that it knows by UID. */
@@ -12,7 +13,7 @@ export interface ExplainSource {
   taskUid(key: string): string | undefined;
   taskView(uid: string): TaskView | undefined;
   explainTask(uid: string, nowMs: number): Explanation | undefined;
-  outlookOfTask(uid: string, nowMs: number): Outlook | undefined;
+  outlookOfTask(uid: string, explanation: Explanation, nowMs: number): Outlook | undefined;
   frameworkView(key: string, nowMs: number): FrameworkView | undefined;
   queueView(name: string): QueueView | undefined;
 }
@@ -27,16 +28,20 @@ export interface ObjectName {
   readonly name: string;
 }
 
-/** What is known about an object, and why it gets nothing more now. Undefined if the broker does not know it. */
+/**
+ * What is known about an object, and why it gets nothing more now. Undefined if the broker does not know it. `budget`: the time
+ * for answers to "when?"; without one there is enough.
+ */
 export function explain(
   source: ExplainSource,
   kind: Explained,
   object: ObjectName,
   nowMs: number,
+  budget?: OutlookBudget,
 ): Document | undefined {
   switch (kind) {
     case "task":
-      return explainTask(source, object, nowMs);
+      return explainTask(source, object, nowMs, budget);
     case "framework":
       return explainFramework(source, object, nowMs);
     case "queue":
@@ -44,12 +49,19 @@ export function explain(
   }
 }
 
-function explainTask(source: ExplainSource, object: ObjectName, nowMs: number): Document | undefined {
+function explainTask(
+  source: ExplainSource,
+  object: ObjectName,
+  nowMs: number,
+  budget: OutlookBudget | undefined,
+): Document | undefined {
   const uid = source.taskUid(keyOf(object));
   const view = uid === undefined ? undefined : source.taskView(uid);
   if (uid === undefined || view === undefined) return undefined;
-  const why = reasonOf(view.rejected ?? source.explainTask(uid, nowMs));
-  const outlook = view.counts.pending > 0 ? source.outlookOfTask(uid, nowMs) : undefined;
+  const explanation = view.rejected ?? source.explainTask(uid, nowMs);
+  const why = reasonOf(explanation);
+  const work = () => explanation && source.outlookOfTask(uid, explanation, nowMs);
+  const outlook = view.counts.pending > 0 ? (budget === undefined ? work() : budget.outlook(work)) : undefined;
   const failures = view.lastFailures.map(failureOf);
   const { state, instances, counts, succeededIndexes, failedIndexes, node } = view;
   return {
@@ -157,7 +169,7 @@ function outlookLines(outlook: Outlook | undefined): Line[] {
   const place = when?.place;
   const within = place?.tasks === 0 ? "first of its shape" : `${place?.tasks} tasks of its shape before it`;
   const found =
-    when?.estimate === undefined ? when?.unknown && `not known: ${when.unknown}` : `${when.estimate} at the earliest`;
+    when?.estimate === undefined ? when?.unknown && `not known: ${when.unknown}` : `foreseen for ${when.estimate}`;
   return [
     ["Place", place && [within, standingsText(place.levels)].filter(Boolean).join("; ")],
     ["When", found],

@@ -154,7 +154,7 @@ describe("why something waits", () => {
   });
 
   test("comes with when it may start: what runs has ended by then, as it states, or nobody knows", async () => {
-    const place = { tasks: 0, levels: [{ queue: "default", before: 0 }] };
+    const place = { tasks: 0, levels: [{ queue: "default", before: 0 }, { queue: "" }] };
     const asked = async (task: string) => JSON.parse((await ask(leader, `/explain/task/waits/${task}`, token)).text);
     expect(await asked("giant")).toMatchObject({
       when: { place, unknown: expect.stringMatching(/^no node that it may use is large enough/) },
@@ -163,7 +163,7 @@ describe("why something waits", () => {
     const fake = { duration: "1h" };
     await tenant.task("fills", { requests: { cpu: "4" }, fake, spec: { durationSeconds: 3_600 } });
     const { startedAt } = await tenant.until("fills", "to run", ({ state }) => state === "Running");
-    await tenant.task("next", { requests: { cpu: "3" } });
+    await tenant.task("next", { requests: { cpu: "3" }, fake: { duration: "100ms" } });
     await tenant.waits("next", "NoNode");
     const { when, change } = await asked("next");
     expect(Date.parse(when.estimate)).toBe(Date.parse(startedAt) + 3_600_000);
