@@ -18,6 +18,11 @@ export const ATTEMPT_LABEL = "proffer.dev/attempt";
 /** On pods: `‹offer UID›.‹launch›`, the answer that this pod carries out. */
 export const OFFER_LABEL = "proffer.dev/offer";
 
+/** On pods of frameworks' programs that Proffer starts: the UID of the Framework. */
+export const CONTROLLER_LABEL = "proffer.dev/controller-of";
+/** On the same pods: a hash of what they are made from, starts before, failures in a row. */
+export const PROGRAM_ANNOTATION = "proffer.dev/program";
+
 /** On Tasks: which call of `kubectl proffer run` made it. */
 export const RUN_ANNOTATION = "proffer.dev/run";
 
@@ -31,6 +36,9 @@ export const FIELD_MANAGER = "proffer";
 export const INDEX_ENV = "PROFFER_TASK_INDEX";
 /** In every container of a task: how many instances its Task has. */
 export const INSTANCES_ENV = "PROFFER_TASK_INSTANCES";
+/** In every container of a framework's program: the Framework's name, and its namespace. */
+export const FRAMEWORK_ENV = "PROFFER_FRAMEWORK";
+export const NAMESPACE_ENV = "PROFFER_NAMESPACE";
 /** Names of environment variables that a template must not set. */
 export const RESERVED_ENV_PREFIX = "PROFFER_";
 

@@ -316,7 +316,8 @@ export class Bidders {
       const made = this.#of(claimant);
       if (made?.bidder === undefined) continue;
       const { framework, facts, bidder } = made;
-      if (facts.suppressed || (facts.scheduler === "Offers" && !mayPublish(this.#state, framework))) continue;
+      if (facts.suppressed || framework.isAway) continue;
+      if (facts.scheduler === "Offers" && !mayPublish(this.#state, framework)) continue;
       claimant.penalised = framework.penaltyUntilMs(claimant.queueName) > this.#state.nowMs;
       bidder.begin();
       bidders.push(bidder);

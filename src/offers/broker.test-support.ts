@@ -182,6 +182,9 @@ export class Bench {
       case "create-pod":
         this.create(effect);
         break;
+      case "confirm-absence":
+        this.apply({ type: "absence-confirmed", framework: effect.framework });
+        break;
     }
   }
 

@@ -11,6 +11,7 @@ import type { NodeEntry } from "./nodes.ts";
 import { Offers } from "./offers.ts";
 import type { BrokerOptions } from "./options.ts";
 import { Outlooks } from "./outlook.ts";
+import { Programs } from "./presence.ts";
 import { Round } from "./round.ts";
 import { Slack } from "./slack.ts";
 import { State } from "./state.ts";
@@ -57,6 +58,7 @@ export class Broker implements BrokerContract {
   readonly #tasks: Tasks;
   readonly #offers: Offers;
   readonly #frameworks: Frameworks;
+  readonly #programs: Programs;
   readonly #explain: Explain;
   readonly #outlooks: Outlooks;
   readonly #summary: Summary;
@@ -73,7 +75,8 @@ export class Broker implements BrokerContract {
     this.#tasks = new Tasks(this.#state, this.#assignment);
     this.#nodeWatch = new NodeWatch(this.#state, this.#tasks);
     this.#offers = new Offers(this.#state, this.#tasks, this.#assignment);
-    this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers);
+    this.#programs = new Programs(this.#state, this.#offers, this.#tasks);
+    this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers, this.#programs);
     this.#explain = new Explain(this.#state, this.#assignment);
     this.#outlooks = new Outlooks(this.#state, this.#assignment);
     this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
@@ -185,6 +188,11 @@ export class Broker implements BrokerContract {
     "queue-gone": ({ name }) => this.#frameworks.queueGone(name),
     "framework-observed": ({ framework }) => this.#frameworks.observe(framework),
     "framework-gone": ({ key }) => this.#frameworks.gone(key),
+    "lease-observed": ({ lease }) => this.#programs.observe(lease),
+    "lease-gone": ({ key }) => this.#programs.gone(key),
+    "program-observed": ({ framework, awaySinceMs }) => this.#programs.podObserved(framework, awaySinceMs),
+    "program-gone": ({ framework }) => this.#programs.podGone(framework),
+    "absence-confirmed": ({ framework }) => this.#programs.confirmed(framework),
     "task-observed": ({ task }) => this.#tasks.observe(task),
     "task-gone": ({ uid }) => this.#tasks.gone(uid),
     "pod-observed": ({ pod }) => this.#podObserved(pod),
@@ -209,6 +217,7 @@ export class Broker implements BrokerContract {
     this.#assignment.opened();
     this.#tasks.opened();
     this.#offers.opened();
+    this.#programs.opened();
     for (const node of this.#state.nodes.entries) if (node !== undefined) this.#nodeWatch.missing(node);
     this.#state.dirty = true;
   }
@@ -270,6 +279,9 @@ export class Broker implements BrokerContract {
         break;
       case "penalty-ends":
         this.#state.dirty = true;
+        break;
+      case "program-missed":
+        this.#programs.missed(alarm.framework);
         break;
       case "back-off-ends":
         this.#tasks.backOffEnded(alarm.taskUid, alarm.index);

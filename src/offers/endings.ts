@@ -62,6 +62,12 @@ export function endingOfVanished(killing: boolean, nodeGone: boolean): Ending {
     : { outcome: "lost", reason: "pod-deleted", message: "the pod was deleted", counts: false };
 }
 
+/** Killed because its framework's program stayed away, where `abandoned` tells of that. */
+export function endingOfAbandoned(ending: Ending, abandoned: string | undefined): Ending {
+  if (abandoned === undefined || ending.reason !== "killed") return ending;
+  return { ...ending, reason: "framework-lost", message: abandoned };
+}
+
 /** The API server does not make the pod. */
 export function endingOfRefused(killing: boolean, message: string): Ending {
   if (killing) return { outcome: "killed", reason: "killed", message: "", counts: false };

@@ -29,6 +29,7 @@ export class Explain {
     if (task.pending === 0) return { reason: "placed", message: "nothing waits" };
     const framework = this.#state.framework(task.facts.framework);
     if (framework.facts?.suppressed === true) return suppressed(framework);
+    if (framework.isAway) return disconnected(framework);
     if (task.ready === 0) return this.#notReady(task);
     const claimant = this.#assignment.claimant(task);
     const line = task.shape === undefined ? undefined : this.#state.lines.get(claimant, task.shape);
@@ -44,6 +45,7 @@ export class Explain {
       return { reason: "unknown-framework", message: `framework ${framework.key} does not exist` };
     }
     if (framework.facts.suppressed) return suppressed(framework);
+    if (framework.isAway) return disconnected(framework);
     let rejected: Explanation | undefined;
     for (const { name } of framework.facts.queues) {
       const claimant = this.#state.tree.claimants.get(`${framework.key} ${name}`);
@@ -108,6 +110,10 @@ export class Explain {
     if (unpublished === undefined || unpublished.untilMs <= this.#state.nowMs) return undefined;
     return { reason: "not-published", message: `the API server refused the last offer: ${unpublished.message}` };
   }
+}
+
+function disconnected({ presence }: Framework): Explanation {
+  return { reason: "disconnected", message: presence?.message ?? "" };
 }
 
 function suppressed({ key }: Framework): Explanation {

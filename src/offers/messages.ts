@@ -83,6 +83,26 @@ export interface FrameworkFacts {
   readonly demand: readonly { readonly instances: number; readonly resources: Quantities }[];
   readonly answerers: readonly string[];
   readonly unreachableAfterMs: number;
+  /** Offers only. Absent: the tasks of a program that stays away are kept for ever. */
+  readonly failover?: FailoverFacts;
+}
+
+/** What becomes of the tasks of a framework whose program stays away. */
+export interface FailoverFacts {
+  readonly timeoutMs: number;
+  /** After that: `Kill` ends them, `Orphan` lets them run to their ends. */
+  readonly policy: "Kill" | "Orphan";
+}
+
+/** A Lease that a framework's program renews for as long as it is there. */
+export interface LeaseFacts {
+  readonly key: Key;
+  readonly framework: Key;
+  /** By our clock: when a renewal was seen, or what the Lease says where it was not seen to change. */
+  readonly renewedAtMs: number;
+  readonly durationMs: number;
+  /** Its holder has given it back. */
+  readonly released: boolean;
 }
 
 export interface RetryFacts {
@@ -240,6 +260,12 @@ export type Input =
   | { readonly type: "queue-gone"; readonly name: string }
   | { readonly type: "framework-observed"; readonly framework: FrameworkFacts }
   | { readonly type: "framework-gone"; readonly key: Key }
+  | { readonly type: "lease-observed"; readonly lease: LeaseFacts }
+  | { readonly type: "lease-gone"; readonly key: Key }
+  /** The pod that we started for the framework's program runs, or has not since then. */
+  | { readonly type: "program-observed"; readonly framework: Key; readonly awaySinceMs?: number }
+  /** We start none for it. */
+  | { readonly type: "program-gone"; readonly framework: Key }
   | { readonly type: "task-observed"; readonly task: TaskFacts }
   | { readonly type: "task-gone"; readonly uid: string }
   | { readonly type: "pod-observed"; readonly pod: PodFacts }
@@ -273,6 +299,8 @@ export type Input =
   | { readonly type: "offer-closed"; readonly key: Key }
   /** The Task's status was written as `Broker.taskStatus` gave it at `version`. */
   | { readonly type: "task-recorded"; readonly uid: string; readonly version: number }
+  /** The Leases of this framework were read from the API server itself, and told of where they were news. */
+  | { readonly type: "absence-confirmed"; readonly framework: Key }
   // The flow of a term.
   /** Offers may (not) be published: without the admission policies nobody could trust an answer. Allowed at first. */
   | { readonly type: "publishing"; readonly allowed: boolean }
@@ -308,6 +336,8 @@ export type Effect =
   | { readonly type: "delete-pod"; readonly key: Key; readonly uid: string; readonly gracePeriodSeconds?: number }
   /** The end of this pod stands in the Task's status (or the Task is gone): remove the tracking finalizer. */
   | { readonly type: "release-pod"; readonly key: Key; readonly uid: string }
+  /** Its time is over: read the framework's Leases from the API server itself, not from a cache, before that costs tasks. */
+  | { readonly type: "confirm-absence"; readonly framework: Key }
   /** The status of this object is to be written, some time soon; ask the broker for it then. */
   | { readonly type: "task-changed"; readonly uid: string; readonly urgent: boolean }
   | { readonly type: "framework-changed"; readonly key: Key }

@@ -118,6 +118,8 @@ export class Outlooks {
         return [{ type: "parallelism", atLeast: task.live.size + 1 }];
       case "suppressed":
         return [{ type: "unsuppress", framework: framework.key }];
+      case "disconnected":
+        return [{ type: "program", framework: framework.key }];
       default:
         return undefined;
     }
@@ -149,5 +151,7 @@ function textOf(part: ChangePart): string {
       return `spec.parallelism ${part.atLeast}, or the end of one of its instances`;
     case "unsuppress":
       return `framework ${part.framework} with spec.suppressed false`;
+    case "program":
+      return `the program of framework ${part.framework}, there again`;
   }
 }

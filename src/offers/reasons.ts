@@ -36,6 +36,10 @@ export const WAITING_REASONS = {
     "Wait for tasks to finish or raise the bound.",
   ],
   suppressed: ["The framework asked for no offers.", "Set `Framework.spec.suppressed` to false."],
+  disconnected: [
+    "The framework's program is away: it has not renewed its Lease, or has given it back.",
+    "Start the program again. Its tasks run on meanwhile, for as long as `Framework.spec.failoverTimeoutSeconds` says.",
+  ],
   // Why nothing is offered now, in the order of the checks.
   "no-demand": ["Nothing is waiting.", "Create a Task or state `Framework.spec.demand`."],
   sizing: ["A dry run is asking the API server what pods of this template will really request.", "Wait a moment."],
@@ -118,6 +122,10 @@ const ENDING_REASONS = {
     "Read the message: a webhook, a missing reference, or something that a quota wants stated.",
   ],
   killed: ["It was killed on request.", "Nothing to do."],
+  "framework-lost": [
+    "The framework's program stayed away for longer than `failoverTimeoutSeconds`, and its `failoverPolicy` is `Kill`.",
+    "Start the program again; what is to run again needs new Tasks. `failoverPolicy: Orphan` lets tasks run to their ends.",
+  ],
   "exit-code": ["A container ended with a code other than zero.", "Read the logs of the pod."],
   "pod-failed": ["The pod failed.", "Read the message."],
 } as const satisfies Table;

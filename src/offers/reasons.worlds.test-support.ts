@@ -41,6 +41,12 @@ export const WORLDS: { readonly [R in WaitingReason]?: Scene } = {
   "priority-too-high": (made) => made.queue("default", { maxPriority: 10 }).framework("f").task("t", { priority: 100 }),
   "too-many-tasks": (made) => made.queue("default", { maxTasks: 1 }).framework("f").task("first").task("t"),
   suppressed: (made) => made.framework("f", { suppressed: true }).task("t"),
+  disconnected: (made) => {
+    made.framework("f", { scheduler: "Offers", failover: { timeoutMs: 3_600_000, policy: "Orphan" } }).task("t");
+    const lease = { key: "ns/proffer-f", framework: "ns/f", renewedAtMs: made.nowMs, durationMs: 30_000 };
+    made.apply({ type: "lease-observed", lease: { ...lease, released: false } });
+    made.wait(30_000);
+  },
   sizing: (made) => {
     made.held.add("size-template");
     made.framework("f").task("t");

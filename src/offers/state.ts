@@ -70,8 +70,8 @@ export class State {
     this.lines = new Lines(this.shapes);
     this.refusals = new Refusals(this.nodes);
     this.room = new Room(this.tree, this.lines, this.nodes, ({ framework }) => {
-      const facts = this.frameworks.get(framework)?.facts;
-      return facts !== undefined && !facts.suppressed;
+      const known = this.frameworks.get(framework);
+      return known?.facts !== undefined && !known.facts.suppressed && !known.isAway;
     });
     this.holds = new Holds(this);
     this.policy = new Descent(this.tree.root, this.nodes, this.lines);

@@ -1,6 +1,6 @@
 import { type Attempts, attemptGroups, type Rank } from "./attempt-groups.ts";
 import { Bitset } from "./bitset.ts";
-import { type Ending, withReason } from "./endings.ts";
+import { type Ending, endingOfAbandoned, endingOfVanished, withReason } from "./endings.ts";
 import { formatIndexes, parseIndexes } from "./indexes.ts";
 import type { Instance } from "./instance.ts";
 import type { PodFacts, TaskFacts } from "./messages.ts";
@@ -19,6 +19,8 @@ export class Task {
   facts: TaskFacts;
   /** The Task object is gone: nothing new starts, pods are let go as they end. */
   gone = false;
+  /** It is to end because its framework's program stayed away: a text for people. */
+  abandoned: string | undefined;
   shape: Shape | undefined;
   /** Where a pod of it was last started: what it counts in once its framework is gone. */
   startedIn: string | undefined;
@@ -121,6 +123,22 @@ export class Task {
       const untilMs = atMs + this.backOffMs(attempts.ended);
       if (untilMs > nowMs) yield [index, untilMs];
     }
+  }
+
+  /** Whether the index is to end: by the Task's deletion, its `spec.kill`, or for want of its framework's program. */
+  isDoomed(index: number): boolean {
+    if (this.gone || this.facts.deleting || this.abandoned !== undefined) return true;
+    const { kill, instances } = this.facts;
+    if (kill === undefined) return false;
+    return kill.indexes === undefined || parseIndexes(kill.indexes, instances).has(index);
+  }
+
+  /** All of it is to end; what waits has no attempt whose end would say why. */
+  abandon(why: string, nowMs: number): void {
+    this.abandoned = why;
+    const [index] = this.waitingIndexes();
+    if (index === undefined) return;
+    this.#remember({ index, attempt: this.attempt(index), nodeName: "" }, endingOfVanished(true, false), nowMs);
   }
 
   /** The wait after so many ends, at least one. */
@@ -332,7 +350,8 @@ export class Task {
     if (this.finished) this.finishedAtMs = nowMs;
   }
 
-  #remember({ index, attempt, nodeName }: Attempt, { reason, message, exitCode }: Ending, atMs: number): void {
+  #remember({ index, attempt, nodeName }: Attempt, ending: Ending, atMs: number): void {
+    const { reason, message, exitCode } = endingOfAbandoned(ending, this.abandoned);
     const code = exitCode === undefined ? {} : { exitCode };
     this.lastFailures.unshift({
       index,

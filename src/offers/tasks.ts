@@ -214,7 +214,7 @@ export class Tasks {
     if (isNew) this.quotas.passed(task);
     instance.started ||= pod.started || pod.phase === "Running";
     // Its deletion was ours, in an earlier term.
-    if (isNew && pod.deleting && isDoomed(task, instance.index)) instance.killing = true;
+    if (isNew && pod.deleting && (task.isDoomed(instance.index) || this.#isOverdue(task))) instance.killing = true;
     const ending = endingOf(pod, instance.killing) ?? endingOfForced(pod, instance.killing, this.#isUp(pod.node));
     if (ending !== undefined) {
       task.startedAtMs ??= pod.startedAtMs;
@@ -223,10 +223,14 @@ export class Tasks {
     }
     this.#settleClaim(task, instance, pod);
     if (task.follow(instance, pod, this.#state.nowMs)) this.#state.taskChanged(task);
-    if (isNew && (instance.killing || isDoomed(task, instance.index))) {
+    if (isNew && (instance.killing || task.isDoomed(instance.index))) {
       instance.killing = true;
       if (!pod.deleting) this.#deletePod(task, { key, uid });
     }
+  }
+
+  #isOverdue({ facts }: Task): boolean {
+    return this.#state.frameworks.get(facts.framework)?.isOverdue(this.#state.nowMs) === true;
   }
 
   #isUp(node: string): boolean {
@@ -334,6 +338,13 @@ export class Tasks {
     else if (kill?.indexes !== undefined) this.#killSome(task, parseIndexes(kill.indexes, task.facts.instances));
   }
 
+  /** Its framework's program stays away, and with it goes the task. */
+  abandon(task: Task, why: string): void {
+    if (task.finished || task.abandoned !== undefined) return;
+    task.abandon(why, this.#state.nowMs);
+    this.#killAll(task);
+  }
+
   #killAll(task: Task): void {
     this.#killSome(task, [...task.waitingIndexes(), ...task.live.keys()]);
   }
@@ -384,11 +395,4 @@ export class Tasks {
     this.#state.frameworkChanged(task.facts.framework);
     this.#state.forgetFramework(task.facts.framework);
   }
-}
-
-/** Whether the index is to end, by the Task's deletion or its `spec.kill`. */
-function isDoomed({ gone, facts }: Task, index: number): boolean {
-  if (gone || facts.deleting) return true;
-  if (facts.kill === undefined) return false;
-  return facts.kill.indexes === undefined || parseIndexes(facts.kill.indexes, facts.instances).has(index);
 }

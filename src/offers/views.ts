@@ -91,7 +91,9 @@ export type ChangePart =
   /** The offer is answered. */
   | { readonly type: "answer"; readonly offer: string; readonly untilMs: number }
   | { readonly type: "parallelism"; readonly atLeast: number }
-  | { readonly type: "unsuppress"; readonly framework: string };
+  | { readonly type: "unsuppress"; readonly framework: string }
+  /** The framework's program is there again. */
+  | { readonly type: "program"; readonly framework: string };
 
 /** The least that would start the first task in line, as things are now: all parts together, and not a unit less. */
 export interface Change {
@@ -149,8 +151,19 @@ export interface FrameworkView {
   readonly held: Quantities;
   readonly demand: Quantities;
   readonly rejected?: Explanation;
+  /** Absent where nobody can tell whether its program is there. */
+  readonly presence?: PresenceView;
   /** Why it gets nothing more now. */
   readonly why: Explanation;
+}
+
+/**
+ * Whether a framework's program is there. `disconnected`: its tasks are kept for it; `abandoned`: no longer.
+ * `message` has absolute times only.
+ */
+export interface PresenceView {
+  readonly state: "connected" | "disconnected" | "abandoned";
+  readonly message: string;
 }
 
 export interface QueueView {

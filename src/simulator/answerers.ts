@@ -2,6 +2,7 @@ import { matchesLabels, untoleratedTaint } from "../offers/constraints.ts";
 import { parseIndexes } from "../offers/indexes.ts";
 import type { Answer, Launch, OfferFacts, Slice, TaskFacts } from "../offers/messages.ts";
 import type { Cluster } from "./cluster.ts";
+import type { Programs } from "./programs.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -25,8 +26,10 @@ export class Answerers {
   readonly #cluster: Cluster;
   readonly #schedule: Schedule;
   readonly #random: Random;
+  readonly #programs: Programs;
 
-  constructor(cluster: Cluster, schedule: Schedule, random: Random, manners: Manners) {
+  constructor(cluster: Cluster, schedule: Schedule, random: Random, manners: Manners, programs: Programs) {
+    this.#programs = programs;
     this.#cluster = cluster;
     this.#schedule = schedule;
     this.#random = random;
@@ -54,7 +57,7 @@ export class Answerers {
 
   #answer(key: string, manner: keyof Manners): void {
     const offer = this.#cluster.offers.get(key);
-    if (offer === undefined) return;
+    if (offer === undefined || this.#programs.isDead(offer.facts.framework)) return;
     const answers: Record<keyof Manners, () => Answer> = {
       accept: () => this.#accept(offer.facts, false),
       part: () => this.#accept(offer.facts, true),

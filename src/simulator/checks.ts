@@ -4,10 +4,12 @@ import type { Quantities } from "../offers/resources.ts";
 import { check } from "./check.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Leader } from "./leader.ts";
+import type { Programs } from "./programs.ts";
 
 /** What must hold, whatever happens. Each check throws with what is wrong. */
 export class Checks {
   readonly #cluster: Cluster;
+  readonly #programs: Programs;
   /** "task/index" -> UIDs of pods that live; every pod that succeeded. */
   readonly #live = new Map<string, Set<string>>();
   readonly #succeeded = new Map<string, Set<string>>();
@@ -18,8 +20,9 @@ export class Checks {
   steps = 0;
   counts = { creates: 0, offers: 0, closes: 0, rounds: 0, terms: 0, idle: 0 };
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, programs: Programs) {
     this.#cluster = cluster;
+    this.#programs = programs;
     cluster.watch(({ input }) => {
       if (input.type === "pod-observed") this.#podSeen(input.pod);
       if (input.type === "pod-gone") {
@@ -68,7 +71,7 @@ export class Checks {
     if (granted.length > 0) this.#room(leader, granted);
     for (const effect of effects) {
       if (effect.type === "create-pod") this.#launched(effect);
-      if (effect.type === "publish-offer") this.counts.offers++;
+      if (effect.type === "publish-offer") this.#offered(effect.offer.framework, nowMs);
       if (effect.type === "close-offer") this.counts.closes++;
     }
     if (input.type !== "tick") return;
@@ -106,6 +109,14 @@ export class Checks {
         }
       }
     }
+  }
+
+  /** What a leader knows of a Lease may be old, but never newer than the Lease: a program that is missed is offered nothing. */
+  #offered(framework: string, nowMs: number): void {
+    this.counts.offers++;
+    const lease = this.#cluster.leases.get(framework);
+    const isMissed = lease !== undefined && !lease.released && lease.renewedAtMs + lease.durationMs <= nowMs;
+    check(!isMissed, `an offer is made to ${framework}, whose Lease has run out`);
   }
 
   #launched({ attempt: { taskUid, index, attempt } }: Extract<Effect, { type: "create-pod" }>): void {
@@ -168,7 +179,8 @@ export class Checks {
     }
   }
 
-  #mayFail(facts: { kill?: unknown }, _index: number, key: string): boolean {
+  #mayFail(facts: { kill?: unknown; framework: string }, _index: number, key: string): boolean {
+    if (this.#programs.wasOverdue(facts.framework)) return true;
     return facts.kill !== undefined || this.#ended.has(key) || this.refused.has(key);
   }
 

@@ -4,6 +4,7 @@ import type {
   ForeignPodFacts,
   FrameworkFacts,
   Input,
+  LeaseFacts,
   NodeFacts,
   OfferDraft,
   OfferFacts,
@@ -17,7 +18,7 @@ import type { TaskView } from "../offers/views.ts";
 export type CreatePod = Extract<Effect, { type: "create-pod" }>;
 export type CloseOffer = Extract<Effect, { type: "close-offer" }>;
 
-export type Kind = "nodes" | "foreign" | "queues" | "frameworks" | "tasks" | "pods" | "offers";
+export type Kind = "nodes" | "foreign" | "queues" | "frameworks" | "leases" | "tasks" | "pods" | "offers";
 
 /** What a watch tells: an object as it is now, or that it is gone. */
 export interface Change {
@@ -52,6 +53,7 @@ export class Cluster {
   readonly foreign = new Map<string, ForeignPodFacts>();
   readonly queues = new Map<string, QueueFacts>();
   readonly frameworks = new Map<string, FrameworkFacts>();
+  readonly leases = new Map<string, LeaseFacts>();
   /** By UID. */
   readonly tasks = new Map<string, TaskObject>();
   /** By key, "namespace/name". */
@@ -106,6 +108,19 @@ export class Cluster {
 
   removeFramework(key: string): void {
     if (this.frameworks.delete(key)) this.#tell("frameworks", { type: "framework-gone", key });
+  }
+
+  putLease(lease: LeaseFacts): void {
+    this.leases.set(lease.key, lease);
+    this.#tell("leases", { type: "lease-observed", lease });
+  }
+
+  removeLease(key: string): void {
+    if (this.leases.delete(key)) this.#tell("leases", { type: "lease-gone", key });
+  }
+
+  leasesOf(framework: string): LeaseFacts[] {
+    return [...this.leases.values()].filter((lease) => lease.framework === framework);
   }
 
   putTask(facts: TaskFacts): void {

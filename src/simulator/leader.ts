@@ -2,6 +2,7 @@ import { Broker } from "../offers/broker.ts";
 import type { Effect, Input, NodeFacts, OfferDraft } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
 import type { QueueOrder } from "../offers/queues.ts";
+import { attemptOf, snapshot } from "./attempts.ts";
 import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
 import { type Crash, type Faults, Network } from "./network.ts";
@@ -29,7 +30,7 @@ const ANSWER_TURN_MS = 1_000;
 /** A create of unknown outcome is given up only when no earlier try can arrive any more. */
 const SETTLE_MS = 75_000;
 
-const KINDS: readonly Kind[] = ["nodes", "foreign", "queues", "frameworks", "tasks", "pods", "offers"];
+const KINDS: readonly Kind[] = ["nodes", "foreign", "queues", "frameworks", "leases", "tasks", "pods", "offers"];
 
 /** One leader's time in office: a broker, and a shell around it that does as the real one does, over a bad network. */
 export class Leader {
@@ -124,12 +125,13 @@ export class Leader {
   }
 
   #list(kind: Kind): Input[] {
-    const { nodes, foreign, queues, frameworks, tasks, pods, offers } = this.#options.cluster;
+    const { nodes, foreign, queues, frameworks, leases, tasks, pods, offers } = this.#options.cluster;
     const lists: Record<Kind, () => Input[]> = {
       nodes: () => [...nodes.values()].map((node) => ({ type: "node-observed", node })),
       foreign: () => [...foreign.values()].map((pod) => ({ type: "foreign-pod-observed", pod })),
       queues: () => [...queues.values()].map((queue) => ({ type: "queue-observed", queue })),
       frameworks: () => [...frameworks.values()].map((framework) => ({ type: "framework-observed", framework })),
+      leases: () => [...leases.values()].map((lease) => ({ type: "lease-observed", lease })),
       tasks: () =>
         [...tasks.keys()].map((uid) => ({ type: "task-observed", task: this.#options.cluster.taskFacts(uid)! })),
       pods: () => [...pods.values()].map(({ facts }) => ({ type: "pod-observed", pod: facts })),
@@ -196,14 +198,15 @@ export class Leader {
         this.#closing.set(effect.key, effect);
         if (!this.#busyOffers.has(effect.key)) this.#close(effect.key);
         break;
+      case "confirm-absence":
+        this.#confirm(effect.framework);
+        break;
       case "task-changed":
         this.#statusChanged(effect.uid, effect.urgent);
         break;
       case "framework-changed":
       case "queue-changed":
         this.#look(effect);
-        break;
-      case "event":
         break;
     }
   }
@@ -213,6 +216,17 @@ export class Leader {
     if (!this.#options.random.chance(0.1)) return;
     if (effect.type === "queue-changed") this.broker.queueView(effect.name);
     else check(this.broker.frameworkView(effect.key)?.why.message !== "", "there is always a reason");
+  }
+
+  #confirm(framework: string): void {
+    const { cluster } = this.#options;
+    const read = () => ({ leases: cluster.leasesOf(framework), version: cluster.version });
+    this.network.send("list-leases", read, (result) => {
+      if (result === undefined) return this.#later(RETRY_MS, () => this.#confirm(framework));
+      const isNews = this.#seen.get("leases")!.version < result.version;
+      if (isNews) for (const lease of result.leases) this.feed({ type: "lease-observed", lease });
+      this.feed({ type: "absence-confirmed", framework });
+    });
   }
 
   #later(delayMs: number, run: () => void): void {
@@ -382,13 +396,4 @@ export class Leader {
       if (again !== undefined) this.#statusChanged(uid, again);
     });
   }
-}
-
-const attemptOf = ({ taskUid, index, attempt }: CreatePod["attempt"]): string => `${taskUid}/${index}/${attempt}`;
-
-function snapshot(
-  result: ReturnType<Cluster["createPod"]>,
-  version: number,
-): { facts: PodObject["facts"]; version: number } | { refused: string } {
-  return "refused" in result ? result : { facts: result.pod.facts, version };
 }

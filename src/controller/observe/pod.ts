@@ -81,7 +81,7 @@ export function ownFacts(
     ...(isForced(metadata, phase) && { forced: true }),
     tracked: finalizersOf(metadata).includes(TRACKING_FINALIZER),
     requests: podRequests(pod),
-    ...outcome(status),
+    ...outcomeOf(status),
   };
 }
 
@@ -110,7 +110,8 @@ function wholeNumber(labels: JsonRecord, key: string): number | undefined {
   return source !== undefined && /^\d{1,7}$/.test(source) ? Number(source) : undefined;
 }
 
-function phaseOf(status: JsonRecord): PodPhase {
+/** The phase as far as it is known. */
+export function phaseOf(status: JsonRecord): PodPhase {
   const phase = text(status, "phase");
   if (phase === "Running" || phase === "Succeeded" || phase === "Failed") return phase;
   return "Pending";
@@ -126,7 +127,7 @@ function isForced(metadata: JsonRecord, phase: PodPhase): boolean {
 }
 
 /** What the containers' statuses tell: started or not, when, and why it ended or does not start. */
-function outcome(status: JsonRecord): Pick<PodFacts, "started"> & Partial<PodFacts> {
+export function outcomeOf(status: JsonRecord): Pick<PodFacts, "started"> & Partial<PodFacts> {
   const main = records(status, "containerStatuses");
   const all = [...records(status, "initContainerStatuses"), ...main];
   const started = all.some(hasStarted);

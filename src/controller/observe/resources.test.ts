@@ -59,6 +59,7 @@ describe("a Framework", () => {
       suppressed: false,
       revive: 0,
       demand: [],
+      failover: { timeoutMs: 3_600_000, policy: "Orphan" },
       answerers: [],
       unreachableAfterMs: 60_000,
     });
