@@ -66,7 +66,7 @@ describe("rights", () => {
       one(render(everything), "ClusterRole", "proffer").rules.flatMap(({ apiGroups }: Json) => apiGroups),
     );
     const asked = ["authentication.k8s.io", "authorization.k8s.io"];
-    expect([...groups].sort()).toEqual(["", ...asked, "events.k8s.io", "proffer.dev"]);
+    expect([...groups].sort()).toEqual(["", ...asked, "coordination.k8s.io", "events.k8s.io", "proffer.dev"]);
   });
 
   test("to write pods go to the operator and the releaser alone", () => {
@@ -76,8 +76,34 @@ describe("rights", () => {
     expect(writers.map(({ metadata }) => metadata.name)).toEqual(["proffer", "proffer-releaser"]);
   });
 
-  test("to leases are for one Lease in the release's namespace", () => {
-    for (const role of roles().filter(({ rules }) => JSON.stringify(rules).includes("leases"))) {
+  test("of the operator to the leases of all namespaces, and to accounts, are to read them", () => {
+    const verbsFor = (resource: string) =>
+      one(render(everything), "ClusterRole", "proffer").rules.flatMap(({ resources, verbs }: Json) =>
+        resources.includes(resource) ? verbs : [],
+      );
+    expect(verbsFor("leases")).toEqual(["get", "list", "watch"]);
+    expect(verbsFor("serviceaccounts")).toEqual(["get"]);
+  });
+
+  test("of a framework's program are bound to nobody, and flow into no other role", () => {
+    const role = one(render(everything), "ClusterRole", "proffer-framework");
+    expect(JSON.stringify(role.metadata.labels)).not.toContain("aggregate-to");
+    const bindings = ofKind(render(everything), "RoleBinding", "ClusterRoleBinding");
+    expect(bindings.map(({ roleRef }) => roleRef.name)).not.toContain("proffer-framework");
+    const resources = role.rules.flatMap((rule: Json) => rule.resources);
+    expect(resources.sort()).toEqual(["frameworks", "leases", "offers", "tasks"]);
+    expect(JSON.stringify(role.rules)).not.toContain("/status");
+  });
+
+  test("to write leases are for one Lease in the release's namespace, those of programs aside", () => {
+    const writers = roles().filter(({ metadata, rules }) => {
+      const verbs = rules.flatMap(({ resources = [], verbs }: Json) => (resources.includes("leases") ? verbs : []));
+      return (
+        metadata.name !== "proffer-framework" && verbs.some((verb: string) => !["get", "list", "watch"].includes(verb))
+      );
+    });
+    expect(writers.length).toBeGreaterThan(0);
+    for (const role of writers) {
       expect([role.kind, role.metadata.namespace]).toEqual(["Role", "system"]);
       for (const { verbs, resourceNames } of role.rules) {
         // A create has no name yet.

@@ -15,9 +15,11 @@ import {
   type Resource,
   type ResourceDefinition,
   type ResourceInput,
+  subdomain,
   text,
 } from "./common.ts";
 import { constraints, nodeConstraints } from "./constraints.ts";
+import { podTemplate } from "./pod-template.ts";
 import { retry, ttlSeconds } from "./retry.ts";
 
 const queueUse = z.object({
@@ -25,6 +27,16 @@ const queueUse = z.object({
   weight: int(1, 1_000_000)
     .default(1)
     .describe("This framework's share relative to the other frameworks of the queue."),
+});
+
+const controller = z.object({
+  serviceAccountName: subdomain().describe(
+    "The account whose token the program gets, in the Framework's namespace. It must carry the label " +
+      "`proffer.dev/framework` with the Framework's name: whoever may edit the account says by it what it is for.",
+  ),
+  template: podTemplate().describe(
+    "The program's pod. Placed by the cluster's default scheduler, not by Proffer; of its constraints there are none.",
+  ),
 });
 
 const scheduler = constrained(
@@ -39,12 +51,24 @@ const scheduler = constrained(
       .describe(
         "How `Builtin` picks among the nodes: fullest first (`BinPack`, the default) or emptiest first (`Spread`).",
       ),
+    controller: controller
+      .optional()
+      .describe(
+        "The framework's own program, for `Offers`: Proffer starts one pod of it, and another when that has failed, " +
+          "after 10 s at first and 5 min at last. Absent: you run it yourself.",
+      ),
   }),
   {
     cel: "self.type == 'Builtin' || !has(self.placement)",
     message: "placement is for Builtin: with Offers, the framework's own program places the tasks",
     at: ".placement",
     holds: ({ type, placement }) => type === "Builtin" || placement === undefined,
+  },
+  {
+    cel: "self.type == 'Offers' || !has(self.controller)",
+    message: "controller is for Offers: with Builtin, the operator places the tasks",
+    at: ".controller",
+    holds: ({ type, controller }) => type === "Offers" || controller === undefined,
   },
 );
 
@@ -112,7 +136,23 @@ export const frameworkSpec = constrained(
     demand: list(demand, 16).optional().describe("What will be wanted, stated ahead of any Task. With `Offers` only."),
     answerers: listSet(text(256, 1), 16)
       .optional()
-      .describe("User names that may answer this framework's offers, such as `system:serviceaccount:ns:name`."),
+      .describe(
+        "User names that may answer this framework's offers, such as `system:serviceaccount:ns:name`. Absent, with " +
+          "`scheduler.controller`: its account alone.",
+      ),
+    failoverTimeoutSeconds: int(0, 604_800)
+      .default(3600)
+      .describe(
+        "How long the Tasks are kept for the framework's program when it has gone, counted from the end of its Lease. " +
+          "With `Offers` only; a program without a Lease is never taken for gone.",
+      ),
+    failoverPolicy: z
+      .enum(["Orphan", "Kill"])
+      .default("Orphan")
+      .describe(
+        "What becomes of the Tasks of a program that stays away longer than that: `Orphan` lets run what runs, to its " +
+          "end; `Kill` ends them, with the reason `framework-lost`.",
+      ),
     taskDefaults: taskDefaults.optional().describe("What holds for Tasks that do not say otherwise."),
     unreachableSeconds: int(0, 86_400)
       .default(60)
@@ -131,9 +171,12 @@ export const frameworkSpec = constrained(
     holds: (spec) => spec.concurrency === "Optimistic" || spec.optimistic === undefined,
   },
   {
-    cel: "self.scheduler.type != 'Offers' || (has(self.answerers) && self.answerers.size() > 0)",
+    cel:
+      "self.scheduler.type != 'Offers' || (has(self.answerers) && self.answerers.size() > 0) " +
+      "|| (!has(self.answerers) && has(self.scheduler.controller))",
     message: "scheduler.type Offers needs answerers: the user names that may answer the offers",
-    holds: (spec) => spec.scheduler.type !== "Offers" || (spec.answerers ?? []).length > 0,
+    holds: ({ scheduler: { type, controller }, answerers }) =>
+      type !== "Offers" || (answerers ?? []).length > 0 || (answerers === undefined && controller !== undefined),
   },
   {
     cel: "self.scheduler.type == 'Offers' || !has(self.demand)",
@@ -176,6 +219,20 @@ const frameworkStatus = z.object({
   allocated: amounts().optional().describe("What running tasks hold."),
   offered: amounts().optional().describe("What open exclusive offers hold."),
   demand: amounts().optional().describe("What pending tasks and stated demand ask for."),
+  controller: z
+    .object({
+      pod: text(63).optional().describe("The pod that is there now."),
+      state: z
+        .enum(["Starting", "Running", "BackOff", "Ended", "Refused"])
+        .describe(
+          "`BackOff`: it failed, and another is started soon. `Ended`: it ended with success, and is not started again " +
+            "until its pod is deleted or the template changes. `Refused`: it cannot be started, for `lastFailure`.",
+        ),
+      restarts: count().default(0).describe("Pods before this one."),
+      lastFailure: text(512).optional().describe("Why the last one failed, or none can be started."),
+    })
+    .optional()
+    .describe("The framework's own program, where Proffer starts it."),
   why: text(1024).optional().describe("Why there was no offer or launch the last time."),
 });
 

@@ -18,6 +18,13 @@ export const ATTEMPT_LABEL = "proffer.dev/attempt";
 /** On pods: `‹offer UID›.‹launch›`, the answer that this pod carries out. */
 export const OFFER_LABEL = "proffer.dev/offer";
 
+/** On pods of frameworks' programs that Proffer starts: the UID of the Framework. */
+export const CONTROLLER_LABEL = "proffer.dev/controller-of";
+/** On the same pods: a hash of what they are made from, starts before, failures in a row. */
+export const PROGRAM_ANNOTATION = "proffer.dev/program";
+/** On pods that are deleted to give their room back: the Queue that gets it. Such an end is no failure. */
+export const RECLAIMED_ANNOTATION = "proffer.dev/reclaimed-for";
+
 /** On Tasks: which call of `kubectl proffer run` made it. */
 export const RUN_ANNOTATION = "proffer.dev/run";
 
@@ -31,6 +38,9 @@ export const FIELD_MANAGER = "proffer";
 export const INDEX_ENV = "PROFFER_TASK_INDEX";
 /** In every container of a task: how many instances its Task has. */
 export const INSTANCES_ENV = "PROFFER_TASK_INSTANCES";
+/** In every container of a framework's program: the Framework's name, and its namespace. */
+export const FRAMEWORK_ENV = "PROFFER_FRAMEWORK";
+export const NAMESPACE_ENV = "PROFFER_NAMESPACE";
 /** Names of environment variables that a template must not set. */
 export const RESERVED_ENV_PREFIX = "PROFFER_";
 

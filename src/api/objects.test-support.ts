@@ -1,63 +1,13 @@
-import { API_VERSION } from "./common.ts";
-
-/**
- * Objects that must be accepted or refused, for both readers of the schemas: `problemsOf` in the unit tests and the API
- * server in the end-to-end tests.
- */
-export interface Example {
-  /** A sentence about the world. */
-  name: string;
-  object: { kind: string; [member: string]: unknown };
-  /** Part of the message with which both refuse it. Absent: accepted. */
-  refused?: string | RegExp;
-}
-
-type Json = Record<string, unknown>;
-
-const object = (kind: string, members: Json, name = "example") => ({
-  apiVersion: API_VERSION,
-  kind,
-  metadata: { name },
-  ...members,
-});
-
-export const queue = (spec: Json, name?: string) => object("Queue", { spec }, name);
-export const framework = (spec: Json, name?: string) => object("Framework", { spec }, name);
-export const container = (fields: Json = {}) => ({ name: "main", image: "busybox", ...fields });
-export const template = (spec: Json = {}, metadata: Json = {}) => ({
-  metadata,
-  spec: { containers: [container()], ...spec },
-});
-export const task = (spec: Json, name?: string) =>
-  object("Task", { spec: { framework: "f", template: template(), ...spec } }, name);
-
-export const offerSpec = {
-  framework: "f",
-  queue: "default",
-  concurrency: "Exclusive",
-  slices: [
-    {
-      name: "s0",
-      node: "node-0.example",
-      nodeUID: "u0",
-      resources: { cpu: "2", memory: "4Gi" },
-      labels: { zone: "a" },
-    },
-    { name: "s1", node: "node-1.example", nodeUID: "u1", resources: { cpu: 2, pods: 10 } },
-  ],
-  expiresAt: "2026-11-22T12:00:00.123Z",
-  answerers: ["system:serviceaccount:ns:f"],
-  term: "1",
-};
-export const offer = (spec: Json = {}, answer?: Json, name?: string) =>
-  object("Offer", { spec: { ...offerSpec, ...spec }, ...(answer ? { answer } : {}) }, name);
-
-const accept = (fields: Json = {}) => ({
-  by: "system:serviceaccount:ns:f",
-  decision: "Accept",
-  launches: [{ task: "t", slice: "s0", count: 2 }],
-  ...fields,
-});
+import {
+  accept,
+  type Example,
+  framework,
+  type Json,
+  offer,
+  offerSpec,
+  queue,
+  task,
+} from "./object-builders.test-support.ts";
 
 const long = (length: number) => "a".repeat(length);
 
@@ -81,9 +31,11 @@ const queues: Example[] = [
       namespaces: ["a", "*"],
       maxFrameworkWeight: 10,
       maxPriority: 0,
+      reclaim: { graceSeconds: 0, minimumRuntimeSeconds: 604_800 },
       maxTasks: 1000,
     }),
   },
+  { name: "a grace has a bound", object: queue({ reclaim: { graceSeconds: 86_401 } }), refused: "graceSeconds" },
   { name: "a weight is at least one", object: queue({ weight: 0 }), refused: "weight" },
   { name: "a weight has a bound", object: queue({ weight: 1_000_001 }), refused: "weight" },
   { name: "a queue is not its own parent", object: queue({ parent: "q" }, "q"), refused: "cannot be its own parent" },
@@ -317,6 +269,54 @@ const tasks: Example[] = [
   },
 ];
 
+const inverse = {
+  queue: "owner",
+  reason: "Guarantee",
+  each: { cpu: "2" },
+  instances: 2,
+  candidates: [{ task: "t", slice: "s0", indexes: "0-3,7" }],
+  message: "queue owner has less than its guarantee",
+};
+const giveBack = (fields: Json = {}) => ({
+  by: "system:serviceaccount:ns:f",
+  decision: "Accept",
+  release: [{ task: "t", indexes: "0-3" }],
+  ...fields,
+});
+
+const inverseOffers: Example[] = [
+  { name: "an inverse offer as the operator makes it", object: offer({ inverse }) },
+  { name: "an inverse offer that names what is given back", object: offer({ inverse }, giveBack()) },
+  { name: "an inverse offer that is declined", object: offer({ inverse }, { by: "a", decision: "Decline" }) },
+  {
+    name: "an inverse offer wants something for somebody",
+    object: offer({ inverse: { ...inverse, instances: 0 } }),
+    refused: "instances",
+  },
+  {
+    name: "the reason is of a closed list",
+    object: offer({ inverse: { ...inverse, reason: "Whim" } }),
+    refused: "reason",
+  },
+  {
+    name: "an inverse offer is accepted by giving something back",
+    object: offer({ inverse }, giveBack({ release: [] })),
+    refused: "Accept needs launches, or release",
+  },
+  {
+    name: "declining gives nothing back",
+    object: offer({ inverse }, giveBack({ decision: "Decline" })),
+    refused: "Decline gives nothing back",
+  },
+  {
+    name: "what is given back is named by indexes",
+    object: offer({ inverse }, giveBack({ release: [{ task: "t", indexes: "all" }] })),
+    refused: "indexes",
+  },
+  { name: "an offer takes nothing back", object: offer({}, giveBack()), refused: "asks nothing back" },
+  { name: "an inverse offer starts nothing", object: offer({ inverse }, accept()), refused: "offers none" },
+];
+
 const offers: Example[] = [
   { name: "an offer as the operator makes it", object: offer() },
   { name: "an offer that is accepted", object: offer({}, accept({ filter: {}, reason: "thanks" })) },
@@ -359,4 +359,12 @@ const offers: Example[] = [
 ];
 
 /** Every object but those about templates. */
-export const examples: Example[] = [...names, ...queues, ...quantities, ...frameworks, ...tasks, ...offers];
+export const examples: Example[] = [
+  ...names,
+  ...queues,
+  ...quantities,
+  ...frameworks,
+  ...tasks,
+  ...offers,
+  ...inverseOffers,
+];

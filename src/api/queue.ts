@@ -18,6 +18,18 @@ import {
   text,
 } from "./common.ts";
 
+const reclaim = z.object({
+  graceSeconds: int(0, 86_400)
+    .optional()
+    .describe(
+      "How long Frameworks of this queue have from an inverse offer until the operator itself chooses what they give back. " +
+        "Nobody says: 30. 0: nobody is asked.",
+    ),
+  minimumRuntimeSeconds: int(0, 604_800)
+    .optional()
+    .describe("How long each attempt of an instance in this queue may run before it can be taken. Nobody says: 0."),
+});
+
 const spec = z.object({
   parent: label().optional().describe("The Queue that this one is part of. Absent: a child of the root."),
   weight: int(1, 1_000_000)
@@ -50,6 +62,12 @@ const spec = z.object({
     .optional()
     .describe("The greatest weight that a Framework may give itself here."),
   maxPriority: int(-1000, 1000).optional().describe("The greatest priority that a Task may have here."),
+  reclaim: reclaim
+    .optional()
+    .describe(
+      "What holds when capacity that this queue has borrowed is taken back for another queue's guarantee. What is not said " +
+        "here holds as the nearest queue above says.",
+    ),
   maxTasks: int(0, 10_000_000).optional().describe("How many unfinished Tasks this queue takes; further ones wait."),
 });
 

@@ -11,6 +11,7 @@ import {
   type Resource,
   type ResourceDefinition,
   type ResourceInput,
+  type Rule,
   ranges,
   text,
   time,
@@ -29,6 +30,17 @@ const kill = z.object({
   gracePeriodSeconds: int(0, 86_400).optional().describe("Time to end by themselves. Absent: the template's."),
 });
 
+const gang = z.object({
+  minimum: int(1, 10_000).describe(
+    "So many instances start together or not at all, wherever they run. Those past it start singly once the others have.",
+  ),
+});
+
+const group = z.object({
+  name: label().describe("The group's name within the Framework."),
+  size: int(2, 16).describe("How many Tasks of this name there are to be; the group starts once all of them exist."),
+});
+
 const specFields = z.object({
   framework: label().describe("The Framework, in the same namespace, that this Task belongs to."),
   queue: label().optional().describe("One of the Framework's queues. Absent: its first."),
@@ -37,6 +49,13 @@ const specFields = z.object({
   parallelism: int(0, 10_000)
     .optional()
     .describe("How many instances may hold resources at once. Absent: all. 0 pauses."),
+  gang: gang.optional().describe("Instances that start together. Absent: each starts on its own."),
+  group: group
+    .optional()
+    .describe(
+      "Tasks of one Framework and queue that start together: each with the minimum of its `gang`, without one with all its " +
+        "instances. Absent: none.",
+    ),
   priority: int(-1000, 1000)
     .optional()
     .describe("Which of a framework's Tasks come first: the greater ones. Absent: 0."),
@@ -64,11 +83,46 @@ function frozenFields(): string {
     .join(" && ");
 }
 
+type Together = Pick<z.infer<typeof specFields>, "instances" | "parallelism" | "gang" | "group">;
+
+const minimumOfInstances: Rule<Together> = {
+  cel: "!has(self.gang) || self.gang.minimum <= self.instances",
+  message: "gang.minimum must not exceed instances",
+  at: ".gang.minimum",
+  holds: ({ gang, instances }) => gang === undefined || gang.minimum <= instances,
+};
+
+const minimumInParallel: Rule<Together> = {
+  cel:
+    "!has(self.parallelism) || self.parallelism == 0 || (!has(self.gang) && !has(self.group)) || " +
+    "self.parallelism >= (has(self.gang) ? self.gang.minimum : self.instances)",
+  message:
+    "parallelism must be 0 or at least as many as start together: gang.minimum, or in a group without it instances",
+  at: ".parallelism",
+  holds: ({ parallelism, gang, group, instances }) =>
+    parallelism === undefined ||
+    parallelism === 0 ||
+    (gang === undefined && group === undefined) ||
+    parallelism >= (gang?.minimum ?? instances),
+};
+
 /** What is to be run. */
-export const taskSpec = constrained(specFields, {
-  cel: frozenFields(),
-  message: "after creation only kill, priority and parallelism may change: create another Task instead",
-});
+export const taskSpec = constrained(
+  specFields,
+  {
+    cel: frozenFields(),
+    message: "after creation only kill, priority and parallelism may change: create another Task instead",
+  },
+  minimumOfInstances,
+  minimumInParallel,
+);
+
+/** The same for a reader that looks at templates by itself. */
+export const taskSpecWithoutTemplate = constrained(
+  specFields.omit({ template: true }),
+  minimumOfInstances,
+  minimumInParallel,
+);
 
 /** The states of a whole Task and of each instance. */
 export const taskStates = [
@@ -128,6 +182,13 @@ const taskStatus = z.object({
     .describe("How often instances were tried, those with equal numbers together. Those not named: never."),
   node: text(253).optional().describe("The node, with one instance."),
   pod: text(253).optional().describe("The pod, with one instance."),
+  startedTogether: z
+    .boolean()
+    .optional()
+    .describe(
+      "Of instances that start together: whether all of their pods exist or have existed. False again while they wait to " +
+        "start anew, since none was left.",
+    ),
   lastFailures: list(failure, 5).optional().describe("The latest failures, newest first."),
   startedAt: time().optional().describe("When the first instance started."),
   finishedAt: time().optional().describe("When the last instance ended."),

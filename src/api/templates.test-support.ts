@@ -1,4 +1,4 @@
-import { container, type Example, task, template } from "./objects.test-support.ts";
+import { container, type Example, task, template } from "./object-builders.test-support.ts";
 
 type Json = Record<string, unknown>;
 

@@ -21,6 +21,7 @@ function setUp({ cached = undefined as ObservedPod | undefined, passed = "0" } =
     statuses: {} as ObserverOptions["statuses"],
     offers: { observed: () => {}, gone: () => {} },
     pods: { seen: () => {} },
+    programs: { frameworkChanged: () => {}, podChanged: () => {} },
     log: noLogger,
     forgetTask: () => {},
     queueGone: () => {},

@@ -5,11 +5,14 @@ import type { StatusWriter } from "./effects/statuses.ts";
 import { compareResourceVersions } from "./kube/resource-version.ts";
 import { type ObservedFramework, offerTolerations } from "./observe/framework.ts";
 import { sameJson } from "./observe/json.ts";
+import { type ObservedLease, Sightings } from "./observe/lease.ts";
 import { type ObservedNode, type Settling, sameNode } from "./observe/node.ts";
 import { type ObservedOffer, sameOffer } from "./observe/offer.ts";
 import { type ObservedPod, samePod } from "./observe/pod.ts";
+import type { ObservedProgram } from "./observe/program.ts";
 import type { ObservedQueue } from "./observe/queue.ts";
 import { type ObservedTask, sameTask, taskFacts } from "./observe/task.ts";
+import type { Programs } from "./programs/programs.ts";
 import type { Logger } from "./telemetry.ts";
 import type { Change, World, WorldListener } from "./world.ts";
 
@@ -21,6 +24,7 @@ export interface ObserverOptions {
   readonly statuses: { readonly task: StatusWriter; readonly framework: StatusWriter; readonly queue: StatusWriter };
   readonly offers: Pick<OfferEffects, "observed" | "gone">;
   readonly pods: Pick<PodEffects, "seen">;
+  readonly programs: Pick<Programs, "frameworkChanged" | "podChanged">;
   readonly log: Logger;
   /** The Task, or its Framework, is no longer what pods were made from. */
   readonly forgetTask: (uid: string) => void;
@@ -35,8 +39,9 @@ export class Observer implements WorldListener {
   readonly #expected = new Map<string, { readonly facts: PodFacts; readonly resourceVersion: string }>();
   /** Pods of ours whose marks somebody took off: they are ours all the same. */
   readonly #unmarked = new Map<string, PodFacts>();
+  readonly #sightings = new Sightings();
 
-  /** Until the Tasks are fed, no Framework has any. */
+  /** Until the Tasks are fed, no Framework has any, and no Lease has been seen to change. */
   #initial = true;
 
   constructor(options: ObserverOptions) {
@@ -48,11 +53,13 @@ export class Observer implements WorldListener {
     const { world } = this.#options;
     for (const [key, { uid, object }] of world.queues.entries()) this.queue(upsert(key, uid, object!));
     for (const [key, { uid, object }] of world.frameworks.entries()) this.framework(upsert(key, uid, object!));
+    for (const [key, { uid, object }] of world.leases.entries()) this.lease(upsert(key, uid, object!));
     this.#initial = false;
     for (const [key, { uid, object }] of world.nodes.entries()) this.node(upsert(key, uid, object!));
     for (const [key, { uid, object }] of world.tasks.entries()) this.task(upsert(key, uid, object!));
     for (const [key, { uid, object }] of world.pods.entries()) this.pod(upsert(key, uid, object!));
     for (const [key, { uid, object }] of world.offers.entries()) this.offer(upsert(key, uid, object!));
+    for (const [key, { uid, object }] of world.programs.entries()) this.program(upsert(key, uid, object!));
   }
 
   /**
@@ -111,7 +118,7 @@ export class Observer implements WorldListener {
   }
 
   framework(change: Change<ObservedFramework>): void {
-    const { feed, statuses } = this.#options;
+    const { feed, statuses, programs } = this.#options;
     if (change.type === "upsert") {
       const { object, previous, key } = change;
       if (object.facts === undefined) {
@@ -122,9 +129,37 @@ export class Observer implements WorldListener {
       this.#defaultsChanged(object, previous);
       statuses.framework.observed(key, object);
       if (object.generation !== previous?.generation) statuses.framework.changed(key);
+      if (!sameJson(object.controller, previous?.controller)) programs.frameworkChanged(key);
     } else if (change.type === "delete") {
       if (change.object?.facts !== undefined) feed({ type: "framework-gone", key: change.key });
       statuses.framework.gone(change.key);
+      programs.frameworkChanged(change.key);
+    }
+  }
+
+  lease(change: Change<ObservedLease>): void {
+    const { feed, nowMs } = this.#options;
+    if (change.type === "upsert") {
+      const lease = this.#sightings.factsOf(change.object, nowMs(), !this.#initial);
+      feed({ type: "lease-observed", lease });
+    } else if (change.type === "delete") {
+      this.#sightings.forget(change.key);
+      feed({ type: "lease-gone", key: change.key });
+    }
+  }
+
+  program(change: Change<ObservedProgram>): void {
+    this.#options.programs.podChanged(change);
+  }
+
+  /** All Leases of a framework, read just now; the watch may be behind. */
+  leasesListed(framework: string, leases: readonly ObservedLease[], resourceVersion: string): void {
+    // The watch has shown all of that, and perhaps more.
+    if (this.#options.world.leases.hasPassed(resourceVersion)) return;
+    for (const lease of leases) this.lease(upsert(lease.key, lease.uid, lease));
+    const there = new Set(leases.map(({ key }) => key));
+    for (const [key, { object }] of this.#options.world.leases.entries()) {
+      if (object?.framework === framework && !there.has(key)) this.#options.feed({ type: "lease-gone", key });
     }
   }
 

@@ -3,6 +3,7 @@ import { DEFAULT_QUEUE } from "../api/labels.ts";
 import { unreachable } from "../offers/assert.ts";
 import type { Effect, Input } from "../offers/messages.ts";
 import type { BrokerContract } from "./broker-contract.ts";
+import { confirmAbsence } from "./effects/absence.ts";
 import type { EffectContext } from "./effects/context.ts";
 import { QUEUE } from "./effects/context.ts";
 import { Explanations } from "./effects/explanations.ts";
@@ -22,6 +23,7 @@ import { type PodBlueprint, podBlueprint } from "./manifests/pod.ts";
 import { podTolerations } from "./observe/framework.ts";
 import { Settling } from "./observe/node.ts";
 import { Observer, type ObserverOptions } from "./observer.ts";
+import { Programs } from "./programs/programs.ts";
 import type { Logger, Telemetry } from "./telemetry.ts";
 import type { World } from "./world.ts";
 
@@ -66,6 +68,7 @@ export class Term {
   readonly #pods: PodEffects;
   readonly #offers: OfferEffects;
   readonly #statuses: { readonly task: StatusWriter; readonly framework: StatusWriter; readonly queue: StatusWriter };
+  readonly #programs: Programs;
   readonly #explanations: Explanations;
   readonly #observer: Observer;
   readonly #settling: Settling;
@@ -114,6 +117,15 @@ export class Term {
       blueprintOf: (taskUid) => this.#blueprintOf(taskUid),
       created: (pod, resourceVersion) => this.#observer.podCreated(pod, resourceVersion),
     });
+    this.#programs = new Programs({
+      ...context,
+      jobs: this.#jobs,
+      nowMs,
+      framework: (key) => world.frameworks.get(key)?.object,
+      pods: () => world.programPods(),
+      changed: (key) => this.#statuses.framework.changed(key),
+      tell: (event) => options.tell(event),
+    });
     this.#settling = new Settling(settings.nodeSettleMs);
     this.#observer = new Observer({
       world,
@@ -123,6 +135,7 @@ export class Term {
       statuses: this.#statuses,
       offers: this.#offers,
       pods: this.#pods,
+      programs: this.#programs,
       log,
       forgetTask: (uid) => this.#forgetTask(uid),
       queueGone: (name) => {
@@ -181,6 +194,7 @@ export class Term {
     this.#loop.stop();
     this.#offers.stop();
     this.#explanations.stop();
+    this.#programs.stop();
     for (const writer of Object.values(this.#statuses)) writer.stop();
   }
 
@@ -194,6 +208,7 @@ export class Term {
       framework: (key: string) => world.frameworks.get(key)?.object,
       queue: (name: string) => world.queues.get(name)?.object,
       unpublished: () => admission.heldBack,
+      controller: (key: string) => this.#programs.status(key),
     };
     const task = taskStatusKind({
       ...context,
@@ -229,6 +244,9 @@ export class Term {
         break;
       case "release-pod":
         jobs.add(releasePod(effect, this.#context, (key) => this.#cachedPod(key)));
+        break;
+      case "confirm-absence":
+        jobs.add(confirmAbsence(effect, this.#context, (...read) => this.#observer.leasesListed(...read)));
         break;
       case "task-changed":
         this.#statuses.task.changed(effect.uid, effect.urgent);

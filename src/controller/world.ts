@@ -1,4 +1,5 @@
-import { FRAMEWORK, NODE, OFFER, POD, QUEUE, TASK } from "./effects/context.ts";
+import { CONTROLLER_LABEL, FRAMEWORK_LABEL } from "../api/labels.ts";
+import { FRAMEWORK, LEASE, NODE, OFFER, POD, QUEUE, TASK } from "./effects/context.ts";
 import type { KubeClient, ResourceType } from "./kube/client.ts";
 import type { Clock } from "./kube/clock.ts";
 import { nodeMessage, podMessage } from "./kube/core-v1.ts";
@@ -7,9 +8,11 @@ import { Reflector, type ReflectorEvent } from "./kube/reflector.ts";
 import { compareResourceVersions } from "./kube/resource-version.ts";
 import type { Transport } from "./kube/transport.ts";
 import { type ObservedFramework, projectFramework } from "./observe/framework.ts";
+import { type ObservedLease, projectLease } from "./observe/lease.ts";
 import { type NodeOptions, type ObservedNode, projectNode } from "./observe/node.ts";
 import { type ObservedOffer, projectOffer } from "./observe/offer.ts";
 import { type ObservedPod, projectPod } from "./observe/pod.ts";
+import { type ObservedProgram, projectProgram } from "./observe/program.ts";
 import { type ObservedQueue, projectQueue } from "./observe/queue.ts";
 import { type ObservedTask, TaskReader } from "./observe/task.ts";
 import { SaidSeldom } from "./said-seldom.ts";
@@ -24,6 +27,8 @@ export interface WorldListener {
   pod(change: Change<ObservedPod>): void;
   queue(change: Change<ObservedQueue>): void;
   framework(change: Change<ObservedFramework>): void;
+  lease(change: Change<ObservedLease>): void;
+  program(change: Change<ObservedProgram>): void;
   task(change: Change<ObservedTask>): void;
   offer(change: Change<ObservedOffer>): void;
 }
@@ -51,6 +56,10 @@ export class World {
   readonly pods: Reflector<ObservedPod>;
   readonly queues: Reflector<ObservedQueue>;
   readonly frameworks: Reflector<ObservedFramework>;
+  /** Those by which frameworks' programs show life. */
+  readonly leases: Reflector<ObservedLease>;
+  /** Pods of those programs that Proffer starts; as takers of room they are among `pods`. */
+  readonly programs: Reflector<ObservedProgram>;
   readonly tasks: Reflector<ObservedTask>;
   readonly offers: Reflector<ObservedOffer>;
   readonly #options: WorldOptions;
@@ -66,11 +75,17 @@ export class World {
       NODE,
       (node) => projectNode(node, options.nodes),
       (change) => this.#listener?.node(change),
-      nodeMessage,
+      { as: nodeMessage },
     );
-    this.pods = this.#reflector(POD, roomTaking, (change) => this.#listener?.pod(change), podMessage);
+    this.pods = this.#reflector(POD, roomTaking, (change) => this.#listener?.pod(change), { as: podMessage });
     this.queues = this.#reflector(QUEUE, projectQueue, (change) => this.#listener?.queue(change));
     this.frameworks = this.#reflector(FRAMEWORK, projectFramework, (change) => this.#listener?.framework(change));
+    this.leases = this.#reflector(LEASE, projectLease, (change) => this.#listener?.lease(change), {
+      labelSelector: FRAMEWORK_LABEL,
+    });
+    this.programs = this.#reflector(POD, projectProgram, (change) => this.#listener?.program(change), {
+      labelSelector: CONTROLLER_LABEL,
+    });
     this.tasks = this.#reflector(
       TASK,
       (task) => reader.project(task),
@@ -83,7 +98,8 @@ export class World {
   }
 
   get #all(): readonly Reflector<unknown>[] {
-    return [this.nodes, this.pods, this.queues, this.frameworks, this.tasks, this.offers] as Reflector<unknown>[];
+    const { nodes, pods, queues, frameworks, leases, programs, tasks, offers } = this;
+    return [nodes, pods, queues, frameworks, leases, programs, tasks, offers] as Reflector<unknown>[];
   }
 
   /** Runs until `stop`; rejects only if a listener threw. */
@@ -115,6 +131,11 @@ export class World {
     return key === undefined ? undefined : this.tasks.get(key)?.object;
   }
 
+  /** Pods of programs that Proffer starts. */
+  programPods(): ObservedProgram[] {
+    return [...this.programs.entries()].flatMap(([, { object }]) => object ?? []);
+  }
+
   /** UID of the Task `namespace/name`. */
   taskUid(key: string): string | undefined {
     return this.tasks.get(key)?.uid;
@@ -132,6 +153,8 @@ export class World {
       this.#catchUp(this.nodes, NODE, sinceMs),
       this.#catchUp(this.queues, QUEUE, sinceMs),
       this.#catchUp(this.frameworks, FRAMEWORK, sinceMs),
+      this.#catchUp(this.leases, LEASE, sinceMs),
+      this.#catchUp(this.programs, POD, sinceMs),
       this.#catchUp(this.offers, OFFER, sinceMs),
     ];
     return (await Promise.all(rest)).every(Boolean);
@@ -167,12 +190,12 @@ export class World {
     resource: ResourceType,
     project: (object: unknown, intern: Intern) => T | undefined,
     onChange: (change: Change<T>) => void,
-    as?: Message,
+    selection: { readonly as?: Message; readonly labelSelector?: string } = {},
   ): Reflector<T> {
     const { transport, clock, random, log } = this.#options;
     return new Reflector<T>({
       resource,
-      ...(as && { as }),
+      ...selection,
       transport,
       clock,
       random,

@@ -1,8 +1,9 @@
-import { type Refusal, refuse, type Wish } from "./answer.ts";
+import { gangsOf } from "./gang-answers.ts";
 import { formatIndexes } from "./indexes.ts";
 import type { Claim } from "./ledger.ts";
 import type { Answer, LaunchOutcome } from "./messages.ts";
 import type { Reason } from "./reasons.ts";
+import { type Refusal, refuse, type Wish } from "./refusal.ts";
 import type { Vector } from "./resources.ts";
 import type { SpreadCounts } from "./spread.ts";
 import type { State } from "./state.ts";
@@ -44,9 +45,14 @@ export class Acceptance {
 
   /** The claims stand: starts the instances, labelled with the offer's UID and their launch's place in the answer. */
   launch(wishes: readonly Wish[], { claims, lost }: Raced, label: (wish: Wish) => string): LaunchOutcome[] {
+    const started = claims.map((own) => own.map(indexOf));
+    this.#tasks.gangs.grant(gangsOf(wishes.filter((_, i) => started[i]!.length > 0)), () => {
+      wishes.forEach((wish, i) => {
+        for (const index of started[i]!) this.#tasks.start(wish.task, index, wish.slice.node, label(wish));
+      });
+    });
     return wishes.map((wish, i) => {
-      const indexes = claims[i]!.map(indexOf);
-      for (const index of indexes) this.#tasks.start(wish.task, index, wish.slice.node, label(wish));
+      const indexes = started[i]!;
       this.#state.framework(wish.task.facts.framework).claimed(wish.slice.node, indexes.length);
       const refused = lost.get(wish);
       return {

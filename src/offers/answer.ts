@@ -1,25 +1,14 @@
 import type { Framework } from "./framework.ts";
-import type { Answer, Launch, LaunchOutcome } from "./messages.ts";
+import { gangRefusal } from "./gang-answers.ts";
+import type { Answer, Launch } from "./messages.ts";
 import type { Offer, OfferSlice } from "./offer.ts";
 import { formatQuantity, unitOf } from "./quantity.ts";
 import { add } from "./queues.ts";
 import type { Reason } from "./reasons.ts";
+import { type Refusal, refuse, type Wish } from "./refusal.ts";
 import type { Vector } from "./resources.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
-
-/** One launch of an answer that may be tried: the task, the slice, and how many. */
-export interface Wish {
-  readonly launch: Launch;
-  readonly task: Task;
-  readonly slice: OfferSlice;
-}
-
-export interface Refusal {
-  readonly reason: Reason;
-  readonly message: string;
-  readonly launches: readonly LaunchOutcome[];
-}
 
 export type Checked = { readonly wishes: readonly Wish[] } | { readonly refusal: Refusal };
 
@@ -52,7 +41,8 @@ export function check(state: State, offer: Offer, answer: Answer, queueOf: (task
     }
     wishes.push(wish);
   }
-  return { wishes };
+  const half = gangRefusal(wishes, answer);
+  return half === undefined ? { wishes } : { refusal: half };
 }
 
 /** Whoever answers, be it by a decline, is one of the framework's answerers; checked here whatever admission has checked. */
@@ -106,21 +96,4 @@ function shortage(state: State, have: Vector, asked: Vector): string | undefined
     return `${name}: ${wanted} asked, ${held} in the slice`;
   }
   return undefined;
-}
-
-/** Why another launch of the answer is refused with the culprit. */
-export function withCulprit<T extends { readonly message: string }>(why: T, culprit: Launch): T {
-  return { ...why, message: `with ${culprit.task}: ${why.message}` };
-}
-
-/** The whole answer is refused; `culprit` (or all of it) for this reason, the others because of it. */
-export function refuse(reason: Reason, message: string, answer: Answer, culprit?: Launch): Refusal {
-  const launches = answer.launches.map((launch) => ({
-    task: launch.task,
-    slice: launch.slice,
-    indexes: "",
-    refused:
-      culprit === undefined || culprit === launch ? { reason, message } : withCulprit({ reason, message }, culprit),
-  }));
-  return { reason, message, launches };
 }

@@ -1,6 +1,7 @@
 import { Admission } from "./admission.ts";
 import { both, type Constraints } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
+import { Gangs } from "./gangs.ts";
 import { claimId } from "./instance.ts";
 import type { Claimant } from "./queues.ts";
 import type { Shape } from "./shapes.ts";
@@ -21,8 +22,11 @@ export class Assignment {
   readonly #admission: Admission;
   readonly #sizingListeners: (() => void)[] = [];
 
+  readonly gangs: Gangs;
+
   constructor(state: State) {
     this.#state = state;
+    this.gangs = new Gangs(state, (task) => this.claimant(task));
     this.#admission = new Admission(state);
   }
 
@@ -50,7 +54,7 @@ export class Assignment {
   /** Decides anew. The task's claims and demand move with it. */
   assign(task: Task): void {
     const before = this.#claimants.get(task);
-    if (before !== undefined) this.#withdraw(task, before);
+    if (before !== undefined) this.#withdraw(task);
     const claimant = this.#state.tree.claimant(task.facts.framework, this.queueOf(task));
     if (before !== claimant) claimant.tasks++;
     this.#claimants.set(task, claimant);
@@ -74,6 +78,8 @@ export class Assignment {
 
   /** What the task asks for may have changed. */
   demand(task: Task): void {
+    if (task.gang !== undefined) this.gangs.look(task.gang);
+    if (task.gang?.granting === true) return;
     if (this.#state.lines.update(task, this.claimant(task))) this.#state.dirty = true;
   }
 
@@ -85,6 +91,7 @@ export class Assignment {
 
   /** All tasks are in: those past their queue's bound wait. */
   opened(): void {
+    this.gangs.opened();
     const surplus = this.#admission.surplus();
     for (const task of surplus) this.#admission.leave(task);
     for (const task of surplus) this.assign(task);
@@ -93,7 +100,7 @@ export class Assignment {
   /** The task is to be forgotten. */
   drop(task: Task): void {
     const claimant = this.#claimants.get(task);
-    if (claimant !== undefined) this.#withdraw(task, claimant);
+    if (claimant !== undefined) this.#withdraw(task);
     this.#claimants.delete(task);
     if (task.shape !== undefined) this.#state.shapes.release(task.shape);
     task.shape = undefined;
@@ -152,9 +159,9 @@ export class Assignment {
   }
 
   /** What is not asked for any more is not kept back for it either: others may take it. */
-  #withdraw(task: Task, claimant: Claimant): void {
+  #withdraw(task: Task): void {
     if (task.counted > 0) this.#state.dirty = true;
-    this.#state.lines.withdraw(task, claimant);
+    this.#state.lines.withdraw(task);
   }
 
   #assignAll(templateKey: string): void {

@@ -1,6 +1,10 @@
+import { assert } from "./assert.ts";
 import { queueRejection } from "./assignment.ts";
 import type { Bitset } from "./bitset.ts";
 import type { Framework } from "./framework.ts";
+import type { Gang } from "./gang.ts";
+import type { Place } from "./gang-search.ts";
+import type { Hold } from "./holds.ts";
 import type { Claim } from "./ledger.ts";
 import type { Levels } from "./levels.ts";
 import type { Line } from "./lines.ts";
@@ -9,7 +13,9 @@ import type { Offer, OfferSlice } from "./offer.ts";
 import { add, type Claimant } from "./queues.ts";
 import { atLeast, type Vector } from "./resources.ts";
 import type { Bidder, Pass } from "./round.ts";
+import { shownInAll, shownTo } from "./shown.ts";
 import type { State } from "./state.ts";
+import type { Task } from "./task.ts";
 import type { Tasks } from "./tasks.ts";
 
 /** More slices than this go into another offer. */
@@ -23,6 +29,8 @@ class BuiltinBidder implements Bidder {
   readonly refused = undefined;
   readonly shown = undefined;
   readonly full = false;
+  readonly startsGangs = true;
+  readonly maxNodes = Number.POSITIVE_INFINITY;
   readonly #state: State;
   readonly #tasks: Tasks;
 
@@ -38,6 +46,7 @@ class BuiltinBidder implements Bidder {
   shownOn(_node: number): undefined {}
 
   wanted(line: Line, pass: Pass): number {
+    if (line.gang !== undefined) return pass === 1 ? line.ready : 0;
     return pass === 1 ? line.ready - line.held : 0;
   }
 
@@ -45,7 +54,7 @@ class BuiltinBidder implements Bidder {
     return line.request;
   }
 
-  first(line: Line): Vector {
+  first(line: Pick<Line, "request">): Vector {
     return line.request;
   }
 
@@ -70,6 +79,22 @@ class BuiltinBidder implements Bidder {
     this.#tasks.start(task, index, node);
     return true;
   }
+
+  grantGang(gang: Gang, places: readonly Place[], held: readonly Hold[]): boolean {
+    const indexes = new Map<Task, Iterator<number>>();
+    const starts = places.flatMap(({ task, node, count }) => {
+      const own = indexes.get(task) ?? task.readyIndexes();
+      indexes.set(task, own);
+      return Array.from({ length: count }, () => ({ task, index: own.next().value as number, node }));
+    });
+    const add = starts.map(({ task, index, node }) => this.#tasks.claim(task, index, node));
+    const stands = this.#state.holds.exchange(held, add);
+    assert(stands, "what a search has found is free");
+    this.#tasks.gangs.grant(new Set([gang]), () => {
+      for (const { task, index, node } of starts) this.#tasks.start(task, index, node);
+    });
+    return true;
+  }
 }
 
 /** What an offers framework's bidder needs of the book of offers. */
@@ -82,6 +107,8 @@ export interface Drafting {
 class OffersBidder implements Bidder {
   readonly claimant: Claimant;
   readonly levels = undefined;
+  readonly startsGangs = false;
+  readonly maxNodes = MAX_SLICES;
   refused: Bitset | undefined;
   shown: Vector | undefined;
   readonly #state: State;
@@ -128,6 +155,7 @@ class OffersBidder implements Bidder {
   }
 
   wanted(line: Line, pass: Pass): number {
+    if (line.gang !== undefined) return pass === 1 && line.outstanding === 0 ? line.pending : 0;
     if (pass === 1) return line.pending - line.outstanding - line.held;
     // What is spread gets no slack: whether one more may go anywhere hangs on where the others go.
     const slack = line.shape.spread.length > 0 ? 1 : this.#slack;
@@ -141,7 +169,7 @@ class OffersBidder implements Bidder {
     return started ? line.request : this.first(line);
   }
 
-  first(line: Line): Vector {
+  first(line: Pick<Line, "request">): Vector {
     return this.#minimum === undefined ? line.request : atLeast(line.request, this.#minimum);
   }
 
@@ -155,12 +183,30 @@ class OffersBidder implements Bidder {
 
   grant(line: Line, node: number, need: Vector, pass: Pass): boolean {
     const offer = this.#draftFor(node, pass);
+    return offer !== undefined && this.#give(offer, line, node, need);
+  }
+
+  /** An offer of its own, of many slices, that covers all of it. What is held for it is offered to it alone. */
+  grantGang(_gang: Gang, places: readonly Place[], held: readonly Hold[]): boolean {
+    const optimistic = this.shown !== undefined && held.length === 0;
+    const offer = this.#drafting.draft(this.#framework, this.claimant, optimistic, false);
     if (offer === undefined) return false;
+    this.#state.holds.exchange(held, []);
+    for (const { task, node, count } of places) {
+      for (let n = 0; n < count; n++) {
+        const need = offer.slices.has(node) ? task.shape!.request : this.first(task.shape!);
+        assert(this.#give(offer, task.line!, node, need), "what a search has found is free");
+      }
+    }
+    return true;
+  }
+
+  #give(offer: Offer, line: Line, node: number, need: Vector): boolean {
     const slice = offer.slices.get(node);
     const stands = slice === undefined ? this.#open(offer, node, line, need) : this.#grow(offer, slice, line, need);
     if (!stands) return false;
     line.outstanding++;
-    if (this.shown === undefined) return true;
+    if (offer.concurrency === "Exclusive" || this.shown === undefined) return true;
     line.shown++;
     add(this.shown, need, 1);
     const here = this.#shown!.get(node);
@@ -180,12 +226,17 @@ class OffersBidder implements Bidder {
     const slice = offer.slices.get(node);
     this.#state.ledger.forget(held.id);
     const stands =
-      slice === undefined
-        ? this.#open(offer, node, line, this.first(line)) || this.#open(offer, node, line, line.request)
-        : this.#grow(offer, slice, line, line.request);
+      slice === undefined ? this.#openHeld(offer, node, line) : this.#grow(offer, slice, line, line.request);
     if (stands) line.outstanding++;
     else this.#state.ledger.put(held);
     return stands;
+  }
+
+  /** A slice of no less than its minimum where it may have that, and otherwise of what was kept for it. */
+  #openHeld(offer: Offer, node: number, line: Line): boolean {
+    const need = this.first(line);
+    const allowed = need === line.request || this.#state.room.refuses(this.claimant, need) === undefined;
+    return (allowed && this.#open(offer, node, line, need)) || this.#open(offer, node, line, line.request);
   }
 
   #draftFor(node: number, pass: Pass): Offer | undefined {
@@ -262,30 +313,6 @@ export function withdrawParts(offer: Offer, slice: OfferSlice): void {
   slice.parts.length = 0;
 }
 
-/** By node: what open optimistic offers show the framework. */
-export function shownTo(framework: Framework): Map<number, Vector> {
-  const shown = new Map<number, Vector>();
-  for (const offer of framework.offers) {
-    if (offer.concurrency !== "Optimistic") continue;
-    for (const { node, vector } of offer.slices.values()) {
-      const sum = shown.get(node);
-      if (sum === undefined) shown.set(node, vector.slice());
-      else add(sum, vector, 1);
-    }
-  }
-  return shown;
-}
-
-/** All that open optimistic offers show the claimant. */
-export function shownInAll(framework: Framework, claimant: Claimant, width: number): Vector {
-  const sum = new Float64Array(width);
-  for (const offer of framework.offers) {
-    if (offer.concurrency !== "Optimistic" || offer.claimant !== claimant) continue;
-    for (const { vector } of offer.slices.values()) add(sum, vector, 1);
-  }
-  return sum;
-}
-
 /** A claimant's bidder, and what it was made of: good for as long as neither has changed. */
 interface Made {
   readonly framework: Framework;
@@ -316,12 +343,21 @@ export class Bidders {
       const made = this.#of(claimant);
       if (made?.bidder === undefined) continue;
       const { framework, facts, bidder } = made;
-      if (facts.suppressed || (facts.scheduler === "Offers" && !mayPublish(this.#state, framework))) continue;
+      if (facts.suppressed || framework.isAway) continue;
+      if (facts.scheduler === "Offers" && !mayPublish(this.#state, framework)) continue;
       claimant.penalised = framework.penaltyUntilMs(claimant.queueName) > this.#state.nowMs;
       bidder.begin();
       bidders.push(bidder);
     }
     return bidders;
+  }
+
+  /** The claimant's, outside the passes of a round: with what it would be shown, and refuses, now. */
+  of(claimant: Claimant): Bidder | undefined {
+    const made = this.#of(claimant);
+    if (made?.facts.suppressed !== false) return undefined;
+    made.bidder?.begin();
+    return made.bidder;
   }
 
   #of(claimant: Claimant): Made | undefined {

@@ -106,8 +106,20 @@ export class Bench {
   task(name: string, change: Partial<TaskFacts> & { readonly of?: string } = {}): this {
     const { of = "f", ...facts } = change;
     if (facts.durationMs !== undefined) this.#durations.set(`${name}-uid`, facts.durationMs);
-    this.apply({ type: "task-observed", task: taskFacts(name, { framework: `ns/${of}`, ...facts }) });
+    const task = taskFacts(name, { framework: `ns/${of}`, ...facts });
+    this.tasks.set(task.uid, task);
+    this.apply({ type: "task-observed", task });
     return this;
+  }
+
+  /** By UID, as last observed. */
+  readonly tasks = new Map<string, TaskFacts>();
+
+  /** A pod that somebody else made is seen. */
+  adopt(name: string, change: Partial<PodFacts>): Effect[] {
+    const pod = podFacts({ uid: `pod-${name}`, key: `ns/${name}`, ...change });
+    this.pods.set(name, pod);
+    return this.apply({ type: "pod-observed", pod });
   }
 
   /** What a Task says its instances take, in milliseconds; Infinity where it says nothing. */
@@ -119,12 +131,13 @@ export class Bench {
 
   /** Open offers of a framework, oldest first. */
   openOffers(framework = "f"): OfferDraft[] {
-    return [...this.offers.values()].filter((offer) => offer.framework === `ns/${framework}`);
+    return [...this.offers.values()].filter((offer) => offer.framework === `ns/${framework}` && !offer.inverse);
   }
 
   offerFacts(offer: OfferDraft, answer?: Answer): OfferFacts {
-    const { key, framework, queue, term, slices } = offer;
-    const facts = { key, uid: `${key}-uid`, framework, queue, term, phase: "Open", slices } as const;
+    const { key, framework, queue, term, slices, inverse, expiresAtMs } = offer;
+    const asked = inverse === undefined ? {} : { inverse: { ...inverse, expiresAtMs } };
+    const facts = { key, uid: `${key}-uid`, framework, queue, term, phase: "Open", slices, ...asked } as const;
     return answer === undefined ? facts : { ...facts, answer };
   }
 
@@ -181,6 +194,9 @@ export class Bench {
         break;
       case "create-pod":
         this.create(effect);
+        break;
+      case "confirm-absence":
+        this.apply({ type: "absence-confirmed", framework: effect.framework });
         break;
     }
   }

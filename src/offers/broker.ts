@@ -1,17 +1,21 @@
 import { unreachable } from "./assert.ts";
 import { Assignment } from "./assignment.ts";
 import { Bidders } from "./bidders.ts";
+import { Capacity } from "./capacity.ts";
 import { Explain } from "./explain.ts";
+import { ExplainWaits } from "./explain-waits.ts";
 import type { Framework } from "./framework.ts";
 import { Frameworks } from "./frameworks.ts";
-import type { Claim } from "./ledger.ts";
-import type { Effect, ForeignPodFacts, Input, NodeFacts, PodFacts } from "./messages.ts";
-import { NodeWatch } from "./node-watch.ts";
-import type { NodeEntry } from "./nodes.ts";
+import { GangBounds } from "./gang-bounds.ts";
+import { GangStarts } from "./gang-starts.ts";
+import { LongWaits } from "./long-waits.ts";
+import type { Effect, Input } from "./messages.ts";
 import { Offers } from "./offers.ts";
 import type { BrokerOptions } from "./options.ts";
 import { Outlooks } from "./outlook.ts";
-import { Round } from "./round.ts";
+import { Programs } from "./presence.ts";
+import { Reclaim } from "./reclaim.ts";
+import { Round, type Unmet } from "./round.ts";
 import { Slack } from "./slack.ts";
 import { State } from "./state.ts";
 import { Summary } from "./summary.ts";
@@ -57,37 +61,41 @@ export class Broker implements BrokerContract {
   readonly #tasks: Tasks;
   readonly #offers: Offers;
   readonly #frameworks: Frameworks;
+  readonly #programs: Programs;
   readonly #explain: Explain;
   readonly #outlooks: Outlooks;
   readonly #summary: Summary;
   readonly #bidders: Bidders;
   readonly #round: Round;
+  readonly #gangs: GangStarts;
+  readonly #longWaits: LongWaits;
   readonly #slack: Slack;
-  readonly #nodeWatch: NodeWatch;
+  readonly #reclaim: Reclaim;
+  readonly #capacity: Capacity;
   #lastRoundMs = Number.NEGATIVE_INFINITY;
-  readonly #foreign = new Map<string, string>();
 
   constructor(options: BrokerOptions) {
     this.#state = new State(options);
     this.#assignment = new Assignment(this.#state);
     this.#tasks = new Tasks(this.#state, this.#assignment);
-    this.#nodeWatch = new NodeWatch(this.#state, this.#tasks);
     this.#offers = new Offers(this.#state, this.#tasks, this.#assignment);
-    this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers);
-    this.#explain = new Explain(this.#state, this.#assignment);
+    this.#programs = new Programs(this.#state, this.#offers, this.#tasks);
+    this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers, this.#programs);
+    this.#capacity = new Capacity(this.#state, this.#tasks, this.#offers, () => this.#frameworks.namesLearned());
+    this.#reclaim = new Reclaim(this.#state, this.#assignment, this.#offers);
     this.#outlooks = new Outlooks(this.#state, this.#assignment);
-    this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
     this.#slack = new Slack(this.#state, (offer) =>
       this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" }),
     );
     this.#bidders = new Bidders(this.#state, this.#tasks, this.#offers);
-    this.#round = new Round(
-      this.#state.nodes,
-      this.#state.shapes,
-      this.#state.lines,
-      this.#state.room,
-      this.#state.policy,
-    );
+    const { nodes, shapes, lines, room, policy } = this.#state;
+    this.#gangs = new GangStarts(this.#state, this.#assignment, (claimant) => this.#bidders.of(claimant));
+    const bounds = new GangBounds(this.#state);
+    this.#longWaits = new LongWaits(this.#state, this.#gangs, bounds);
+    const waits = new ExplainWaits(this.#state, this.#assignment, this.#bidders, bounds, this.#longWaits);
+    this.#explain = new Explain(this.#state, waits, this.#reclaim);
+    this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);
+    this.#round = new Round(nodes, shapes, lines, room, policy, this.#gangs);
   }
 
   /** What to do now that `input` has happened at `nowMs`. Time never goes back: an earlier `nowMs` counts as the last. */
@@ -100,9 +108,11 @@ export class Broker implements BrokerContract {
 
   /** When the next `tick` is due; Infinity for never. */
   nextTickMs(nowMs: number): number {
-    const round =
-      this.#state.dirty && this.#state.opened ? Math.max(nowMs, this.#lastRoundMs + this.#minIntervalMs) : Infinity;
-    return Math.min(round, this.#state.timers.nextMs, this.#state.refusals.nextMs);
+    const { dirty, opened, timers, refusals } = this.#state;
+    const round = dirty && opened ? Math.max(nowMs, this.#lastRoundMs + this.#minIntervalMs) : Infinity;
+    // A wait that is long enough makes for a round, which is due anyway then.
+    const wait = dirty ? Infinity : this.#longWaits.nextMs;
+    return Math.min(round, timers.nextMs, refusals.nextMs, wait);
   }
 
   taskView(uid: string): TaskView | undefined {
@@ -124,7 +134,10 @@ export class Broker implements BrokerContract {
     return this.#state.tasks.get(uid)?.shape?.id;
   }
 
-  /** When what waits of a Task may start, and what would start it: `explanation` is what `explainTask` gave just now. */
+  /**
+   * When what waits of a Task may start, and what would start it now. Looks at every node and all that runs.
+   * `explanation`: what `explainTask` gave just now.
+   */
   outlookOfTask(uid: string, explanation: Explanation, nowMs: number): Outlook | undefined {
     const task = this.#state.tasks.get(uid);
     return task === undefined ? undefined : this.#outlooks.task(task, explanation, nowMs);
@@ -177,27 +190,33 @@ export class Broker implements BrokerContract {
 
   /** One handler for each kind of input; the compiler sees that none is missing. */
   readonly #handlers: { readonly [T in Input["type"]]: (input: Extract<Input, { type: T }>) => void } = {
-    "node-observed": ({ node }) => this.#nodeObserved(node),
-    "node-gone": ({ name }) => this.#nodeGone(name),
-    "foreign-pod-observed": ({ pod }) => this.#foreignObserved(pod),
-    "foreign-pod-gone": ({ uid }) => this.#foreignGone(uid),
+    "node-observed": ({ node }) => this.#capacity.nodeObserved(node),
+    "node-gone": ({ name }) => this.#capacity.nodeGone(name),
+    "foreign-pod-observed": ({ pod }) => this.#capacity.foreignObserved(pod),
+    "foreign-pod-gone": ({ uid }) => this.#capacity.foreignGone(uid),
     "queue-observed": ({ queue }) => this.#frameworks.observeQueue(queue),
     "queue-gone": ({ name }) => this.#frameworks.queueGone(name),
     "framework-observed": ({ framework }) => this.#frameworks.observe(framework),
     "framework-gone": ({ key }) => this.#frameworks.gone(key),
+    "lease-observed": ({ lease }) => this.#programs.observe(lease),
+    "lease-gone": ({ key }) => this.#programs.gone(key),
+    "program-observed": ({ framework, awaySinceMs }) => this.#programs.podObserved(framework, awaySinceMs),
+    "program-gone": ({ framework }) => this.#programs.podGone(framework),
+    "absence-confirmed": ({ framework }) => this.#programs.confirmed(framework),
     "task-observed": ({ task }) => this.#tasks.observe(task),
     "task-gone": ({ uid }) => this.#tasks.gone(uid),
-    "pod-observed": ({ pod }) => this.#podObserved(pod),
-    "pod-created": ({ pod }) => this.#podObserved(pod),
+    "pod-observed": ({ pod }) => this.#capacity.podObserved(pod),
+    "pod-created": ({ pod }) => this.#capacity.podObserved(pod),
     "pod-gone": ({ pod }) => this.#tasks.podGone(pod),
     "pod-refused": ({ attempt, message, byQuota }) => this.#tasks.podRefused(attempt, message, byQuota),
     "template-sized": ({ templateKey, requests }) => this.#assignment.sized(templateKey, requests),
     "template-refused": ({ templateKey, message, gone }) => this.#assignment.refused(templateKey, message, gone),
-    "offer-observed": ({ offer }) => this.#offers.observed(offer),
-    "offer-gone": ({ key }) => this.#offers.gone(key),
+    "offer-observed": ({ offer }) => (offer.inverse === undefined ? this.#offers : this.#reclaim).observed(offer),
+    "offer-gone": ({ key }) => (this.#reclaim.owns(key) ? this.#reclaim.unwritten(key) : this.#offers.gone(key)),
     "offer-published": ({ key, uid }) => this.#offers.published(key, uid),
-    "offer-unpublished": ({ key, message }) => this.#offers.unpublished(key, message),
-    "offer-closed": ({ key }) => this.#offers.closed(key),
+    "offer-unpublished": ({ key, message }) =>
+      this.#reclaim.owns(key) ? this.#reclaim.unwritten(key) : this.#offers.unpublished(key, message),
+    "offer-closed": ({ key }) => (this.#reclaim.owns(key) ? this.#reclaim : this.#offers).closed(key),
     "task-recorded": ({ uid, version }) => this.#tasks.recorded(uid, version),
     publishing: ({ allowed }) => this.#publishing(allowed),
     opened: () => this.#open(),
@@ -209,7 +228,8 @@ export class Broker implements BrokerContract {
     this.#assignment.opened();
     this.#tasks.opened();
     this.#offers.opened();
-    for (const node of this.#state.nodes.entries) if (node !== undefined) this.#nodeWatch.missing(node);
+    this.#programs.opened();
+    this.#capacity.opened();
     this.#state.dirty = true;
   }
 
@@ -224,6 +244,7 @@ export class Broker implements BrokerContract {
       alarm = this.#state.timers.due(this.#state.nowMs);
     }
     if (this.#state.refusals.expire(this.#state.nowMs)) this.#state.dirty = true;
+    if (this.#longWaits.nextMs <= this.#state.nowMs) this.#state.dirty = true;
     if (!this.#state.opened || !this.#state.dirty) return;
     if (this.#state.nowMs < this.#lastRoundMs + this.#minIntervalMs) return;
     this.#lastRoundMs = this.#state.nowMs;
@@ -246,14 +267,25 @@ export class Broker implements BrokerContract {
     };
     for (const node of gained) refusals.gained(node, demandedBy);
     const bidders = this.#bidders.begin();
-    const redeemed = this.#state.holds.redeem(bidders);
-    const grants = redeemed + this.#round.run(bidders, (unmet) => this.#slack.giveWay(unmet));
+    const started = this.#gangs.begin() + this.#longWaits.begin(bidders);
+    const redeemed = started + this.#state.holds.redeem(bidders);
+    this.#reclaim.begin(bidders);
+    const grants = redeemed + this.#round.run(bidders, (unmet) => this.#unserved(unmet));
     // What was granted may have made room elsewhere, as when a guarantee is partly spent: again, until nothing is.
     if (grants > 0) this.#state.dirty = true;
     this.#offers.publishDrafts();
+    this.#longWaits.end(bidders);
+    this.#reclaim.end();
     counters.rounds++;
     counters.grants += grants;
     shapes.prune(IDLE_SHAPES);
+  }
+
+  /** Demand that the first pass could not serve. True if no slack is to be given out while it is being made room for. */
+  #unserved(unmet: () => readonly Unmet[]): boolean {
+    const waits = this.#slack.giveWay(unmet);
+    this.#reclaim.plan(unmet());
+    return waits;
   }
 
   #demandedBy({ key, facts }: Framework): Float64Array[] {
@@ -269,7 +301,11 @@ export class Broker implements BrokerContract {
         this.#offers.expired(alarm.key);
         break;
       case "penalty-ends":
+      case "reclaim":
         this.#state.dirty = true;
+        break;
+      case "program-missed":
+        this.#programs.missed(alarm.framework);
         break;
       case "back-off-ends":
         this.#tasks.backOffEnded(alarm.taskUid, alarm.index);
@@ -281,10 +317,10 @@ export class Broker implements BrokerContract {
         this.#assignment.retryTemplate(alarm.templateKey);
         break;
       case "node-settles":
-        this.#nodeSettled(alarm.name);
+        this.#capacity.nodeSettled(alarm.name);
         break;
       case "unreachable":
-        this.#nodeWatch.check(alarm.node);
+        this.#capacity.check(alarm.node);
         break;
       case "task-expires":
         this.#tasks.expired(alarm.taskUid);
@@ -293,94 +329,4 @@ export class Broker implements BrokerContract {
         unreachable(alarm);
     }
   }
-
-  #nodeObserved(facts: NodeFacts): void {
-    const before = this.#state.nodes.get(facts.name)?.facts;
-    const names = this.#state.resources.count;
-    const node = this.#state.nodes.observe(facts, this.#state.nowMs);
-    if (this.#state.resources.count > names) this.#frameworks.namesLearned();
-    if (before !== undefined && (before.uid !== facts.uid || !sameLabels(before.labels, facts.labels))) {
-      this.#state.refusals.clearNode(node.index);
-    }
-    if (facts.closed === "settling" && facts.settledAtMs !== undefined) {
-      this.#state.timers.set(facts.settledAtMs, { type: "node-settles", name: facts.name });
-    }
-    if (facts.ready) this.#nodeWatch.ready(node);
-    else this.#nodeWatch.unready(node);
-    this.#state.dirty = true;
-    this.#roomFell(node);
-  }
-
-  #nodeGone(name: string): void {
-    const node = this.#state.nodes.get(name);
-    if (node?.facts === undefined) return;
-    this.#state.refusals.clearNode(node.index);
-    this.#state.holds.releaseOn(node.index);
-    this.#offers.rescindOn(node.index, { reason: "rescinded", message: `node ${name} is gone` });
-    this.#state.nodes.gone(node);
-    this.#nodeWatch.gone(node);
-    this.#state.dirty = true;
-  }
-
-  #nodeSettled(name: string): void {
-    const node = this.#state.nodes.get(name);
-    if (node !== undefined) this.#state.nodes.reconsider(node, this.#state.nowMs);
-    this.#state.dirty = true;
-  }
-
-  #podObserved(pod: PodFacts): void {
-    this.#tasks.podObserved(pod);
-    const node = this.#state.nodes.get(pod.node);
-    if (node === undefined) return;
-    if (this.#state.opened) this.#nodeWatch.missing(node);
-    this.#roomFell(node);
-  }
-
-  #foreignObserved(pod: ForeignPodFacts): void {
-    const node = this.#state.nodes.ensure(pod.node);
-    const vector = this.#state.resources.taken(pod.requests);
-    const claim: Claim = {
-      id: `pod/${pod.uid}`,
-      kind: "foreign",
-      node: node.index,
-      vector,
-      instances: 0,
-      holder: undefined,
-    };
-    // It may take less than before, or be elsewhere.
-    if (this.#state.ledger.get(claim.id) !== undefined) this.#state.dirty = true;
-    if (pod.pinned === true) {
-      // It is not there yet, and may ask for more than there is: it must not close the node to everybody.
-      this.#state.ledger.expect(claim);
-    } else {
-      this.#state.ledger.observe(claim);
-    }
-    this.#foreign.set(pod.uid, pod.node);
-    if (this.#state.nodes.trust(node, this.#state.nowMs)) this.#state.dirty = true;
-    this.#roomFell(node);
-  }
-
-  #foreignGone(uid: string): void {
-    if (!this.#foreign.delete(uid)) return;
-    this.#state.ledger.forget(`pod/${uid}`);
-    this.#state.dirty = true;
-  }
-
-  /** A fact may have taken room that was offered, or closed the node. */
-  #roomFell(node: NodeEntry | undefined): void {
-    if (node === undefined) return;
-    if (node.closed !== undefined || this.#state.nodes.overfull(node.index)) this.#state.holds.releaseOn(node.index);
-    if (node.closed !== undefined) {
-      this.#offers.rescindOn(node.index, {
-        reason: "rescinded",
-        message: `node ${node.name} is closed: ${node.closed}`,
-      });
-    }
-    this.#offers.relieve(node.index);
-  }
-}
-
-function sameLabels(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
 }

@@ -62,6 +62,18 @@ export function endingOfVanished(killing: boolean, nodeGone: boolean): Ending {
     : { outcome: "lost", reason: "pod-deleted", message: "the pod was deleted", counts: false };
 }
 
+/** Killed because its framework's program stayed away, where `abandoned` tells of that. */
+export function endingOfAbandoned(ending: Ending, abandoned: string | undefined): Ending {
+  if (abandoned === undefined || ending.reason !== "killed") return ending;
+  return { ...ending, reason: "framework-lost", message: abandoned };
+}
+
+/** However it looked: we ended it, to give its room back to `queue`. */
+export function endingOfReclaimed(ending: Ending, queue: string): Ending {
+  const message = `its room was taken back for queue ${queue}, which had less than its guarantee`;
+  return { ...ending, outcome: "lost", reason: "reclaimed", message, counts: false };
+}
+
 /** The API server does not make the pod. */
 export function endingOfRefused(killing: boolean, message: string): Ending {
   if (killing) return { outcome: "killed", reason: "killed", message: "", counts: false };
@@ -74,4 +86,10 @@ const WORDING: Readonly<Record<string, string>> = { Error: "", OOMKilled: "OOMKi
 /** What the node says of the pod, for people. */
 export function withReason({ reason = "", message = "" }: PodFacts): string {
   return [WORDING[reason] ?? reason, message].filter((part) => part !== "").join(": ");
+}
+
+/** However it looked: we ended it, for its gang did not start as a whole. Its index starts anew with the others. */
+export function endingOfRecalled(ending: Ending): Ending {
+  const message = "not all that start together could be started";
+  return { ...ending, outcome: "lost", reason: "gang-undone", message, counts: false };
 }

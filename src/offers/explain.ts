@@ -1,8 +1,9 @@
-import type { Assignment } from "./assignment.ts";
+import type { ExplainWaits } from "./explain-waits.ts";
 import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
 import { needOf, surveyNodes } from "./node-survey.ts";
 import type { QuotaHold } from "./quota-holds.ts";
+import type { Reclaim } from "./reclaim.ts";
 import { boundsOf, roomText, shownOf } from "./room-survey.ts";
 import { standingsOf, standingsText } from "./standings.ts";
 import type { State } from "./state.ts";
@@ -16,11 +17,13 @@ import { clipped, clockTime } from "./wording.ts";
  */
 export class Explain {
   readonly #state: State;
-  readonly #assignment: Assignment;
+  readonly #waits: ExplainWaits;
+  readonly #reclaim: Reclaim;
 
-  constructor(state: State, assignment: Assignment) {
+  constructor(state: State, waits: ExplainWaits, reclaim: Reclaim) {
     this.#state = state;
-    this.#assignment = assignment;
+    this.#waits = waits;
+    this.#reclaim = reclaim;
   }
 
   task(task: Task): Explanation {
@@ -29,9 +32,11 @@ export class Explain {
     if (task.pending === 0) return { reason: "placed", message: "nothing waits" };
     const framework = this.#state.framework(task.facts.framework);
     if (framework.facts?.suppressed === true) return suppressed(framework);
+    if (framework.isAway) return disconnected(framework);
     if (task.ready === 0) return this.#notReady(task);
-    const claimant = this.#assignment.claimant(task);
-    const line = task.shape === undefined ? undefined : this.#state.lines.get(claimant, task.shape);
+    const together = this.#waits.notReady(task);
+    if (together !== undefined) return together;
+    const { line } = task;
     if (line === undefined) return { reason: "placed", message: "nothing waits" };
     const found = this.#line(framework, line);
     const before = line.placeOf(task);
@@ -44,6 +49,7 @@ export class Explain {
       return { reason: "unknown-framework", message: `framework ${framework.key} does not exist` };
     }
     if (framework.facts.suppressed) return suppressed(framework);
+    if (framework.isAway) return disconnected(framework);
     let rejected: Explanation | undefined;
     for (const { name } of framework.facts.queues) {
       const claimant = this.#state.tree.claimants.get(`${framework.key} ${name}`);
@@ -59,6 +65,7 @@ export class Explain {
   }
 
   #notReady(task: Task): Explanation {
+    if (task.facts.group !== undefined && task.gang === undefined) return this.#waits.notReady(task)!;
     const { parallelism } = task.facts;
     if (parallelism !== undefined && task.live.size >= parallelism) {
       return { reason: "parallelism", message: `${task.live.size} instances run, parallelism is ${parallelism}` };
@@ -80,7 +87,7 @@ export class Explain {
   }
 
   #line(framework: Framework, line: Line): Explanation {
-    const { claimant, shape } = line;
+    const { claimant } = line;
     const unpublished = this.#unpublished(framework);
     if (unpublished !== undefined) return unpublished;
     if (framework.facts?.scheduler === "Offers" && framework.offers.size >= framework.outstandingLimit) {
@@ -90,9 +97,13 @@ export class Explain {
     if (line.outstanding >= line.pending && line.outstanding > 0) {
       return { reason: "waiting-for-answer", message: `${line.outstanding} instances are offered and not answered` };
     }
+    const waits = this.#waits.line(framework, line);
+    if (waits !== undefined) return waits;
+    const reclaimed = this.#reclaim.about(line);
+    if (reclaimed !== undefined) return reclaimed;
     const nodes = surveyNodes(this.#state, framework, line);
     if (nodes.fit === 0) return { reason: "no-node", message: clipped(nodes.message) };
-    const need = needOf(this.#state, framework, shape.request);
+    const need = needOf(this.#state, framework, this.#waits.asked(line));
     const bounds = boundsOf(this.#state, framework, claimant, need);
     const refused = this.#state.room.refuses(claimant, need, shownOf(this.#state, framework, claimant));
     if (refused !== undefined) return { reason: refused, message: roomText(this.#state, bounds, refused) };
@@ -108,6 +119,10 @@ export class Explain {
     if (unpublished === undefined || unpublished.untilMs <= this.#state.nowMs) return undefined;
     return { reason: "not-published", message: `the API server refused the last offer: ${unpublished.message}` };
   }
+}
+
+function disconnected({ presence }: Framework): Explanation {
+  return { reason: "disconnected", message: presence?.message ?? "" };
 }
 
 function suppressed({ key }: Framework): Explanation {

@@ -1,6 +1,7 @@
 import type { Line } from "./lines.ts";
 import type { FrameworkFacts } from "./messages.ts";
 import type { Offer } from "./offer.ts";
+import type { Presence } from "./presence.ts";
 import type { Task } from "./task.ts";
 
 const PENALTY_AFTER = 3;
@@ -27,6 +28,8 @@ export class Framework {
   stated: Line[] = [];
   /** May hold so many open offers: halved by each that expires, restored by an accept. */
   outstandingLimit = 1;
+  /** Whether its program is there; undefined where it has no Lease by which to tell: then nobody doubts it. */
+  presence: Presence | undefined;
   /** The API server refused its last offers: why, how often, and until when none is drafted. */
   unpublished: { readonly message: string; readonly failures: number; readonly untilMs: number } | undefined;
   readonly #standings = new Map<string, Standing>();
@@ -34,6 +37,17 @@ export class Framework {
 
   constructor(key: string) {
     this.key = key;
+  }
+
+  /** Its program is known to be away: nothing is offered. */
+  get isAway(): boolean {
+    return this.presence !== undefined && this.presence.state !== "connected";
+  }
+
+  /** By now a leader may have begun to kill its tasks. */
+  isOverdue(nowMs: number): boolean {
+    const { facts, presence } = this;
+    return facts?.failover?.policy === "Kill" && presence !== undefined && presence.keptUntilMs <= nowMs;
   }
 
   get namespace(): string {

@@ -3,6 +3,7 @@ import { both } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import type { FrameworkFacts, QueueFacts } from "./messages.ts";
 import type { Offers } from "./offers.ts";
+import type { Programs } from "./presence.ts";
 import { UNKNOWN } from "./resources.ts";
 import type { State } from "./state.ts";
 import type { Explanation } from "./views.ts";
@@ -12,11 +13,13 @@ export class Frameworks {
   readonly #state: State;
   readonly #assignment: Assignment;
   readonly #offers: Offers;
+  readonly #programs: Programs;
 
-  constructor(state: State, assignment: Assignment, offers: Offers) {
+  constructor(state: State, assignment: Assignment, offers: Offers, programs: Programs) {
     this.#state = state;
     this.#assignment = assignment;
     this.#offers = offers;
+    this.#programs = programs;
   }
 
   observe(facts: FrameworkFacts): void {
@@ -32,6 +35,7 @@ export class Frameworks {
     this.#state.dirty = true;
     if (before === undefined || belongs(before) !== belongs(facts)) this.#reassign(framework);
     this.#state.frameworkChanged(facts.key);
+    this.#programs.judge(facts.key);
   }
 
   gone(key: string): void {
@@ -39,6 +43,7 @@ export class Frameworks {
     if (framework === undefined) return;
     for (const { name } of framework.facts?.queues ?? []) this.#state.queueChanged(name);
     framework.facts = undefined;
+    framework.presence = undefined;
     this.#withdrawDemand(framework);
     this.#state.dirty = true;
     this.#state.refusals.clear(framework);

@@ -84,6 +84,22 @@ describe("a hold", () => {
     expect(world.line("o").outstanding).toBe(1);
   });
 
+  test("is offered with the least that its framework wants of a slice, and without where a limit forbids that", () => {
+    for (const [cpu, offered] of [
+      [3_000, 3_000],
+      [2_500, 2_000],
+    ] as const) {
+      world = new World();
+      const minimum = { cpu: 3_000 };
+      world.state.framework("ns/o").facts = frameworkFacts("o", { scheduler: "Offers", maxOutstanding: 4, minimum });
+      world.state.tree.queues.get("default")!.limit = world.state.resources.limits({ cpu });
+      world.state.tree.bounded = true;
+      world.hold("o", 2_000);
+      expect(world.redeem()).toBe(1);
+      expect(world.line("o").claimant.usage[0]).toBe(offered);
+    }
+  });
+
   test("that is not whole stays, until it has grown", () => {
     const hold = world.hold("f", 500)!;
     expect(world.redeem()).toBe(0);

@@ -34,6 +34,10 @@ export class Holds {
     return this.#all;
   }
 
+  has(hold: Hold): boolean {
+    return this.#all.has(hold);
+  }
+
   of(line: Line): Hold[] {
     return line.holds === 0 ? [] : [...this.#all].filter((hold) => hold.line === line);
   }
@@ -46,7 +50,7 @@ export class Holds {
     const hold = { line, claim };
     this.#all.add(hold);
     line.holds++;
-    if (isWhole(hold)) line.held++;
+    if (isWhole(hold)) this.#whole(hold);
     return hold;
   }
 
@@ -58,7 +62,7 @@ export class Holds {
     if (this.#state.ledger.commit({ remove: [claim.id], add: [next], atomic: true }).length > 0) return false;
     if (isWhole(hold)) hold.line.held--;
     hold.claim = next;
-    if (isWhole(hold)) hold.line.held++;
+    if (isWhole(hold)) this.#whole(hold);
     return true;
   }
 
@@ -68,6 +72,14 @@ export class Holds {
     this.#state.ledger.forget(hold.claim.id);
     this.#forget(hold);
     this.#state.dirty = true;
+  }
+
+  /** In one step the holds go and the claims stand, or all is as it was: then false. */
+  exchange(holds: readonly Hold[], add: readonly Claim[]): boolean {
+    const remove = holds.map(({ claim }) => claim.id);
+    if (this.#state.ledger.commit({ remove, add, atomic: true }).length > 0) return false;
+    for (const hold of holds) this.#forget(hold);
+    return true;
   }
 
   /** The node is closed, or facts took more of it than there is. */
@@ -81,12 +93,16 @@ export class Holds {
    */
   redeem(bidders: readonly Bidder[]): number {
     if (this.#all.size === 0) return 0;
+    this.#state.room.refresh();
     const byClaimant = new Map(bidders.map((bidder) => [bidder.claimant, bidder]));
     let granted = 0;
     for (const hold of [...this.#all]) {
       const bidder = byClaimant.get(hold.line.claimant);
       if (bidder === undefined || !this.#isNeeded(hold, bidder)) this.release(hold);
+      // What starts together redeems its holds together, in its own turn.
+      else if (hold.line.gang !== undefined) continue;
       else if (isWhole(hold) && !bidder.full && bidder.redeem(hold.line, hold.claim)) {
+        hold.line.served();
         this.#forget(hold);
         granted++;
       }
@@ -103,6 +119,12 @@ export class Holds {
     return !this.#state.room.overLimit(line.claimant, claim.vector, claim.vector);
   }
 
+  /** The next round redeems it. */
+  #whole({ line }: Hold): void {
+    line.held++;
+    this.#state.dirty = true;
+  }
+
   #forget(hold: Hold): void {
     this.#all.delete(hold);
     hold.line.holds--;
@@ -112,6 +134,6 @@ export class Holds {
 }
 
 /** Does it have all that an instance of its line asks for? */
-function isWhole({ line, claim }: Hold): boolean {
+export function isWhole({ line, claim }: Hold): boolean {
   return line.request.every((asked, r) => asked <= (claim.vector[r] ?? 0));
 }

@@ -39,6 +39,8 @@ export class Ledger {
   readonly #claims = new Map<string, Claim>();
   /** By dense index. */
   readonly #byNode: Claim[][] = [];
+  /** By id of the claim that has one. */
+  readonly #heirs = new Map<string, () => void>();
   readonly #nodes: NodeTable;
 
   constructor(nodes: NodeTable) {
@@ -132,7 +134,24 @@ export class Ledger {
     this.#insert(claim);
   }
 
-  /** The claim has ended, if there was one. */
+  /** Once the claim ends, `inherit` is called in the same step, before its room can be anybody else's. */
+  bequeath(id: string, inherit: () => void): void {
+    this.#heirs.set(id, inherit);
+  }
+
+  disinherit(id: string): void {
+    this.#heirs.delete(id);
+  }
+
+  /** The claim, if there was one, has ended for good: its room is its heir's. */
+  end(id: string): void {
+    this.forget(id);
+    const inherit = this.#heirs.get(id);
+    this.#heirs.delete(id);
+    inherit?.();
+  }
+
+  /** The claim is not there, if there was one. */
   forget(id: string): void {
     const claim = this.#claims.get(id);
     if (claim !== undefined) this.#delete(claim);

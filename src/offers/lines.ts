@@ -1,3 +1,5 @@
+import type { Gang, Waiter } from "./gang.ts";
+import { demandOf } from "./gathered.ts";
 import { type Head, headBefore } from "./heads.ts";
 import type { Heaped } from "./heap.ts";
 import type { Claimant } from "./queues.ts";
@@ -18,10 +20,15 @@ export function lineBefore(a: Line, b: Line): boolean {
   return before(a.head, b.head);
 }
 
-/** The demand of one claimant for one shape: tasks with ready instances, in order, and wishes stated without tasks. */
-export class Line implements Heaped {
+/**
+ * The demand of one claimant for one shape: tasks with ready instances, in order, and wishes stated without tasks. A Task
+ * whose instances start together has a line of its own until they have.
+ */
+export class Line implements Heaped, Waiter {
   readonly claimant: Claimant;
   readonly shape: Shape;
+  /** What it is a part of, and starts with as a whole. */
+  readonly gang: Gang | undefined;
   /** Ready instances of its tasks. */
   ready = 0;
   /** Instances stated by `Framework.spec.demand`. */
@@ -39,14 +46,17 @@ export class Line implements Heaped {
   place = -1;
   /** Where the search of this round goes on: nodes before it do not fit or are refused. */
   cursor = 0;
+  waitingSinceMs: number | undefined;
+  vainHolds = 0;
   readonly #tasks: Task[] = [];
   #head = 0;
   /** Where `next` was found last, and how many ready instances stand before it. None: tasks have changed since. */
   #next: { at: number; before: number } | undefined;
 
-  constructor(claimant: Claimant, shape: Shape) {
+  constructor(claimant: Claimant, shape: Shape, gang?: Gang) {
     this.claimant = claimant;
     this.shape = shape;
+    this.gang = gang;
   }
 
   get request(): Vector {
@@ -61,6 +71,17 @@ export class Line implements Heaped {
   /** The first task with a ready instance. */
   get head(): Task | undefined {
     return this.#tasks[this.#head];
+  }
+
+  /** It got something: its wait is over. */
+  served(): void {
+    this.waitingSinceMs = undefined;
+    this.vainHolds = 0;
+  }
+
+  /** Its turn is the turn of all it starts with, or of itself alone. */
+  get leads(): boolean {
+    return this.gang === undefined || this.gang.lead === this;
   }
 
   /** The task that the next grant is for: the first that has a ready instance which is not offered yet. */
@@ -124,9 +145,16 @@ export class Line implements Heaped {
   }
 }
 
+/** All lines of one claimant. */
+interface Own {
+  readonly all: Set<Line>;
+  /** Those that are not part of a gang. */
+  readonly byShape: Map<Shape, Line>;
+}
+
 /** All lines, by claimant. */
 export class Lines {
-  readonly #byClaimant = new Map<Claimant, Map<Shape, Line>>();
+  readonly #byClaimant = new Map<Claimant, Own>();
   readonly #shapes: ShapeTable;
 
   constructor(shapes: ShapeTable) {
@@ -138,7 +166,7 @@ export class Lines {
   }
 
   of(claimant: Claimant): Iterable<Line> {
-    return this.#byClaimant.get(claimant)?.values() ?? [];
+    return this.#byClaimant.get(claimant)?.all ?? [];
   }
 
   /** The line of the claimant that is served first, of those that want something and may get it. */
@@ -152,57 +180,80 @@ export class Lines {
   }
 
   line(claimant: Claimant, shape: Shape): Line {
-    let own = this.#byClaimant.get(claimant);
-    if (own === undefined) {
-      own = new Map();
-      this.#byClaimant.set(claimant, own);
-    }
-    let line = own.get(shape);
-    if (line === undefined) {
-      line = new Line(claimant, shape);
-      own.set(shape, line);
-      shape.users++;
-      this.#shapes.asked(shape, 1);
-    }
+    const known = this.get(claimant, shape);
+    if (known !== undefined) return known;
+    const line = this.#add(new Line(claimant, shape));
+    this.#byClaimant.get(claimant)!.byShape.set(shape, line);
     return line;
   }
 
   get(claimant: Claimant, shape: Shape): Line | undefined {
-    return this.#byClaimant.get(claimant)?.get(shape);
+    return this.#byClaimant.get(claimant)?.byShape.get(shape);
   }
 
   /** What the task adds to its line's demand may have changed. True if it did. */
   update(task: Task, claimant: Claimant): boolean {
-    if (task.shape === undefined) return false;
-    const ready = task.ready;
-    if (ready === task.counted) return false;
-    const line = this.line(claimant, task.shape);
+    const { shape, gang, line: before } = task;
+    if (shape === undefined) return false;
+    const own = gang?.state === "started" ? undefined : gang;
+    const stays = before?.claimant === claimant && before.shape === shape && before.gang === own;
+    const moved = before !== undefined && !stays;
+    if (moved) this.withdraw(task);
+    const demand = demandOf(task);
+    if (demand === task.counted) return moved;
+    const line = before !== undefined && stays ? before : this.#lineOf(task, claimant, shape, own);
     if (task.counted === 0) line.add(task);
-    else if (ready === 0) line.remove(task);
-    line.ready += ready - task.counted;
-    task.counted = ready;
+    else if (demand === 0) line.remove(task);
+    line.ready += demand - task.counted;
+    task.counted = demand;
+    task.line = demand === 0 ? undefined : line;
     line.changed();
     this.dropIfEmpty(line);
     return true;
   }
 
   /** Before what orders or groups the task changes: takes it out. */
-  withdraw(task: Task, claimant: Claimant): void {
-    if (task.counted === 0 || task.shape === undefined) return;
-    const line = this.line(claimant, task.shape);
+  withdraw(task: Task): void {
+    const { line } = task;
+    if (line === undefined) return;
     line.remove(task);
     line.ready -= task.counted;
     task.counted = 0;
+    task.line = undefined;
+    line.changed();
     this.dropIfEmpty(line);
   }
 
   dropIfEmpty(line: Line): void {
     if (line.pending > 0 || line.outstanding > 0 || line.holds > 0) return;
     const own = this.#byClaimant.get(line.claimant);
-    if (own?.get(line.shape) !== line) return;
-    own.delete(line.shape);
+    if (own?.all.delete(line) !== true) return;
+    if (line.gang === undefined) own.byShape.delete(line.shape);
     line.shape.users--;
     this.#shapes.asked(line.shape, -1);
-    if (own.size === 0) this.#byClaimant.delete(line.claimant);
+    if (own.all.size === 0) this.#byClaimant.delete(line.claimant);
+  }
+
+  #lineOf(task: Task, claimant: Claimant, shape: Shape, gang: Gang | undefined): Line {
+    if (gang === undefined) return this.line(claimant, shape);
+    const known = task.ownLine;
+    // What is offered or held for it stays its own while it is not startable for a moment.
+    const stands = known?.claimant === claimant && known.shape === shape && known.gang === gang;
+    if (known !== undefined && stands && this.#byClaimant.get(claimant)?.all.has(known) === true) return known;
+    task.ownLine = this.#add(new Line(claimant, shape, gang));
+    return task.ownLine;
+  }
+
+  #add(line: Line): Line {
+    const { claimant, shape } = line;
+    let own = this.#byClaimant.get(claimant);
+    if (own === undefined) {
+      own = { all: new Set(), byShape: new Map() };
+      this.#byClaimant.set(claimant, own);
+    }
+    own.all.add(line);
+    shape.users++;
+    this.#shapes.asked(shape, 1);
+    return line;
   }
 }

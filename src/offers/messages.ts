@@ -1,5 +1,6 @@
 import type { Constraints, Taint } from "./constraints.ts";
 import type { Order } from "./policies/registry.ts";
+import type { FailoverFacts, LeaseFacts } from "./program-facts.ts";
 import type { Reason } from "./reasons.ts";
 import type { Limits, Quantities } from "./resources.ts";
 import type { FailureView } from "./views.ts";
@@ -50,6 +51,15 @@ export interface QueueFacts {
   readonly maxPriority?: number;
   /** Unfinished tasks (not instances) it holds at most. */
   readonly maxTasks?: number;
+  readonly reclaim?: ReclaimFacts;
+}
+
+/** How what a queue has borrowed is taken back. What is absent is as in the nearest queue above that says it. */
+export interface ReclaimFacts {
+  /** From an inverse offer until the broker chooses itself; 0: nobody is asked. */
+  readonly graceMs?: number;
+  /** So long each attempt may run before it can be taken. */
+  readonly minimumRuntimeMs?: number;
 }
 
 /** How an accept of an optimistic offer is settled: the four modes. */
@@ -83,6 +93,8 @@ export interface FrameworkFacts {
   readonly demand: readonly { readonly instances: number; readonly resources: Quantities }[];
   readonly answerers: readonly string[];
   readonly unreachableAfterMs: number;
+  /** Offers only. Absent: the tasks of a program that stays away are kept for ever. */
+  readonly failover?: FailoverFacts;
 }
 
 export interface RetryFacts {
@@ -100,6 +112,8 @@ export interface RecordedTask {
   /** How the failed indexes ended. */
   readonly counts?: { readonly failed: number; readonly killed: number; readonly lost: number };
   readonly lastFailures?: readonly FailureView[];
+  /** All that start together had started. */
+  readonly startedTogether?: boolean;
   readonly startedAtMs?: number;
   readonly finishedAtMs?: number;
 }
@@ -117,6 +131,10 @@ export interface TaskFacts {
   readonly invalid?: string;
   readonly instances: number;
   readonly parallelism?: number;
+  /** So many of its instances start together or not at all. */
+  readonly gang?: { readonly minimum: number };
+  /** Tasks of one framework and queue that start together: `size` of this name. */
+  readonly group?: { readonly name: string; readonly size: number };
   readonly priority: number;
   readonly constraints?: Constraints;
   readonly retry: RetryFacts;
@@ -158,8 +176,11 @@ export interface PodFacts {
   readonly reason?: string;
   readonly message?: string;
   readonly exitCode?: number;
+  readonly createdAtMs?: number;
   readonly startedAtMs?: number;
   readonly finishedAtMs?: number;
+  /** It is deleted to give its room back to this queue. */
+  readonly reclaimedFor?: string;
 }
 
 export interface Slice {
@@ -177,10 +198,20 @@ export interface Launch {
   readonly count: number;
 }
 
+/** Instances of one Task that are given back. */
+export interface Release {
+  /** Name of a Task in the offer's namespace. */
+  readonly task: string;
+  /** As ranges. */
+  readonly indexes: string;
+}
+
 export interface Answer {
   readonly by: string;
   readonly decision: "Accept" | "Decline";
   readonly launches: readonly Launch[];
+  /** What to give back, to an inverse offer. */
+  readonly release?: readonly Release[];
   readonly refuseMs: number;
   readonly reason?: string;
 }
@@ -196,6 +227,17 @@ export interface LaunchOutcome {
   readonly refused?: { readonly reason: Reason; readonly message: string };
 }
 
+/** What an inverse offer asks for: that `each` becomes free on so many nodes. */
+export interface Inverse {
+  /** The queue that has less than its guarantee. */
+  readonly queue: string;
+  readonly each: Quantities;
+  readonly instances: number;
+  /** What is taken in the end, as things stood when it was made. */
+  readonly candidates: readonly (Release & { readonly slice: string })[];
+  readonly message: string;
+}
+
 /** An Offer object as the API server shows it. */
 export interface OfferFacts {
   /** "namespace/name": the name holds the term. */
@@ -209,6 +251,8 @@ export interface OfferFacts {
   readonly phase: OfferPhase;
   readonly slices: readonly Slice[];
   readonly answer?: Answer;
+  /** Present: this asks for room, and offers none. */
+  readonly inverse?: Inverse & { readonly expiresAtMs: number };
 }
 
 export interface OfferDraft {
@@ -221,6 +265,7 @@ export interface OfferDraft {
   readonly slices: readonly Slice[];
   readonly expiresAtMs: number;
   readonly answerers: readonly string[];
+  readonly inverse?: Inverse;
 }
 
 /** Identity of one attempt to run one instance. */
@@ -240,6 +285,12 @@ export type Input =
   | { readonly type: "queue-gone"; readonly name: string }
   | { readonly type: "framework-observed"; readonly framework: FrameworkFacts }
   | { readonly type: "framework-gone"; readonly key: Key }
+  | { readonly type: "lease-observed"; readonly lease: LeaseFacts }
+  | { readonly type: "lease-gone"; readonly key: Key }
+  /** The pod that we started for the framework's program runs, or has not since then. */
+  | { readonly type: "program-observed"; readonly framework: Key; readonly awaySinceMs?: number }
+  /** We start none for it. */
+  | { readonly type: "program-gone"; readonly framework: Key }
   | { readonly type: "task-observed"; readonly task: TaskFacts }
   | { readonly type: "task-gone"; readonly uid: string }
   | { readonly type: "pod-observed"; readonly pod: PodFacts }
@@ -273,6 +324,8 @@ export type Input =
   | { readonly type: "offer-closed"; readonly key: Key }
   /** The Task's status was written as `Broker.taskStatus` gave it at `version`. */
   | { readonly type: "task-recorded"; readonly uid: string; readonly version: number }
+  /** The Leases of this framework were read from the API server itself, and told of where they were news. */
+  | { readonly type: "absence-confirmed"; readonly framework: Key }
   // The flow of a term.
   /** Offers may (not) be published: without the admission policies nobody could trust an answer. Allowed at first. */
   | { readonly type: "publishing"; readonly allowed: boolean }
@@ -291,6 +344,8 @@ export type Effect =
       readonly key: Key;
       readonly phase: Exclude<OfferPhase, "Open">;
       readonly launches: readonly LaunchOutcome[];
+      /** What an inverse offer has ended. */
+      readonly released?: readonly Release[];
       readonly reason?: Reason;
       readonly message?: string;
     }
@@ -304,10 +359,18 @@ export type Effect =
       /** "‹offer uid›.‹launch›" */
       readonly offer?: string;
     }
-  /** Delete with a UID precondition. */
-  | { readonly type: "delete-pod"; readonly key: Key; readonly uid: string; readonly gracePeriodSeconds?: number }
+  /** Delete with a UID precondition. `reclaimedFor`: mark the pod with it first, for whoever leads when the pod ends. */
+  | {
+      readonly type: "delete-pod";
+      readonly key: Key;
+      readonly uid: string;
+      readonly gracePeriodSeconds?: number;
+      readonly reclaimedFor?: string;
+    }
   /** The end of this pod stands in the Task's status (or the Task is gone): remove the tracking finalizer. */
   | { readonly type: "release-pod"; readonly key: Key; readonly uid: string }
+  /** Its time is over: read the framework's Leases from the API server itself, not from a cache, before that costs tasks. */
+  | { readonly type: "confirm-absence"; readonly framework: Key }
   /** The status of this object is to be written, some time soon; ask the broker for it then. */
   | { readonly type: "task-changed"; readonly uid: string; readonly urgent: boolean }
   | { readonly type: "framework-changed"; readonly key: Key }

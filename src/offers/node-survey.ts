@@ -1,10 +1,10 @@
-import { shownTo } from "./bidders.ts";
 import { matchesLabels, untoleratedTaint } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
 import type { NodeEntry } from "./nodes.ts";
 import { atLeast, UNKNOWN, type Vector } from "./resources.ts";
 import type { Shape } from "./shapes.ts";
+import { shownTo } from "./shown.ts";
 import type { State } from "./state.ts";
 import { amountText, clockTime } from "./wording.ts";
 
@@ -40,9 +40,15 @@ export interface Surveyed {
 
 /**
  * Goes over all nodes and counts each at the first check that it fails for one more instance of the shape, in the order in
- * which the broker checks. The numbers are true: what is said to be lacking, and not a bit less, makes the nearest node fit.
+ * which the broker checks. The numbers are true: what is said to be lacking, and not a bit less, makes the nearest node fit. `left`: of nodes on which others that
+ * it starts with would stand, what they leave.
  */
-export function surveyNodes(state: State, framework: Framework, line: Line): Surveyed {
+export function surveyNodes(
+  state: State,
+  framework: Framework,
+  line: Line,
+  left: ReadonlyMap<number, Vector> = new Map(),
+): Surveyed {
   const { shape } = line;
   const names = namesFor(state, line);
   const need = needOf(state, framework, shape.request);
@@ -53,7 +59,8 @@ export function surveyNodes(state: State, framework: Framework, line: Line): Sur
     if (node?.facts === undefined) continue;
     all++;
     const failure =
-      closedTo(state, node, shape) ?? tooSmall(state, names, node, shape.request, need, shown?.get(node.index));
+      closedTo(state, node, shape) ??
+      tooSmall(names, left.get(node.index) ?? freeOn(state, node), shape.request, need, shown?.get(node.index));
     const untilMs = failure === undefined ? state.refusals.untilMs(framework, node.index) : undefined;
     if (failure !== undefined) count(tallies, failure);
     else if (untilMs === undefined) fit++;
@@ -98,16 +105,17 @@ function namesFor({ resources }: State, { head }: Line): readonly string[] {
   return resources.names.map((name, r) => (r === UNKNOWN ? unknown.sort().join(" and ") : name));
 }
 
+function freeOn({ nodes: { free, width } }: State, { index }: NodeEntry): Vector {
+  return free.subarray(index * width, (index + 1) * width);
+}
+
 function tooSmall(
-  state: State,
   names: readonly string[],
-  node: NodeEntry,
+  here: Vector,
   request: Vector,
   need: Vector,
   shown: Vector | undefined,
 ): Failure | undefined {
-  const { free, width } = state.nodes;
-  const here = free.subarray(node.index * width, (node.index + 1) * width);
   const lacks = shortage(here, need);
   if (lacks !== undefined) {
     const what = lacks.resources.map((r) => names[r]).join(" and ");

@@ -1,5 +1,5 @@
 import { Acceptance, type Loss, type Raced, sumOf } from "./acceptance.ts";
-import { check, type Refusal, refuse, sameNode, strangerTo, type Wish } from "./answer.ts";
+import { check, sameNode, strangerTo } from "./answer.ts";
 import type { Assignment } from "./assignment.ts";
 import { type Drafting, withdrawParts } from "./bidders.ts";
 import type { Framework } from "./framework.ts";
@@ -8,6 +8,7 @@ import { answerable, type Ended, next, type Offer } from "./offer.ts";
 import type { Claimant } from "./queues.ts";
 import { DEFAULT_RULES, Race } from "./race.ts";
 import type { Reason } from "./reasons.ts";
+import { type Refusal, refuse, type Wish } from "./refusal.ts";
 import { Settlement } from "./settlement.ts";
 import type { State } from "./state.ts";
 import type { Tasks } from "./tasks.ts";
@@ -152,6 +153,11 @@ export class Offers implements Drafting {
     // It may hold fewer offers now, and stand behind others: what was kept from them for its sake is theirs.
     this.#state.dirty = true;
     this.#end(offer, "Expired", { reason: "expired" });
+  }
+
+  /** It is being put together in this round: nobody has seen it. */
+  isDrafting(offer: Offer): boolean {
+    return offer.state.name === "drafted" && this.#drafts.includes(offer);
   }
 
   rescind(offer: Offer, why: Why): void {
@@ -324,8 +330,9 @@ export class Offers implements Drafting {
   /** Gives back the room and the demand that it stood for. */
   #release(offer: Offer): void {
     for (const slice of offer.slices.values()) {
-      if (slice.claim !== undefined) this.#state.ledger.forget(slice.claim.id);
+      const { claim } = slice;
       slice.claim = undefined;
+      if (claim !== undefined) this.#state.ledger.end(claim.id);
       for (const { line, instances } of slice.parts) {
         line.outstanding -= instances;
         if (offer.concurrency === "Optimistic") line.shown -= instances;

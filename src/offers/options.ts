@@ -14,6 +14,8 @@ export interface BrokerOptions {
   readonly placements: Readonly<Record<string, Placement>>;
   /** Least time between two rounds. Default 50. */
   readonly roundMinIntervalMs?: number;
+  /** What waits so long for room has it held, one at a time. Default 300,000. */
+  readonly holdAfterMs?: number;
   /** The order of the queues that have no parent. Default: by dominant share. */
   readonly top?: QueueOrder;
   /** Kept free on every node. */

@@ -56,6 +56,10 @@ export class Outlooks {
       case "over-limit":
       case "kept-back":
         return line === undefined ? {} : this.#estimate(task, framework, line, nowMs);
+      case "asked-back":
+        return { unknown: "what is asked back for it has to be given, and what gives it has to end" };
+      case "minimum-runtime":
+        return { unknown: "what could be taken back for it has to run for a while first" };
       case "in-line":
         return { unknown: "its turn comes in one of the next rounds" };
       case "back-off":
@@ -118,6 +122,8 @@ export class Outlooks {
         return [{ type: "parallelism", atLeast: task.live.size + 1 }];
       case "suppressed":
         return [{ type: "unsuppress", framework: framework.key }];
+      case "disconnected":
+        return [{ type: "program", framework: framework.key }];
       default:
         return undefined;
     }
@@ -149,5 +155,7 @@ function textOf(part: ChangePart): string {
       return `spec.parallelism ${part.atLeast}, or the end of one of its instances`;
     case "unsuppress":
       return `framework ${part.framework} with spec.suppressed false`;
+    case "program":
+      return `the program of framework ${part.framework}, there again`;
   }
 }

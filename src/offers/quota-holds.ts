@@ -31,7 +31,7 @@ export class QuotaHolds {
   /** The attempt came to nothing, and is made again later. */
   refused(task: Task, instance: Instance, message: string): void {
     const id = claimId(task.uid, instance.index);
-    this.#state.ledger.forget(id);
+    this.#state.ledger.end(id);
     for (const group of task.shape?.spread ?? []) group.counts.leave(id);
     task.unstart(instance);
     if (task.hold === undefined) this.#tell(task, message);
@@ -54,7 +54,8 @@ export class QuotaHolds {
   tryAgain(taskUid: string): void {
     const task = this.#state.tasks.get(taskUid);
     if (task?.hold === undefined || task.hold.window > 0 || task.hold.untilMs > this.#state.nowMs) return;
-    task.hold.window = 1;
+    // What starts together tries together.
+    task.hold.window = task.gang === undefined || task.gang.state === "started" ? 1 : Number.POSITIVE_INFINITY;
     this.#assignment.demand(task);
   }
 

@@ -1,11 +1,12 @@
 import type { Acceptance, Loss, Raced } from "./acceptance.ts";
-import { type Wish, withCulprit } from "./answer.ts";
 import type { Assignment } from "./assignment.ts";
+import { withoutHalves } from "./gang-answers.ts";
 import type { Claim } from "./ledger.ts";
 import type { RaceRules } from "./messages.ts";
 import type { OfferSlice } from "./offer.ts";
 import { formatQuantities } from "./quantity.ts";
 import { add } from "./queues.ts";
+import { type Wish, withCulprit } from "./refusal.ts";
 import type { State } from "./state.ts";
 
 /** Where nobody knows whether the node has changed since it was shown. */
@@ -36,7 +37,8 @@ export class Race {
     if (conflict === "Version") {
       for (const wish of wishes) if (this.#hasMoved(wish.slice)) moved.set(wish, this.#movedLoss(wish.slice));
     }
-    return transaction === "Incremental" ? this.#each(wishes, moved) : this.#whole(wishes, moved);
+    if (transaction === "AllOrNothing") return this.#whole(wishes, moved);
+    return withoutHalves(this.#state, wishes, this.#each(wishes, moved));
   }
 
   /** Each instance for itself: what fits and passes the tree's room gets its claim, the rest has lost the race. */
@@ -65,8 +67,7 @@ export class Race {
     const reason = this.#state.room.refuses(claimant, claim.vector);
     if (reason !== undefined) return { reason, message: `queue ${claimant.queueName} may not take more now` };
     if (!this.#state.ledger.claim(claim)) return this.#fullLoss(wish.slice);
-    const line = wish.task.shape && this.#state.lines.get(claimant, wish.task.shape);
-    if (line !== undefined) this.#state.room.granted(line);
+    if (wish.task.line !== undefined) this.#state.room.granted(wish.task.line);
     return undefined;
   }
 

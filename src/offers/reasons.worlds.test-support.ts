@@ -17,6 +17,14 @@ const cores = (n: number) => ({ cpu: 1000 * n });
 /** Where Task `t` of framework `f` waits; a queue `default` for everybody is there. */
 type Scene = (made: Bench) => unknown;
 
+/** Queue `gold` is guaranteed the cluster, and `batch` has it all; each of its tasks may run for a while at least. */
+const borrowed = (made: Bench, minimumRuntimeMs: number) => {
+  made.queue("gold", { guarantee: cores(4) }).queue("batch", { reclaim: { minimumRuntimeMs } });
+  made.node("node-a", cores(4)).framework("f", { queues: [{ name: "gold", weight: 1 }] });
+  made.framework("batch", { queues: [{ name: "batch", weight: 1 }] });
+  made.asking("long", cores(2), { of: "batch", instances: 2 }).settle().asking("t", cores(2)).settle();
+};
+
 /**
  * For each reason that something waits for a world where it does. Whoever adds a reason adds a world here: a test sees
  * that none is missing, and the reference shows what people are told in it.
@@ -41,6 +49,12 @@ export const WORLDS: { readonly [R in WaitingReason]?: Scene } = {
   "priority-too-high": (made) => made.queue("default", { maxPriority: 10 }).framework("f").task("t", { priority: 100 }),
   "too-many-tasks": (made) => made.queue("default", { maxTasks: 1 }).framework("f").task("first").task("t"),
   suppressed: (made) => made.framework("f", { suppressed: true }).task("t"),
+  disconnected: (made) => {
+    made.framework("f", { scheduler: "Offers", failover: { timeoutMs: 3_600_000, policy: "Orphan" } }).task("t");
+    const lease = { key: "ns/proffer-f", framework: "ns/f", renewedAtMs: made.nowMs, durationMs: 30_000 };
+    made.apply({ type: "lease-observed", lease: { ...lease, released: false } });
+    made.wait(30_000);
+  },
   sizing: (made) => {
     made.held.add("size-template");
     made.framework("f").task("t");
@@ -76,6 +90,8 @@ export const WORLDS: { readonly [R in WaitingReason]?: Scene } = {
   },
   "waiting-for-answer": (made) =>
     made.framework("f", { scheduler: "Offers" }).node("node-a", cores(4)).asking("t", cores(2)),
+  "asked-back": (made) => borrowed(made, 0),
+  "minimum-runtime": (made) => borrowed(made, 600_000),
   "no-node": (made) => {
     made.framework("f").node("node-a", cores(4)).node("node-b", cores(2));
     made.asking("runs", { cpu: 1500 }, { durationMs: 3_600_000 }).settle();
@@ -102,6 +118,37 @@ export const WORLDS: { readonly [R in WaitingReason]?: Scene } = {
     made.node("node-a", cores(8)).framework("f").framework("other");
     made.asking("runs", cores(2)).settle();
     made.asking("waits", cores(1), { of: "other" }).asking("t", cores(1), { createdAtMs: made.nowMs + 1 });
+  },
+  "group-invalid": (made) => {
+    made.framework("f").node("node-a", cores(8));
+    for (const name of ["driver", "workers"]) made.asking(name, cores(1), { group: { name: "train", size: 2 } });
+    made.asking("t", cores(1), { group: { name: "train", size: 2 }, createdAtMs: made.nowMs + 1 });
+  },
+  "gang-not-ready": (made) =>
+    made
+      .framework("f")
+      .node("node-a", cores(8))
+      .asking("t", cores(1), { group: { name: "train", size: 2 } }),
+  "gang-too-large": (made) =>
+    made
+      .framework("f")
+      .node("node-a", cores(4))
+      .asking("t", cores(2), { instances: 5, gang: { minimum: 5 } }),
+  "gang-starting": (made) => {
+    made.held.add("create-pod");
+    made.framework("f").node("node-a", cores(8));
+    made.asking("t", cores(1), { instances: 5, gang: { minimum: 3 } });
+  },
+  "gang-too-wide": (made) => {
+    made.framework("f", { scheduler: "Offers" });
+    for (let n = 0; n < 70; n++) made.node(`node-${n}`, cores(1));
+    made.asking("t", cores(1), { instances: 70, gang: { minimum: 70 } });
+  },
+  gathering: (made) => {
+    made.framework("f").framework("other").node("node-a", cores(4));
+    made.asking("runs", cores(1), { of: "other" }).settle();
+    made.pod("runs-0-0", { phase: "Running", started: true });
+    made.asking("t", cores(4)).settle().wait(301_000);
   },
   "not-starting": (made) => {
     made.framework("f").node("node-a", cores(4)).asking("t", cores(1)).settle();

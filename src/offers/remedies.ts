@@ -1,4 +1,3 @@
-import { shownTo } from "./bidders.ts";
 import { matchesLabels, untoleratedTaint } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import type { Line } from "./lines.ts";
@@ -6,6 +5,7 @@ import { needOf } from "./node-survey.ts";
 import type { NodeEntry } from "./nodes.ts";
 import { UNKNOWN, type Vector } from "./resources.ts";
 import { boundsOf, isBroken } from "./room-survey.ts";
+import { shownTo } from "./shown.ts";
 import type { State } from "./state.ts";
 import type { ChangePart } from "./views.ts";
 

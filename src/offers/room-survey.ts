@@ -1,7 +1,7 @@
-import { shownInAll } from "./bidders.ts";
 import type { Framework } from "./framework.ts";
 import type { Claimant, Queue } from "./queues.ts";
 import type { Vector } from "./resources.ts";
+import { shownInAll } from "./shown.ts";
 import type { State } from "./state.ts";
 import { amountText } from "./wording.ts";
 

@@ -1,6 +1,7 @@
+import type { Gang } from "./gang.ts";
 import { before, type Line, type Lines } from "./lines.ts";
 import type { NodeTable } from "./nodes.ts";
-import type { Claimant, Queue, QueueTree } from "./queues.ts";
+import { add, type Claimant, type Queue, type QueueTree } from "./queues.ts";
 import type { Vector } from "./resources.ts";
 
 /** What a queue keeps back for its own pending demand: K of the rules, and which instances it consists of. */
@@ -112,6 +113,10 @@ export class Room {
     const lines: Line[] = [];
     this.#collect(queue, lines);
     for (const line of lines.sort(earlier)) {
+      if (line.gang !== undefined) {
+        if (line.leads) this.#keepGang(queue, kept, line.gang);
+        continue;
+      }
       let fit = Math.max(0, line.pending - line.outstanding - line.held + line.shown);
       let named = false;
       for (let r = 0; r < line.request.length; r++) {
@@ -123,6 +128,26 @@ export class Room {
       if (!named || fit <= 0) continue;
       kept.instances.set(line, fit);
       this.#sum(queue, kept, line, fit);
+    }
+  }
+
+  /** What starts together is one instance: all of it is kept back, or nothing. */
+  #keepGang(queue: Queue, kept: Kept, gang: Gang): void {
+    const lines = gang.lines();
+    const wanted = (line: Line) => Math.max(0, line.pending - line.outstanding - line.held + line.shown);
+    const sum = new Float64Array(this.#nodes.width);
+    for (const line of lines) add(sum, line.request, wanted(line));
+    let named = false;
+    for (let r = 0; r < sum.length; r++) {
+      const guarantee = queue.guarantee[r] ?? 0;
+      if (sum[r]! <= 0 || guarantee <= 0) continue;
+      named = true;
+      if (sum[r]! > guarantee - queue.usage[r]! - kept.sum[r]!) return;
+    }
+    if (!named) return;
+    for (const line of lines) {
+      kept.instances.set(line, wanted(line));
+      this.#sum(queue, kept, line, wanted(line));
     }
   }
 
@@ -164,7 +189,8 @@ export class Room {
   }
 }
 
-function earlier(a: Line, b: Line): number {
+/** Whose turn is first of two lines. Total. */
+export function earlier(a: Line, b: Line): number {
   const [x, y] = [a.head, b.head];
   if (x !== undefined && y !== undefined && x !== y) return before(x, y) ? -1 : 1;
   if ((x === undefined) !== (y === undefined)) return x === undefined ? 1 : -1;

@@ -1,6 +1,10 @@
 import { type Bitset, lowestBit } from "./bitset.ts";
 import type { Descent } from "./descent.ts";
+import type { Gang } from "./gang.ts";
+import type { Place } from "./gang-search.ts";
+import type { GangStarts } from "./gang-starts.ts";
 import { IndexedHeap } from "./heap.ts";
+import type { Hold } from "./holds.ts";
 import type { Claim } from "./ledger.ts";
 import type { Levels } from "./levels.ts";
 import { type Line, type Lines, lineBefore } from "./lines.ts";
@@ -28,13 +32,22 @@ export interface Bidder {
   /** What the next grant on this node would add to its claims there: the request, or more for a slice's minimum. */
   need(line: Line, node: number): Vector;
   /** The same on a node where it has no slice yet. */
-  first(line: Line): Vector;
+  first(line: Pick<Line, "request">): Vector;
   /** Is there room for `need` on the node? For exclusive claims in the ledger; optimistic ones overlap with others'. */
   fits(node: number, need: Vector): boolean;
   /** Makes the claim. False: no more in this round (as many offers as it may hold). */
   grant(line: Line, node: number, need: Vector, pass: Pass): boolean;
   /** The same where `held`, a claim that is kept for the line, makes room for it: that claim goes in the same commit. */
   redeem(line: Line, held: Claim): boolean;
+  /** Starts what it is granted by itself; otherwise somebody answers. */
+  readonly startsGangs: boolean;
+  /** All that starts together may stand on so many nodes. */
+  readonly maxNodes: number;
+  /**
+   * The same for all that starts together, in these places, with `held` taken out in the same step: all of it or nothing.
+   * False: no more in this round.
+   */
+  grantGang(gang: Gang, places: readonly Place[], held: readonly Hold[]): boolean;
 }
 
 /** 1: what is pending. 2: up to `slack` times that, from what the first pass left. */
@@ -63,6 +76,7 @@ export class Round {
   readonly #lines: Lines;
   readonly #room: Room;
   readonly #policy: Descent;
+  readonly #gangs: GangStarts;
   #entrants: Entrant[] = [];
   #grants = 0;
   #loosened = false;
@@ -78,12 +92,13 @@ export class Round {
   /** By resource: the first of `#demanded` that asks for it and has a node left, as far as looked. */
   #witness: number[] = [];
 
-  constructor(nodes: NodeTable, shapes: ShapeTable, lines: Lines, room: Room, policy: Descent) {
+  constructor(nodes: NodeTable, shapes: ShapeTable, lines: Lines, room: Room, policy: Descent, gangs: GangStarts) {
     this.#nodes = nodes;
     this.#shapes = shapes;
     this.#lines = lines;
     this.#room = room;
     this.#policy = policy;
+    this.#gangs = gangs;
   }
 
   /**
@@ -109,7 +124,7 @@ export class Round {
     if (bidder.full) return [];
     const unmet: Unmet[] = [];
     for (const line of this.#lines.of(bidder.claimant)) {
-      if (bidder.wanted(line, 1) <= 0) continue;
+      if (bidder.wanted(line, 1) <= 0 || !line.leads) continue;
       // The pass ends with the last node, whoever has not had a turn.
       if (line.shape.exhausted) line.blocked ??= "no-node";
       if (line.blocked !== undefined) unmet.push({ bidder, line });
@@ -153,8 +168,8 @@ export class Round {
         if (this.#fresh || line.blocked !== "no-node" || line.shape.spread.length > 0) line.blocked = undefined;
         if (bidder.wanted(line, pass) <= 0) continue;
         this.#demand(line.shape);
-        if (line.shape.exhausted) line.blocked = "no-node";
-        if (line.blocked !== undefined) continue;
+        if (line.shape.exhausted && line.holds === 0) line.blocked = "no-node";
+        if (line.blocked !== undefined || !line.leads) continue;
         if (lines === undefined) lines = [line];
         else lines.push(line);
       }
@@ -184,6 +199,14 @@ export class Round {
    */
   #serve({ claimant, bidder, lines }: Entrant, pass: Pass): "granted" | "passed over" | "full" {
     for (let line = lines.top; line !== undefined; line = lines.top) {
+      if (line.gang !== undefined) {
+        const outcome = this.#serveGang(bidder, line, line.gang);
+        if (outcome === "full") return "full";
+        lines.remove(line);
+        if (outcome === "granted") return "granted";
+        if (this.#policy.readsHead(claimant)) break;
+        continue;
+      }
       const node = this.#search(bidder, line);
       if (node === -1) {
         line.blocked = "no-node";
@@ -192,6 +215,7 @@ export class Round {
         line.blocked = this.#room.refuses(bidder.claimant, need, bidder.shown);
         if (line.blocked === undefined) {
           if (!bidder.grant(line, node, need, pass)) return "full";
+          line.served();
           if (bidder.shown === undefined && this.#room.granted(line)) this.#loosened = true;
           if (line.shape.spread.length > 0) this.#loosened = true;
           if (bidder.wanted(line, pass) > 0) lines.update(line);
@@ -203,6 +227,21 @@ export class Round {
       if (this.#policy.readsHead(claimant)) break;
     }
     return "passed over";
+  }
+
+  /** All of it or nothing; `line` stands for all of its lines. */
+  #serveGang(bidder: Bidder, line: Line, gang: Gang): "granted" | "full" | "blocked" {
+    const lines = gang.lines();
+    const outcome = this.#gangs.serve(bidder, gang);
+    if (outcome === "full") return "full";
+    if (typeof outcome === "number") {
+      this.#grants += outcome - 1;
+      this.#loosened = true;
+      return "granted";
+    }
+    line.blocked = outcome;
+    for (const { shape } of lines) if (!shape.exhausted && !this.#shapes.hasCandidate(shape)) this.#bury(shape);
+    return "blocked";
   }
 
   #search(bidder: Bidder, line: Line): number {

@@ -1,4 +1,6 @@
+import type { Gang } from "./gang.ts";
 import type { Claim } from "./ledger.ts";
+import type { Line } from "./lines.ts";
 import type { Offer } from "./offer.ts";
 import type { Vector } from "./resources.ts";
 import type { Bidder, Unmet } from "./round.ts";
@@ -40,6 +42,10 @@ export class Slack {
     const trials: string[] = [];
     const lifted = new Map<Offer, Claim[]>();
     for (const demand of unmet) {
+      if (demand.line.gang !== undefined) {
+        this.#tryGang(demand.bidder, demand.line.gang, open, lifted, trials);
+        continue;
+      }
       // One more in a domain may shut it for the next.
       const most = demand.line.shape.spread.length > 0 ? 1 : demand.bidder.wanted(demand.line, 1);
       for (let n = 0; n < most; n++) {
@@ -54,6 +60,24 @@ export class Slack {
       this.#asked.add(offer);
       this.#rescind(offer);
     }
+  }
+
+  /** For all that starts together, or for nothing of it. */
+  #tryGang(bidder: Bidder, gang: Gang, open: readonly Offer[], lifted: Map<Offer, Claim[]>, trials: string[]): void {
+    const before = new Set(lifted.keys());
+    const served = new Set(this.#served.get(bidder));
+    const from = trials.length;
+    const one = (line: Line) => {
+      const left = open.filter((offer) => !lifted.has(offer));
+      return this.#try({ bidder, line }, left, lifted, trials);
+    };
+    if (gang.lines().every((line) => Array.from({ length: line.ready }).every(() => one(line)))) return;
+    for (const id of trials.splice(from)) this.#state.ledger.forget(id);
+    for (const [offer, claims] of [...lifted].filter(([offer]) => !before.has(offer)).reverse()) {
+      this.#putBack(claims);
+      lifted.delete(offer);
+    }
+    this.#served.set(bidder, served);
   }
 
   /** Lifts what one instance more needs, and puts a claim in its place; or leaves all as it was. */
@@ -100,7 +124,8 @@ export class Slack {
     const { where, spread } = line.shape;
     const withSlack = nodesOf(open);
     const near = new Set([...withSlack, ...nodesOf(going)]);
-    const candidates = line.blocked === "no-node" ? [...near].sort((a, b) => a - b) : where.admits;
+    const candidates =
+      line.blocked === "no-node" && line.gang === undefined ? [...near].sort((a, b) => a - b) : where.admits;
     for (const node of candidates) {
       if (!where.admits.has(node) || bidder.refused?.has(node) === true) continue;
       if (spread.some((group) => !group.allowed.has(node))) continue;

@@ -30,6 +30,7 @@ export function standingsOf(state: State, claimant: Claimant): Level[] {
 function contends(state: State, claimant: Claimant): boolean {
   const framework = state.frameworks.get(claimant.framework);
   if (framework?.facts === undefined || framework.facts.suppressed || claimant.parent === undefined) return false;
+  if (framework.isAway) return false;
   if (framework.facts.scheduler === "Offers" && !mayPublish(state, framework)) return false;
   claimant.penalised = framework.penaltyUntilMs(claimant.queueName) > state.nowMs;
   for (const { pending, outstanding, held } of state.lines.of(claimant)) if (pending > outstanding + held) return true;

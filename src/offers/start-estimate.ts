@@ -1,5 +1,4 @@
 import type { Assignment } from "./assignment.ts";
-import { shownTo } from "./bidders.ts";
 import { matchesLabels, untoleratedTaint } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import { type Heaped, IndexedHeap } from "./heap.ts";
@@ -10,6 +9,7 @@ import type { NodeEntry } from "./nodes.ts";
 import type { Queue } from "./queues.ts";
 import type { Vector } from "./resources.ts";
 import { type Bound, boundsOf, isBroken } from "./room-survey.ts";
+import { shownTo } from "./shown.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
 import type { When } from "./views.ts";

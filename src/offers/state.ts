@@ -54,7 +54,7 @@ export class State {
   /** Something changed that a round may turn into a grant. */
   dirty = false;
   nowMs = 0;
-  counters = { rounds: 0, grants: 0, lostRaces: 0 };
+  counters = { rounds: 0, grants: 0, lostRaces: 0, passedHolds: 0, inverseOffers: 0, evictions: 0 };
   #effects: Effect[] = [];
   readonly #changedTasks = new Changes();
   readonly #urgentTasks = new Changes();
@@ -70,8 +70,8 @@ export class State {
     this.lines = new Lines(this.shapes);
     this.refusals = new Refusals(this.nodes);
     this.room = new Room(this.tree, this.lines, this.nodes, ({ framework }) => {
-      const facts = this.frameworks.get(framework)?.facts;
-      return facts !== undefined && !facts.suppressed;
+      const known = this.frameworks.get(framework);
+      return known?.facts !== undefined && !known.facts.suppressed && !known.isAway;
     });
     this.holds = new Holds(this);
     this.policy = new Descent(this.tree.root, this.nodes, this.lines);
@@ -104,6 +104,16 @@ export class State {
       this.frameworks.set(key, framework);
     }
     return framework;
+  }
+
+  /** Nothing is left of the task, and perhaps of its framework. */
+  forgetTask(task: Task): void {
+    const { key, framework } = task.facts;
+    this.tasks.delete(task.uid);
+    if (this.tasksByKey.get(key) === task) this.tasksByKey.delete(key);
+    this.framework(framework).tasks.delete(task);
+    this.frameworkChanged(framework);
+    this.forgetFramework(framework);
   }
 
   /** Nothing is left of a framework whose object is gone: tenants choose the names that Tasks give. */

@@ -47,6 +47,7 @@ export class Summary {
       held: this.#state.resources.quantities(holding),
       demand: this.#state.resources.quantities(demand),
       ...(rejected === undefined ? {} : { rejected }),
+      ...(framework.presence === undefined ? {} : { presence: framework.presence }),
       // Worked out when read: it looks at every node.
       get why() {
         return rejected ?? explain.framework(framework);

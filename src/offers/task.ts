@@ -1,31 +1,45 @@
 import { type Attempts, attemptGroups, type Rank } from "./attempt-groups.ts";
 import { Bitset } from "./bitset.ts";
-import { type Ending, withReason } from "./endings.ts";
+import { type Ending, endingOfAbandoned, endingOfVanished, withReason } from "./endings.ts";
+import type { Gang } from "./gang.ts";
+import { Gathered } from "./gathered.ts";
 import { formatIndexes, parseIndexes } from "./indexes.ts";
 import type { Instance } from "./instance.ts";
+import { LastFailures } from "./last-failures.ts";
+import type { Line } from "./lines.ts";
 import type { PodFacts, TaskFacts } from "./messages.ts";
 import type { QuotaHold } from "./quota-holds.ts";
 import type { Shape } from "./shapes.ts";
-import type { Explanation, FailureView, InstanceCounts, TaskState, TaskView } from "./views.ts";
+import { countByState, notStarting, stateOf } from "./task-state.ts";
+import type { Explanation, InstanceCounts, TaskView } from "./views.ts";
 
-const LAST_FAILURES = 5;
 /** An attempt that never ran is tried again this often: a kubelet that always refuses must not spin for ever. */
 const UNSTARTED_LIMIT = 20;
-
-type Attempt = Pick<Instance, "index" | "attempt" | "nodeName">;
 
 /** A Task and its instances: pending, live, or ended for good. */
 export class Task {
   facts: TaskFacts;
   /** The Task object is gone: nothing new starts, pods are let go as they end. */
   gone = false;
+  /** It is to end because its framework's program stayed away: a text for people. */
+  abandoned: string | undefined;
   shape: Shape | undefined;
   /** Where a pod of it was last started: what it counts in once its framework is gone. */
   startedIn: string | undefined;
   /** Why it cannot take part. */
   rejected: Explanation | undefined;
-  /** What it adds to the demand of its line now; kept by lines.ts. */
+  /** What it adds to the demand of a line now, and of which; kept by lines.ts. */
   counted = 0;
+  line: Line | undefined;
+  /** The last line that was for it alone. */
+  ownLine: Line | undefined;
+  /** Whose instances start together with its own, or its own alone; kept by gangs.ts. */
+  gang: Gang | undefined;
+  /** They have; said in its status. */
+  startedTogether: boolean | undefined;
+  /** The version that says that they are to start anew. */
+  unstartedVersion = 0;
+  readonly gathered = new Gathered();
   version = 1;
   recordedVersion = 0;
   /** Present while a ResourceQuota keeps pods of it out. */
@@ -33,7 +47,7 @@ export class Task {
   startedAtMs: number | undefined;
   finishedAtMs: number | undefined;
   readonly live = new Map<number, Instance>();
-  readonly lastFailures: FailureView[] = [];
+  readonly #failures: LastFailures;
   /** Pods that have ended and keep their finalizer until the version that tells their end is recorded. */
   readonly unreleased = new Map<string, { readonly key: string; readonly version: number }>();
   /** Pods whose finalizer was asked off, until it is seen gone. */
@@ -50,6 +64,8 @@ export class Task {
   /** Ended for good otherwise. */
   readonly #failed: Bitset;
   readonly #attempts = new Map<number, Attempts>();
+  /** Index -> how many attempts of this term were over before they had begun, by no fault of anybody here. */
+  readonly #unstarted = new Map<number, number>();
   /** Instances that do not start, and what their node said. */
   readonly #stuck = new Map<Instance, string>();
   readonly #ended = { finished: 0, failed: 0, killed: 0, lost: 0 };
@@ -68,7 +84,8 @@ export class Task {
     for (const index of this.#succeeded) this.#settle(index, "finished");
     for (const index of this.#failed) this.#settle(index, "failed");
     if (recorded?.counts !== undefined) Object.assign(this.#ended, recorded.counts);
-    this.lastFailures.push(...(recorded?.lastFailures ?? []).slice(0, LAST_FAILURES));
+    this.#failures = new LastFailures(recorded?.lastFailures ?? []);
+    this.startedTogether = recorded?.startedTogether;
     this.startedAtMs = recorded?.startedAtMs;
     this.finishedAtMs = recorded?.finishedAtMs;
   }
@@ -80,6 +97,8 @@ export class Task {
   /** Instances that may start now. */
   get ready(): number {
     if (this.rejected !== undefined || this.gone || this.facts.deleting || this.shape === undefined) return 0;
+    // Past the size of its group.
+    if (this.facts.group !== undefined && this.gang === undefined) return 0;
     const waiting = this.#pendingCount - this.backOff.size;
     const { parallelism = Number.POSITIVE_INFINITY } = this.facts;
     const allowed = this.hold === undefined ? Number.POSITIVE_INFINITY : this.hold.window - this.#creating;
@@ -98,10 +117,12 @@ export class Task {
   /** Why an instance with a place does not start: of the first one. */
   get stuck(): Explanation | undefined {
     const [first] = this.#stuck;
-    if (first === undefined) return undefined;
-    const [{ index, nodeName }, said] = first;
-    const which = this.facts.instances === 1 ? "" : `instance ${index} `;
-    return { reason: "not-starting", message: `${which}on ${nodeName}: ${said}` };
+    return first === undefined ? undefined : notStarting(first[0], first[1], this.facts.instances);
+  }
+
+  /** Something of it runs, or ran. */
+  get hasRun(): boolean {
+    return this.live.size > 0 || this.#attempts.size > 0 || this.#ended.finished > 0;
   }
 
   /** Something of it runs or has ended. */
@@ -115,12 +136,29 @@ export class Task {
 
   /** After a change of leader: indexes whose last end was so lately that they still wait, and until when. */
   *resumeBackOff(nowMs: number): Generator<[index: number, untilMs: number]> {
-    for (const { index, attempt, atMs } of this.facts.recorded?.lastFailures ?? []) {
+    for (const { index, attempt, atMs, reason } of this.facts.recorded?.lastFailures ?? []) {
+      if (reason === "reclaimed") continue;
       const attempts = this.#attempts.get(index);
       if (attempts?.ended !== attempt + 1 || !this.#pending.has(index)) continue;
       const untilMs = atMs + this.backOffMs(attempts.ended);
       if (untilMs > nowMs) yield [index, untilMs];
     }
+  }
+
+  /** Whether the index is to end: by the Task's deletion, its `spec.kill`, or for want of its framework's program. */
+  isDoomed(index: number): boolean {
+    if (this.gone || this.facts.deleting || this.abandoned !== undefined) return true;
+    const { kill, instances } = this.facts;
+    if (kill === undefined) return false;
+    return kill.indexes === undefined || parseIndexes(kill.indexes, instances).has(index);
+  }
+
+  /** All of it is to end; what waits has no attempt whose end would say why. */
+  abandon(why: string, nowMs: number): void {
+    this.abandoned = why;
+    const [index] = this.waitingIndexes();
+    if (index === undefined) return;
+    this.#remember({ index, attempt: this.attempt(index), nodeName: "" }, endingOfVanished(true, false), nowMs);
   }
 
   /** The wait after so many ends, at least one. */
@@ -136,9 +174,10 @@ export class Task {
     return index;
   }
 
-  /** Indexes that may start, lowest first; `ready` of them may. */
+  /** Indexes that may start, lowest first; `ready` of them may. Those that count in a start come last. */
   *readyIndexes(): Generator<number> {
-    for (const index of this.#pending) if (!this.backOff.has(index)) yield index;
+    for (const index of this.#pending) if (!this.backOff.has(index) && !this.gathered.has(index)) yield index;
+    for (const index of this.#pending) if (!this.backOff.has(index) && this.gathered.has(index)) yield index;
   }
 
   /** The attempt that an index runs next. */
@@ -159,6 +198,7 @@ export class Task {
     if (this.#pending.delete(instance.index)) this.#pendingCount--;
     this.backOff.delete(instance.index);
     this.live.set(instance.index, instance);
+    if (this.gang !== undefined && this.gang.state !== "started") this.gathered.add(instance.index);
     this.#creating++;
     this.changed();
   }
@@ -166,6 +206,7 @@ export class Task {
   /** The pod of a live instance is known now. */
   created(instance: Instance, pod: NonNullable<Instance["pod"]>): void {
     instance.pod = pod;
+    this.gathered.seen(instance.index);
     this.#creating--;
   }
 
@@ -187,7 +228,7 @@ export class Task {
 
   /**
    * The attempt has ended. Returns when the index may be tried again: a time, "gone" (once its pod is gone), or
-   * undefined for never.
+   * undefined where nothing has to be waited for, or never.
    */
   end(instance: Instance, ending: Ending, nowMs: number): number | "gone" | undefined {
     this.#leave(instance);
@@ -214,7 +255,8 @@ export class Task {
       return "gone";
     }
     this.#pend(instance.index);
-    return nowMs + this.backOffMs(attempts.ended);
+    // It did nothing wrong.
+    return ending.reason === "reclaimed" ? undefined : nowMs + this.backOffMs(attempts.ended);
   }
 
   /** An attempt that was over before the one that lives now. */
@@ -283,14 +325,15 @@ export class Task {
     const only = this.facts.instances === 1 ? this.live.get(0) : undefined;
     return {
       version: this.version,
-      state: this.#state(counts),
+      state: stateOf(this.facts, counts, this.finished),
       instances: this.facts.instances,
       counts,
       succeededIndexes: formatIndexes(this.#succeeded),
       failedIndexes: formatIndexes(this.#failed),
       attempts: attemptGroups(this.#attempts, (index) => this.#rank(index)),
       ...(only === undefined ? {} : { node: only.nodeName, pod: { attempt: only.attempt } }),
-      lastFailures: this.lastFailures,
+      lastFailures: this.#failures.all,
+      ...(this.startedTogether === undefined ? {} : { startedTogether: this.startedTogether }),
       ...(this.startedAtMs === undefined ? {} : { startedAtMs: this.startedAtMs }),
       ...(this.finishedAtMs === undefined ? {} : { finishedAtMs: this.finishedAtMs }),
       ...(stuck === undefined ? {} : { stuck }),
@@ -301,15 +344,22 @@ export class Task {
   #triesAgain(instance: Instance, ending: Ending, attempts: Attempts): boolean {
     if (this.gone || this.facts.deleting || ending.outcome === "killed") return false;
     const { limit, onNodeLost } = this.facts.retry;
+    if (ending.reason === "gang-undone" || ending.reason === "reclaimed") return true;
     if (ending.counts) return attempts.failed <= limit;
-    if (!instance.started) return attempts.ended - attempts.failed <= UNSTARTED_LIMIT;
+    if (!instance.started) {
+      const unstarted = (this.#unstarted.get(instance.index) ?? 0) + 1;
+      this.#unstarted.set(instance.index, unstarted);
+      return unstarted <= UNSTARTED_LIMIT;
+    }
     return onNodeLost === "Retry";
   }
 
   #leave(instance: Instance): void {
     this.#stuck.delete(instance);
     this.live.delete(instance.index);
-    if (instance.pod === undefined) this.#creating--;
+    if (instance.pod !== undefined) return;
+    this.#creating--;
+    this.gathered.delete(instance.index);
   }
 
   #pend(index: number): void {
@@ -325,6 +375,7 @@ export class Task {
   #settle(index: number, outcome: "finished" | "failed" | "killed" | "lost"): void {
     if (this.#pending.delete(index)) this.#pendingCount--;
     this.backOff.delete(index);
+    this.gathered.ended(index);
     this.#ended[outcome]++;
   }
 
@@ -332,39 +383,13 @@ export class Task {
     if (this.finished) this.finishedAtMs = nowMs;
   }
 
-  #remember({ index, attempt, nodeName }: Attempt, { reason, message, exitCode }: Ending, atMs: number): void {
-    const code = exitCode === undefined ? {} : { exitCode };
-    this.lastFailures.unshift({
-      index,
-      attempt,
-      node: nodeName,
-      reason,
-      message: message.slice(0, 1024),
-      ...code,
-      atMs,
-    });
-    this.lastFailures.length = Math.min(this.lastFailures.length, LAST_FAILURES);
+  #remember(attempt: Parameters<LastFailures["add"]>[0], ending: Ending, atMs: number): void {
+    this.#failures.add(attempt, endingOfAbandoned(ending, this.abandoned), atMs);
   }
 
   /** Instances by state. */
   counts(): InstanceCounts {
-    const counts = { staging: 0, starting: 0, running: 0, unreachable: 0 };
-    for (const instance of this.live.values()) counts[instance.unreachable ? "unreachable" : instance.state]++;
-    return { pending: this.pending, ...counts, ...this.#ended };
-  }
-
-  #state(counts: InstanceCounts): TaskState {
-    if (this.facts.invalid !== undefined && this.live.size === 0) return "Error";
-    if (this.finished) {
-      if (counts.failed > 0) return "Failed";
-      if (counts.lost > 0) return "Lost";
-      return counts.killed > 0 ? "Killed" : "Finished";
-    }
-    if (this.facts.kill !== undefined && this.facts.kill.indexes === undefined) return "Killing";
-    if (counts.running > 0) return "Running";
-    if (counts.unreachable > 0) return "Unreachable";
-    if (counts.starting > 0) return "Starting";
-    return counts.staging > 0 ? "Staging" : "Pending";
+    return { pending: this.pending, ...countByState(this.live.values()), ...this.#ended };
   }
 
   #rank(index: number): Rank {

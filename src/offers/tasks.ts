@@ -1,15 +1,19 @@
 import type { Assignment } from "./assignment.ts";
 import { type Ending, endingOf, endingOfForced, endingOfRefused, endingOfVanished } from "./endings.ts";
+import { followLeaving, toldEnding } from "./evictions.ts";
+import type { Gangs } from "./gangs.ts";
 import { parseIndexes } from "./indexes.ts";
 import { claimId, type Instance, staged } from "./instance.ts";
 import { Launched } from "./launched.ts";
 import type { Claim } from "./ledger.ts";
 import type { AttemptRef, PodFacts, TaskFacts } from "./messages.ts";
 import { QuotaHolds } from "./quota-holds.ts";
+import { followRecall, recalledEnding } from "./recalls.ts";
 import { equalVectors } from "./resources.ts";
 import type { State } from "./state.ts";
 import { PodStrays } from "./strays.ts";
 import { Task } from "./task.ts";
+import { tellEnding } from "./task-events.ts";
 
 /** Tasks from their objects to the ends of their pods. */
 export class Tasks {
@@ -20,9 +24,11 @@ export class Tasks {
   readonly #early = new Map<string, PodFacts[]>();
   readonly #launched = new Launched();
   readonly quotas: QuotaHolds;
+  readonly gangs: Gangs;
 
   constructor(state: State, assignment: Assignment) {
     this.#state = state;
+    this.gangs = assignment.gangs;
     this.#assignment = assignment;
     this.#strays = new PodStrays(state);
     this.quotas = new QuotaHolds(state, assignment);
@@ -34,7 +40,7 @@ export class Tasks {
       this.#adopt(new Task(facts));
       return;
     }
-    if (known.facts.priority !== facts.priority) this.#state.lines.withdraw(known, this.#assignment.claimant(known));
+    if (known.facts.priority !== facts.priority) this.#state.lines.withdraw(known);
     known.facts = facts;
     this.#kill(known);
     this.#assignment.assign(known);
@@ -47,6 +53,7 @@ export class Tasks {
     task.gone = true;
     for (const [podUid, { key }] of task.unreleased) this.#letGo(task, key, podUid);
     task.unreleased.clear();
+    this.gangs.leave(task);
     this.#killAll(task);
     this.#assignment.demand(task);
     this.#forgetIfOver(task);
@@ -116,6 +123,7 @@ export class Tasks {
     const task = this.#state.tasks.get(uid);
     if (task === undefined) return;
     task.recordedVersion = Math.max(task.recordedVersion, version);
+    if (task.gang !== undefined) this.gangs.look(task.gang);
     for (const [podUid, pod] of task.unreleased) {
       if (pod.version > version) continue;
       task.unreleased.delete(podUid);
@@ -146,7 +154,8 @@ export class Tasks {
     const attempt = task.attempt(index);
     const queue = this.#assignment.queueOf(task);
     this.#assignment.startedIn(task, queue);
-    task.start(staged({ index, attempt, node, nodeName, vector: task.shape!.request }));
+    const { nowMs } = this.#state;
+    task.start(staged({ index, attempt, node, nodeName, vector: task.shape!.request, placedAtMs: nowMs }));
     for (const group of task.shape!.spread) group.counts.join(claimId(task.uid, index), node);
     this.#assignment.demand(task);
     this.#state.taskChanged(task);
@@ -179,6 +188,7 @@ export class Tasks {
     this.#state.tasks.set(task.uid, task);
     this.#state.tasksByKey.set(task.facts.key, task);
     this.#state.framework(task.facts.framework).tasks.add(task);
+    this.gangs.join(task);
     this.#assignment.assign(task);
     const pods = this.#early.get(task.uid) ?? [];
     this.#early.delete(task.uid);
@@ -200,7 +210,8 @@ export class Tasks {
     const node = this.#state.nodes.ensure(pod.node);
     const { index, attempt } = pod;
     const vector = this.#state.resources.taken(pod.requests);
-    const instance = staged({ index, attempt, node: node.index, nodeName: pod.node, vector });
+    const placedAtMs = Math.min(pod.createdAtMs ?? this.#state.nowMs, this.#state.nowMs);
+    const instance = staged({ index, attempt, node: node.index, nodeName: pod.node, vector, placedAtMs });
     this.#assignment.startedIn(task, pod.queue);
     task.start(instance);
     this.#assignment.demand(task);
@@ -214,7 +225,9 @@ export class Tasks {
     if (isNew) this.quotas.passed(task);
     instance.started ||= pod.started || pod.phase === "Running";
     // Its deletion was ours, in an earlier term.
-    if (isNew && pod.deleting && isDoomed(task, instance.index)) instance.killing = true;
+    if (isNew && pod.deleting && (task.isDoomed(instance.index) || this.#isOverdue(task))) instance.killing = true;
+    followRecall(this.#state, this.gangs, task, instance, pod, isNew);
+    followLeaving(this.#state, instance, pod, isNew);
     const ending = endingOf(pod, instance.killing) ?? endingOfForced(pod, instance.killing, this.#isUp(pod.node));
     if (ending !== undefined) {
       task.startedAtMs ??= pod.startedAtMs;
@@ -223,10 +236,14 @@ export class Tasks {
     }
     this.#settleClaim(task, instance, pod);
     if (task.follow(instance, pod, this.#state.nowMs)) this.#state.taskChanged(task);
-    if (isNew && (instance.killing || isDoomed(task, instance.index))) {
+    if (isNew && (instance.killing || task.isDoomed(instance.index))) {
       instance.killing = true;
       if (!pod.deleting) this.#deletePod(task, { key, uid });
     }
+  }
+
+  #isOverdue({ facts }: Task): boolean {
+    return this.#state.frameworks.get(facts.framework)?.isOverdue(this.#state.nowMs) === true;
   }
 
   #isUp(node: string): boolean {
@@ -250,35 +267,25 @@ export class Tasks {
   }
 
   /** The attempt has ended: its claim goes, its end is told. `tracked`: its pod, where that has the finalizer. */
-  end(task: Task, instance: Instance, ending: Ending, tracked: { key: string; uid: string } | undefined): void {
+  end(task: Task, instance: Instance, seen: Ending, tracked: { key: string; uid: string } | undefined): void {
     const id = claimId(task.uid, instance.index);
-    this.#state.ledger.forget(id);
+    const ending = recalledEnding(instance, toldEnding(instance, seen));
+    this.#state.ledger.end(id);
     for (const group of task.shape?.spread ?? []) group.counts.leave(id);
     const again = task.end(instance, ending, this.#state.nowMs);
     if (typeof again === "number") this.#backOff(task, instance.index, again);
     if (tracked !== undefined) this.#release(task, tracked);
-    if (ending.reason === "kubelet-refused") {
+    if (seen.reason === "kubelet-refused") {
       const node = this.#state.nodes.get(instance.nodeName);
       if (node !== undefined) {
         this.#state.nodes.distrust(node, this.#state.nowMs);
         this.#state.timers.set(node.distrustedUntilMs, { type: "node-settles", name: node.name });
       }
     }
-    if (!instance.killing) this.#tell(task, instance, ending);
+    if (!instance.killing && !instance.recalled) tellEnding(this.#state, task, instance, ending);
     this.#state.dirty = true;
     this.#changed(task);
     this.#forgetIfOver(task);
-  }
-
-  #tell(task: Task, instance: Instance, ending: Ending): void {
-    if (ending.outcome === "finished") return;
-    this.#state.emit({
-      type: "event",
-      about: { kind: "Task", key: task.facts.key, uid: task.uid },
-      severity: "Warning",
-      reason: ending.reason,
-      note: `instance ${instance.index}, attempt ${instance.attempt} on ${instance.nodeName}: ${ending.outcome}. ${ending.message}`,
-    });
   }
 
   /** The finalizer goes once the end is recorded; at once where there is no Task to record it in. */
@@ -334,6 +341,13 @@ export class Tasks {
     else if (kill?.indexes !== undefined) this.#killSome(task, parseIndexes(kill.indexes, task.facts.instances));
   }
 
+  /** Its framework's program stays away, and with it goes the task. */
+  abandon(task: Task, why: string): void {
+    if (task.finished || task.abandoned !== undefined) return;
+    task.abandon(why, this.#state.nowMs);
+    this.#killAll(task);
+  }
+
   #killAll(task: Task): void {
     this.#killSome(task, [...task.waitingIndexes(), ...task.live.keys()]);
   }
@@ -378,17 +392,6 @@ export class Tasks {
   #forgetIfOver(task: Task): void {
     if (!task.gone || task.live.size > 0) return;
     this.#assignment.drop(task);
-    this.#state.tasks.delete(task.uid);
-    if (this.#state.tasksByKey.get(task.facts.key) === task) this.#state.tasksByKey.delete(task.facts.key);
-    this.#state.framework(task.facts.framework).tasks.delete(task);
-    this.#state.frameworkChanged(task.facts.framework);
-    this.#state.forgetFramework(task.facts.framework);
+    this.#state.forgetTask(task);
   }
-}
-
-/** Whether the index is to end, by the Task's deletion or its `spec.kill`. */
-function isDoomed({ gone, facts }: Task, index: number): boolean {
-  if (gone || facts.deleting) return true;
-  if (facts.kill === undefined) return false;
-  return facts.kill.indexes === undefined || parseIndexes(facts.kill.indexes, facts.instances).has(index);
 }

@@ -4,8 +4,10 @@ import { type Heaped, IndexedHeap } from "./heap.ts";
 export type Alarm =
   | { readonly type: "offer-expires"; readonly key: string }
   | { readonly type: "penalty-ends"; readonly framework: string }
+  | { readonly type: "program-missed"; readonly framework: string }
   | { readonly type: "back-off-ends"; readonly taskUid: string; readonly index: number }
   | { readonly type: "quota-tried"; readonly taskUid: string }
+  | { readonly type: "reclaim" }
   | { readonly type: "template-retried"; readonly templateKey: string }
   | { readonly type: "node-settles"; readonly name: string }
   | { readonly type: "unreachable"; readonly node: string }

@@ -91,7 +91,9 @@ export type ChangePart =
   /** The offer is answered. */
   | { readonly type: "answer"; readonly offer: string; readonly untilMs: number }
   | { readonly type: "parallelism"; readonly atLeast: number }
-  | { readonly type: "unsuppress"; readonly framework: string };
+  | { readonly type: "unsuppress"; readonly framework: string }
+  /** The framework's program is there again. */
+  | { readonly type: "program"; readonly framework: string };
 
 /** The least that would start the first task in line, as things are now: all parts together, and not a unit less. */
 export interface Change {
@@ -118,6 +120,8 @@ export interface TaskView {
   readonly node?: string;
   /** Name of the pod, where there is one instance. */
   readonly pod?: { readonly attempt: number };
+  /** Of instances that start together: whether they have. */
+  readonly startedTogether?: boolean;
   readonly lastFailures: readonly FailureView[];
   readonly startedAtMs?: number;
   readonly finishedAtMs?: number;
@@ -149,8 +153,19 @@ export interface FrameworkView {
   readonly held: Quantities;
   readonly demand: Quantities;
   readonly rejected?: Explanation;
+  /** Absent where nobody can tell whether its program is there. */
+  readonly presence?: PresenceView;
   /** Why it gets nothing more now. */
   readonly why: Explanation;
+}
+
+/**
+ * Whether a framework's program is there. `disconnected`: its tasks are kept for it; `abandoned`: no longer.
+ * `message` has absolute times only.
+ */
+export interface PresenceView {
+  readonly state: "connected" | "disconnected" | "abandoned";
+  readonly message: string;
 }
 
 export interface QueueView {
@@ -186,6 +201,11 @@ export interface ClusterView {
   readonly rounds: number;
   readonly grants: number;
   readonly lostRaces: number;
+  /** Times that room was held for somebody in vain, and passed on. */
+  readonly passedHolds: number;
+  /** Inverse offers made, and instances ended to give their room back. */
+  readonly inverseOffers: number;
+  readonly evictions: number;
   /** Claims that a check from scratch would count otherwise: always 0, or a bug. */
   readonly inconsistencies: number;
 }

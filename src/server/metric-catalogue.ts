@@ -70,6 +70,18 @@ export const METRICS = {
     labels: [],
     unit: "launches",
   },
+  proffer_inverse_offers_total: {
+    type: "counter",
+    help: "Inverse offers made: requests to give back what a queue has borrowed. Begins anew with each term.",
+    labels: [],
+    unit: "offers",
+  },
+  proffer_evictions_total: {
+    type: "counter",
+    help: "Instances ended to give their room back for another queue's guarantee. Begins anew with each term.",
+    labels: [],
+    unit: "instances",
+  },
   proffer_queue_allocated: {
     type: "gauge",
     help: "What running tasks of the queue and its children hold.",

@@ -318,6 +318,14 @@ describe("what the broker holds", () => {
     };
     expect([await races(2), await races(5), await races(1)]).toEqual([2, 5, 1]);
   });
+
+  test("what is asked back and what is ended for it is counted", async () => {
+    const { broker, metrics } = setUp();
+    broker.cluster = { ...broker.cluster, inverseOffers: 3, evictions: 7 };
+    const series = await scrape(metrics);
+    expect(series.get("proffer_inverse_offers_total")).toBe(3);
+    expect(series.get("proffer_evictions_total")).toBe(7);
+  });
 });
 
 test("becoming the leader is a transition, staying it or stepping down is none", async () => {

@@ -169,6 +169,8 @@ export class Metrics {
     made.proffer_open_offers.reset();
     made.proffer_ledger_inconsistencies.reset();
     made.proffer_lost_races_total.reset();
+    made.proffer_inverse_offers_total.reset();
+    made.proffer_evictions_total.reset();
   }
 
   /** @returns the resources that have series, for this scrape */
@@ -184,6 +186,8 @@ export class Metrics {
     made.proffer_open_offers.set(view.openOffers);
     made.proffer_ledger_inconsistencies.set(view.inconsistencies);
     made.proffer_lost_races_total.inc(view.lostRaces);
+    made.proffer_inverse_offers_total.inc(view.inverseOffers);
+    made.proffer_evictions_total.inc(view.evictions);
     return named;
   }
 

@@ -80,6 +80,9 @@ export class FakeBroker implements MetricViews, ExplainSource {
     rounds: 0,
     grants: 0,
     lostRaces: 0,
+    passedHolds: 0,
+    inverseOffers: 0,
+    evictions: 0,
     inconsistencies: 0,
   };
 

@@ -1,7 +1,9 @@
 import { matchesLabels, untoleratedTaint } from "../offers/constraints.ts";
 import { parseIndexes } from "../offers/indexes.ts";
-import type { Answer, Launch, OfferFacts, Slice, TaskFacts } from "../offers/messages.ts";
+import type { Answer, Inverse, Launch, OfferFacts, Slice, TaskFacts } from "../offers/messages.ts";
 import type { Cluster } from "./cluster.ts";
+import { minimumOf } from "./gang-tenants.ts";
+import type { Programs } from "./programs.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -25,8 +27,10 @@ export class Answerers {
   readonly #cluster: Cluster;
   readonly #schedule: Schedule;
   readonly #random: Random;
+  readonly #programs: Programs;
 
-  constructor(cluster: Cluster, schedule: Schedule, random: Random, manners: Manners) {
+  constructor(cluster: Cluster, schedule: Schedule, random: Random, manners: Manners, programs: Programs) {
+    this.#programs = programs;
     this.#cluster = cluster;
     this.#schedule = schedule;
     this.#random = random;
@@ -54,7 +58,7 @@ export class Answerers {
 
   #answer(key: string, manner: keyof Manners): void {
     const offer = this.#cluster.offers.get(key);
-    if (offer === undefined) return;
+    if (offer === undefined || this.#programs.isDead(offer.facts.framework)) return;
     const answers: Record<keyof Manners, () => Answer> = {
       accept: () => this.#accept(offer.facts, false),
       part: () => this.#accept(offer.facts, true),
@@ -63,7 +67,20 @@ export class Answerers {
       ignore: () => this.#decline(offer.facts),
       nonsense: () => this.#nonsense(offer.facts),
     };
-    this.#cluster.answerOffer(key, answers[manner]());
+    const { inverse } = offer.facts;
+    const answer = inverse === undefined ? answers[manner]() : this.#giveBack(offer.facts, inverse, manner);
+    this.#cluster.answerOffer(key, answer);
+  }
+
+  /** What it is asked for, or anything else that it runs, or too little, or nothing. */
+  #giveBack(offer: OfferFacts, { candidates }: Inverse, manner: keyof Manners): Answer {
+    const by = manner === "nonsense" && this.#random.chance(0.5) ? "mallory" : this.#by(offer);
+    const asked = candidates.map(({ task, indexes }) => ({ task, indexes }));
+    const tasks = [...this.#cluster.tasks.values()].filter(({ facts }) => facts.framework === offer.framework);
+    const own = tasks.map(({ facts }) => ({ task: facts.key.split("/")[1]!, indexes: "0-9" }));
+    const release = manner === "accept" ? asked : manner === "late" ? own : this.#random.shuffled(own).slice(0, 1);
+    if (manner === "decline" || release.length === 0) return { by, decision: "Decline", launches: [], refuseMs: 0 };
+    return { by, decision: "Accept", launches: [], release, refuseMs: 0 };
   }
 
   #by({ framework }: OfferFacts): string {
@@ -78,7 +95,8 @@ export class Answerers {
   /** What fits, tasks in turn; `part`: leaves some of it. */
   #accept(offer: OfferFacts, part: boolean): Answer {
     const launches: Launch[] = [];
-    const waiting = new Map(this.#waiting(offer).map((task) => [task, this.#missing(task)]));
+    // Of what starts together the least: there may be room for no more of each.
+    const waiting = new Map(this.#waiting(offer).map((task) => [task, this.#together(task) || this.#missing(task)]));
     // One more might not be spread evenly: one at a time.
     let spread = false;
     for (const slice of offer.slices) {
@@ -96,6 +114,7 @@ export class Answerers {
         launches.push({ task: task.key.split("/")[1]!, slice: slice.name, count });
       }
     }
+    if (!part) withoutHalves(launches, this.#waiting(offer), (task) => this.#together(task));
     const by = this.#by(offer);
     if (launches.length === 0) return { by, decision: "Decline", launches, refuseMs: 1_000 };
     return { by, decision: "Accept", launches, refuseMs: this.#random.pick([0, 0, 5_000])! };
@@ -137,6 +156,12 @@ export class Answerers {
     return Math.min(missing, (task.parallelism ?? Number.POSITIVE_INFINITY) - this.#running(task));
   }
 
+  /** How many of its instances an answer must start, if any; 0 once they have started together. */
+  #together(task: TaskFacts): number {
+    if (this.#cluster.tasks.get(task.uid)?.status?.startedTogether === true) return 0;
+    return task.gang === undefined && task.group === undefined ? 0 : Math.min(minimumOf(task), this.#missing(task));
+  }
+
   #running(task: TaskFacts): number {
     const live = [...this.#cluster.pods.values()].filter(
       ({ facts }) => facts.taskUid === task.uid && facts.phase !== "Failed" && facts.phase !== "Succeeded",
@@ -161,5 +186,21 @@ export class Answerers {
     const fits = Object.entries(requests).every(([name, amount]) => (free[name] ?? 0) >= amount);
     if (fits) for (const [name, amount] of Object.entries(requests)) free[name] = free[name]! - amount;
     return fits;
+  }
+}
+
+/** Takes out what starts a part of what starts together. */
+function withoutHalves(launches: Launch[], tasks: readonly TaskFacts[], least: (task: TaskFacts) => number): void {
+  const launched = (task: TaskFacts) =>
+    launches.reduce((sum, launch) => sum + (task.key.endsWith(`/${launch.task}`) ? launch.count : 0), 0);
+  const fellows = ({ uid, group }: TaskFacts) =>
+    tasks.filter((other) => other.uid === uid || (group !== undefined && other.group?.name === group.name));
+  for (const task of tasks) {
+    if (launched(task) === 0 || fellows(task).every((fellow) => launched(fellow) >= least(fellow))) continue;
+    for (const fellow of fellows(task)) {
+      for (let at = launches.length - 1; at >= 0; at--) {
+        if (fellow.key.endsWith(`/${launches[at]!.task}`)) launches.splice(at, 1);
+      }
+    }
   }
 }

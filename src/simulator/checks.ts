@@ -3,11 +3,15 @@ import type { Effect, Input, PodFacts } from "../offers/messages.ts";
 import type { Quantities } from "../offers/resources.ts";
 import { check } from "./check.ts";
 import type { Cluster } from "./cluster.ts";
+import { GangChecks } from "./gang-checks.ts";
 import type { Leader } from "./leader.ts";
+import type { Programs } from "./programs.ts";
 
 /** What must hold, whatever happens. Each check throws with what is wrong. */
 export class Checks {
   readonly #cluster: Cluster;
+  readonly #gangs: GangChecks;
+  readonly #programs: Programs;
   /** "task/index" -> UIDs of pods that live; every pod that succeeded. */
   readonly #live = new Map<string, Set<string>>();
   readonly #succeeded = new Map<string, Set<string>>();
@@ -18,8 +22,10 @@ export class Checks {
   steps = 0;
   counts = { creates: 0, offers: 0, closes: 0, rounds: 0, terms: 0, idle: 0 };
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, programs: Programs) {
     this.#cluster = cluster;
+    this.#gangs = new GangChecks(cluster);
+    this.#programs = programs;
     cluster.watch(({ input }) => {
       if (input.type === "pod-observed") this.#podSeen(input.pod);
       if (input.type === "pod-gone") {
@@ -68,7 +74,9 @@ export class Checks {
     if (granted.length > 0) this.#room(leader, granted);
     for (const effect of effects) {
       if (effect.type === "create-pod") this.#launched(effect);
-      if (effect.type === "publish-offer") this.counts.offers++;
+      if (effect.type === "publish-offer" && effect.offer.inverse === undefined) {
+        this.#offered(effect.offer.framework, nowMs);
+      }
       if (effect.type === "close-offer") this.counts.closes++;
     }
     if (input.type !== "tick") return;
@@ -86,6 +94,7 @@ export class Checks {
     return effects.flatMap((effect) => {
       if (effect.type === "create-pod") return [{ node: effect.node, queue: effect.queue }];
       if (effect.type !== "publish-offer" || effect.offer.concurrency !== "Exclusive") return [];
+      if (effect.offer.inverse !== undefined) return [];
       return effect.offer.slices.map(({ node }) => ({ node, queue: effect.offer.queue }));
     });
   }
@@ -101,11 +110,19 @@ export class Checks {
       }
       for (let at = broker.queueView(queue); at !== undefined; at = broker.queueView(at.parent ?? "")) {
         for (const [name, limit] of Object.entries(at.limit)) {
-          const used = (at.allocated[name] ?? 0) + (at.offered[name] ?? 0);
+          const used = (at.allocated[name] ?? 0) + (at.offered[name] ?? 0) + (at.held[name] ?? 0);
           check(used <= limit, `queue ${at.name} was granted ${name} up to ${used}, its limit is ${limit}`);
         }
       }
     }
+  }
+
+  /** What a leader knows of a Lease may be old, but never newer than the Lease: a program that is missed is offered nothing. */
+  #offered(framework: string, nowMs: number): void {
+    this.counts.offers++;
+    const lease = this.#cluster.leases.get(framework);
+    const isMissed = lease !== undefined && !lease.released && lease.renewedAtMs + lease.durationMs <= nowMs;
+    check(!isMissed, `an offer is made to ${framework}, whose Lease has run out`);
   }
 
   #launched({ attempt: { taskUid, index, attempt } }: Extract<Effect, { type: "create-pod" }>): void {
@@ -126,18 +143,21 @@ export class Checks {
       expected.set(`${facts.taskUid}/${facts.index}/${facts.attempt}`, line("task", facts.node, facts.requests));
     }
     for (const { facts, draft } of this.#cluster.offers.values()) {
-      if (facts.phase !== "Open" || draft.concurrency !== "Exclusive") continue;
+      if (facts.phase !== "Open" || draft.concurrency !== "Exclusive" || draft.inverse !== undefined) continue;
       for (const { name, node, resources } of facts.slices) {
         expected.set(`offer/${facts.key}/${name}`, line("offer", node, resources));
       }
     }
-    const held = [...broker.claims()].map(({ kind, node, resources }) => line(kind, node, resources)).sort();
+    // What is held for somebody is in nobody's books but the leader's.
+    const claims = [...broker.claims()].filter(({ kind }) => kind !== "hold");
+    const held = claims.map(({ kind, node, resources }) => line(kind, node, resources)).sort();
     const there = [...expected.values()].sort();
     const missing = there.filter((entry, i) => held[i] !== entry);
     check(
       held.length === there.length && missing.length === 0,
       `nothing is under way, but the ledger holds ${JSON.stringify([...broker.claims()])} and there is ${JSON.stringify([...expected])}`,
     );
+    this.#gangs.idle();
     this.settled(broker, nowMs, "when nothing is under way");
   }
 
@@ -168,7 +188,8 @@ export class Checks {
     }
   }
 
-  #mayFail(facts: { kill?: unknown }, _index: number, key: string): boolean {
+  #mayFail(facts: { kill?: unknown; framework: string }, _index: number, key: string): boolean {
+    if (this.#programs.wasOverdue(facts.framework)) return true;
     return facts.kill !== undefined || this.#ended.has(key) || this.refused.has(key);
   }
 

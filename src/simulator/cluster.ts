@@ -11,13 +11,14 @@ import type {
   QueueFacts,
   TaskFacts,
 } from "../offers/messages.ts";
+import type { LeaseFacts } from "../offers/program-facts.ts";
 import type { Quantities } from "../offers/resources.ts";
 import type { TaskView } from "../offers/views.ts";
 
 export type CreatePod = Extract<Effect, { type: "create-pod" }>;
 export type CloseOffer = Extract<Effect, { type: "close-offer" }>;
 
-export type Kind = "nodes" | "foreign" | "queues" | "frameworks" | "tasks" | "pods" | "offers";
+export type Kind = "nodes" | "foreign" | "queues" | "frameworks" | "leases" | "tasks" | "pods" | "offers";
 
 /** What a watch tells: an object as it is now, or that it is gone. */
 export interface Change {
@@ -52,6 +53,7 @@ export class Cluster {
   readonly foreign = new Map<string, ForeignPodFacts>();
   readonly queues = new Map<string, QueueFacts>();
   readonly frameworks = new Map<string, FrameworkFacts>();
+  readonly leases = new Map<string, LeaseFacts>();
   /** By UID. */
   readonly tasks = new Map<string, TaskObject>();
   /** By key, "namespace/name". */
@@ -108,6 +110,19 @@ export class Cluster {
     if (this.frameworks.delete(key)) this.#tell("frameworks", { type: "framework-gone", key });
   }
 
+  putLease(lease: LeaseFacts): void {
+    this.leases.set(lease.key, lease);
+    this.#tell("leases", { type: "lease-observed", lease });
+  }
+
+  removeLease(key: string): void {
+    if (this.leases.delete(key)) this.#tell("leases", { type: "lease-gone", key });
+  }
+
+  leasesOf(framework: string): LeaseFacts[] {
+    return [...this.leases.values()].filter((lease) => lease.framework === framework);
+  }
+
   putTask(facts: TaskFacts): void {
     const known = this.tasks.get(facts.uid);
     if (known === undefined) this.tasks.set(facts.uid, { facts, status: undefined, version: this.version + 1 });
@@ -120,6 +135,7 @@ export class Cluster {
     const task = this.tasks.get(uid);
     if (task?.status === undefined) return task?.facts;
     const { succeededIndexes, failedIndexes, attempts, counts, lastFailures, startedAtMs, finishedAtMs } = task.status;
+    const { startedTogether } = task.status;
     const { failed, killed, lost } = counts;
     const recorded = {
       succeededIndexes,
@@ -127,6 +143,7 @@ export class Cluster {
       attempts: [...attempts],
       counts: { failed, killed, lost },
       lastFailures: [...lastFailures],
+      ...(startedTogether === undefined ? {} : { startedTogether }),
       ...(startedAtMs === undefined ? {} : { startedAtMs }),
       ...(finishedAtMs === undefined ? {} : { finishedAtMs }),
     };
@@ -186,6 +203,14 @@ export class Cluster {
     this.#removeMaybe(pod);
   }
 
+  /** Marks the pod as one whose room is taken back for a queue. */
+  markPod(key: string, uid: string, reclaimedFor: string): void {
+    const pod = this.#pod(key, uid);
+    if (pod === undefined || pod.facts.reclaimedFor === reclaimedFor) return;
+    pod.facts = { ...pod.facts, reclaimedFor };
+    this.#podChanged(pod);
+  }
+
   deletePod(key: string, uid: string, graceSeconds: number | undefined): void {
     const pod = this.#pod(key, uid);
     if (pod === undefined) return;
@@ -210,7 +235,8 @@ export class Cluster {
     if (known !== undefined) return known;
     const { key, framework, queue, term, concurrency, slices } = draft;
     const uid = this.uid("offer");
-    const facts = { key, uid, framework, queue, term, concurrency, phase: "Open", slices } as const;
+    const asked = draft.inverse === undefined ? {} : { inverse: { ...draft.inverse, expiresAtMs: draft.expiresAtMs } };
+    const facts = { key, uid, framework, queue, term, concurrency, phase: "Open", slices, ...asked } as const;
     const offer: OfferObject = { facts, draft, version: 0 };
     this.offers.set(key, offer);
     this.#offerChanged(offer);

@@ -2,9 +2,12 @@ import { Broker } from "../offers/broker.ts";
 import type { Effect, Input, NodeFacts, OfferDraft } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
 import type { QueueOrder } from "../offers/queues.ts";
+import { confirmAbsence } from "./absences.ts";
+import { attemptOf, snapshot } from "./attempts.ts";
 import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
 import { type Crash, type Faults, Network } from "./network.ts";
+import { deletePod } from "./pod-deletion.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -23,13 +26,15 @@ export interface LeaderOptions {
 }
 
 const RETRY_MS = 200;
+/** Short, so that room is held now and then. */
+const HOLD_AFTER_MS = 10_000;
 const STATUS_DEBOUNCE_MS = 1_000;
 const ENDED_OFFER_MS = 60_000;
 const ANSWER_TURN_MS = 1_000;
 /** A create of unknown outcome is given up only when no earlier try can arrive any more. */
 const SETTLE_MS = 75_000;
 
-const KINDS: readonly Kind[] = ["nodes", "foreign", "queues", "frameworks", "tasks", "pods", "offers"];
+const KINDS: readonly Kind[] = ["nodes", "foreign", "queues", "frameworks", "leases", "tasks", "pods", "offers"];
 
 /** One leader's time in office: a broker, and a shell around it that does as the real one does, over a bad network. */
 export class Leader {
@@ -63,7 +68,7 @@ export class Leader {
     this.#options = options;
     const { schedule, random, faults, crash, term, placements, top } = options;
     this.term = term;
-    this.broker = new Broker({ term, placements, top });
+    this.broker = new Broker({ term, placements, holdAfterMs: HOLD_AFTER_MS, top });
     this.network = new Network({ schedule, random, faults, crash, alive: () => this.alive, die: () => this.die() });
   }
 
@@ -124,12 +129,13 @@ export class Leader {
   }
 
   #list(kind: Kind): Input[] {
-    const { nodes, foreign, queues, frameworks, tasks, pods, offers } = this.#options.cluster;
+    const { nodes, foreign, queues, frameworks, leases, tasks, pods, offers } = this.#options.cluster;
     const lists: Record<Kind, () => Input[]> = {
       nodes: () => [...nodes.values()].map((node) => ({ type: "node-observed", node })),
       foreign: () => [...foreign.values()].map((pod) => ({ type: "foreign-pod-observed", pod })),
       queues: () => [...queues.values()].map((queue) => ({ type: "queue-observed", queue })),
       frameworks: () => [...frameworks.values()].map((framework) => ({ type: "framework-observed", framework })),
+      leases: () => [...leases.values()].map((lease) => ({ type: "lease-observed", lease })),
       tasks: () =>
         [...tasks.keys()].map((uid) => ({ type: "task-observed", task: this.#options.cluster.taskFacts(uid)! })),
       pods: () => [...pods.values()].map(({ facts }) => ({ type: "pod-observed", pod: facts })),
@@ -178,7 +184,7 @@ export class Leader {
         this.#create(effect, undefined);
         break;
       case "delete-pod":
-        this.#persist(effect.type, () => cluster.deletePod(effect.key, effect.uid, effect.gracePeriodSeconds));
+        deletePod(effect, cluster, (label, write, done) => this.#persist(label, write, done));
         break;
       case "release-pod":
         this.#persist(effect.type, () => cluster.releasePod(effect.key, effect.uid));
@@ -196,14 +202,15 @@ export class Leader {
         this.#closing.set(effect.key, effect);
         if (!this.#busyOffers.has(effect.key)) this.#close(effect.key);
         break;
+      case "confirm-absence":
+        confirmAbsence(effect.framework, cluster, this, () => this.#seen.get("leases")!.version);
+        break;
       case "task-changed":
         this.#statusChanged(effect.uid, effect.urgent);
         break;
       case "framework-changed":
       case "queue-changed":
         this.#look(effect);
-        break;
-      case "event":
         break;
     }
   }
@@ -382,13 +389,4 @@ export class Leader {
       if (again !== undefined) this.#statusChanged(uid, again);
     });
   }
-}
-
-const attemptOf = ({ taskUid, index, attempt }: CreatePod["attempt"]): string => `${taskUid}/${index}/${attempt}`;
-
-function snapshot(
-  result: ReturnType<Cluster["createPod"]>,
-  version: number,
-): { facts: PodObject["facts"]; version: number } | { refused: string } {
-  return "refused" in result ? result : { facts: result.pod.facts, version };
 }

@@ -43,8 +43,9 @@ test("the simulator does what it is for: every kind of thing happens", () => {
   const phases = ["Accepted", "Declined", "Expired", "Rescinded", "Refused", "Succeeded", "Failed"];
   const reasons = ["not-yours", "unknown-slice", "unknown-task", "not-pending", "too-large", "lost-race", "over-limit"];
   const ends = ["kubelet-refused", "evicted", "node-lost", "pod-deleted", "pod-refused", "quota-exceeded", "exit-code"];
+  const absences = ["disconnected", "connected", "framework-lost", "failover-timeout", "absence-confirmed"];
   const inputs = ["pod-gone", "node-gone", "offer-gone", "offer-unpublished", "task-gone", "template-refused"];
-  for (const what of [...phases, ...reasons, ...ends, ...inputs]) {
+  for (const what of [...phases, ...reasons, ...ends, ...absences, ...inputs]) {
     expect(happened.get(what) ?? 0, what).toBeGreaterThan(0);
   }
 });

@@ -8,6 +8,7 @@ import { Cluster } from "./cluster.ts";
 import { type Fates, Kubelets } from "./kubelets.ts";
 import { Leader } from "./leader.ts";
 import { CALM, type Crash, type Faults } from "./network.ts";
+import { Programs } from "./programs.ts";
 import { Random } from "./random.ts";
 import { Schedule } from "./schedule.ts";
 import { randomOrder, Tenants } from "./tenants.ts";
@@ -54,6 +55,7 @@ export class Simulation {
   readonly #kubelets: Kubelets;
   readonly #answerers: Answerers;
   readonly #tenants: Tenants;
+  readonly #programs: Programs;
   readonly #top: QueueOrder;
   leader: Leader | undefined;
   #terms = 0;
@@ -63,10 +65,13 @@ export class Simulation {
     this.options = options;
     this.random = new Random(options.seed);
     this.faults = { ...ROUGH, ...options.faults };
-    this.checks = new Checks(this.cluster);
+    // A stream of its own: what others draw does not depend on it.
+    this.#programs = new Programs(this.cluster, this.schedule, new Random(options.seed ^ 0x5eed));
+    this.checks = new Checks(this.cluster, this.#programs);
     const fates = { ...ROUGH_FATES, podGc: this.random.chance(0.5), ...options.fates };
     this.#kubelets = new Kubelets(this.cluster, this.schedule, this.random, fates);
-    this.#answerers = new Answerers(this.cluster, this.schedule, this.random, options.manners ?? ROUGH_MANNERS);
+    const manners = options.manners ?? ROUGH_MANNERS;
+    this.#answerers = new Answerers(this.cluster, this.schedule, this.random, manners, this.#programs);
     this.#top = randomOrder(this.random);
     this.#tenants = new Tenants(this.cluster, this.schedule, this.random);
     if (options.trace !== undefined) {
@@ -90,6 +95,7 @@ export class Simulation {
   #rough(): void {
     const { roughMs = 90_000 } = this.options;
     this.#tenants.begin();
+    this.#programs.begin();
     this.lead();
     this.#planWhim();
     this.#runUntil(START_MS + roughMs);
@@ -112,6 +118,7 @@ export class Simulation {
     this.#answerers.manners = GOOD_MANNERS;
     this.#answerers.longestThoughtMs = 500;
     this.#tenants.calm();
+    this.#programs.calm();
     this.#runUntil(this.schedule.nowMs + CALM_MS);
     const { leader } = this;
     check(leader !== undefined, "somebody leads");

@@ -1,8 +1,18 @@
 import type { Constraints } from "../offers/constraints.ts";
-import type { FrameworkFacts, NodeFacts, PodFacts, QueueFacts, RaceRules, TaskFacts } from "../offers/messages.ts";
+import type {
+  FrameworkFacts,
+  NodeFacts,
+  PodFacts,
+  QueueFacts,
+  RaceRules,
+  ReclaimFacts,
+  TaskFacts,
+} from "../offers/messages.ts";
 import { type Order, POLICIES } from "../offers/policies/registry.ts";
 import type { QueueOrder } from "../offers/queues.ts";
 import type { Cluster } from "./cluster.ts";
+import { brokenGroups, canAnswer, minimumOf, type Together, together } from "./gang-tenants.ts";
+import { capacity, framework, queue } from "./plain-facts.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -46,17 +56,23 @@ export class Tenants {
     const random = this.#random;
     const framework = random.pick([...this.#cluster.frameworks.values()]);
     if (framework === undefined) return;
+    const queue = random.chance(0.3) ? { queue: random.pick(framework.queues)!.name } : {};
+    for (const kind of together(random, `g${this.#tasks}`)) this.#put({ ...kind, ...queue }, framework);
+  }
+
+  #put(kind: Together & Pick<TaskFacts, "queue">, framework: FrameworkFacts): void {
+    const random = this.#random;
+    const [namespace] = framework.key.split("/") as [string];
     const name = `t${this.#tasks++}`;
-    const template = `${framework.key.split("/")[0]}/${random.between(1, 4)}`;
-    this.#cluster.putTask({
-      key: `${framework.key.split("/")[0]}/${name}`,
+    const template = `${namespace}/${random.between(1, 4)}`;
+    const task: TaskFacts = {
+      key: `${namespace}/${name}`,
       uid: `${name}uid`,
       framework: framework.key,
-      ...(random.chance(0.3) ? { queue: random.pick(framework.queues)!.name } : {}),
+      ...kind,
       templateKey: template,
       requests: this.#requests(template),
-      instances: random.between(1, 6),
-      ...(random.chance(0.2) ? { parallelism: random.between(1, 3) } : {}),
+      ...(random.chance(0.2) ? { parallelism: Math.max(minimumOf(kind), random.between(1, 3)) } : {}),
       priority: random.between(0, 2),
       ...this.#constraints(),
       retry: {
@@ -68,7 +84,8 @@ export class Tenants {
       ...(random.chance(0.2) ? { ttlAfterFinishedMs: 20_000 } : {}),
       createdAtMs: this.#schedule.nowMs,
       deleting: false,
-    });
+    };
+    this.#cluster.putTask(canAnswer(task, framework));
   }
 
   /** One whim. */
@@ -110,6 +127,7 @@ export class Tenants {
       cluster.putQueue({ ...queue(name), ...orders, ...(cluster.queues.has("top") ? above : {}) });
     }
     for (const { facts } of [...cluster.tasks.values()]) this.#restore(facts);
+    for (const { uid } of brokenGroups(cluster)) cluster.removeTask(uid);
     for (const framework of [...cluster.frameworks.values()]) {
       const { constraints: _, ...rest } = framework;
       cluster.putFramework({ ...rest, suppressed: false, demand: [], minimum: {}, revive: framework.revive + 1 });
@@ -139,9 +157,18 @@ export class Tenants {
         parent: "top",
         weight: random.between(1, 3),
         guarantee: random.chance(0.5) ? { cpu: random.between(1, 4) * 1_000 } : {},
+        reclaim: this.#reclaim(),
         limit: random.chance(0.5) ? { cpu: random.between(4, 10) * 1_000, memory: 20_000 } : {},
       });
     }
+  }
+
+  #reclaim(): ReclaimFacts {
+    const random = this.#random;
+    return {
+      ...(random.chance(0.7) && { graceMs: random.pick([0, 2_000, 10_000])! }),
+      ...(random.chance(0.3) && { minimumRuntimeMs: random.pick([1_000, 5_000])! }),
+    };
   }
 
   #order(): QueueOrder {
@@ -266,7 +293,8 @@ export class Tenants {
       killAll: () => this.#cluster.putTask({ ...task, kill: {} }),
       killSome: () => this.#cluster.putTask({ ...task, kill: { indexes: `0,${random.between(1, 6)}` } }),
       priority: () => this.#cluster.putTask({ ...task, priority: random.between(0, 5) }),
-      parallelism: () => this.#cluster.putTask({ ...task, parallelism: random.between(1, 4) }),
+      parallelism: () =>
+        this.#cluster.putTask({ ...task, parallelism: Math.max(minimumOf(task), random.between(1, 4)) }),
       deleting: () => {
         this.#cluster.putTask({ ...task, deleting: true });
         this.#schedule.in(random.between(1, 5_000), () => this.#cluster.removeTask(task.uid));
@@ -343,6 +371,7 @@ export class Tenants {
       guarantee: () => put({ guarantee: random.chance(0.5) ? {} : { cpu: random.between(1, 4) * 1_000 } }),
       weigh: () => put({ weight: random.between(1, 4) }),
       order: () => put(this.#order()),
+      reclaim: () => put({ reclaim: this.#reclaim() }),
       maxTasks: () => put({ maxTasks: random.between(1, 4) }),
       maxPriority: () => put({ maxPriority: random.between(0, 3) }),
       namespaces: () => put({ namespaces: random.chance(0.5) ? ["*"] : ["red"] }),
@@ -362,32 +391,4 @@ export class Tenants {
 
 export function randomOrder(random: Random): QueueOrder {
   return { order: random.pick(ORDERS)!, fairResource: random.pick(["cpu", "memory", "example.com/gpu"])! };
-}
-
-function queue(name: string): QueueFacts {
-  return { name, weight: 1, guarantee: {}, limit: {}, namespaces: ["*"] };
-}
-
-function framework(key: string, uid: string, queues: readonly string[]): FrameworkFacts {
-  return {
-    key,
-    uid,
-    queues: queues.map((name) => ({ name, weight: 1 })),
-    scheduler: "Builtin",
-    placement: "BinPack",
-    concurrency: "Exclusive",
-    offerTimeoutMs: 30_000,
-    maxOutstanding: 4,
-    slack: 1,
-    minimum: {},
-    suppressed: false,
-    revive: 0,
-    demand: [],
-    answerers: [`system:${key}`],
-    unreachableAfterMs: 60_000,
-  };
-}
-
-function capacity(cpu: number, memory: number, pods: number, gpu: number): NodeFacts["allocatable"] {
-  return { cpu, memory, pods, ...(gpu > 0 ? { "example.com/gpu": gpu } : {}) };
 }

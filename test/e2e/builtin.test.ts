@@ -245,8 +245,10 @@ describe.concurrent("a queue", () => {
   });
 
   test("keeps its guarantee free from others while it waits for a node", async () => {
-    await site.queue("guaranteed", { guarantee: { "test.proffer/slots": "3" } });
-    await site.queue("greedy");
+    // A day to give back what is borrowed: here nobody is made to.
+    const reclaim = { graceSeconds: 86_400 };
+    await site.queue("guaranteed", { guarantee: { "test.proffer/slots": "3" }, reclaim });
+    await site.queue("greedy", { reclaim });
     const queues = [{ name: "guaranteed" }];
     const tenant = await site.tenant("guarantees");
     await tenant.framework({ queues }, "sure");
@@ -256,7 +258,7 @@ describe.concurrent("a queue", () => {
     await tenant.task("filler", { framework: "greedy", instances: 3, requests: SLOT, spec: { constraints } });
     await tenant.podsUntil("the special node is full", running(3), "filler");
     await tenant.task("sure", { framework: "sure", instances: 3, requests: SLOT, spec: { constraints } });
-    await tenant.waits("sure", "NoNode");
+    await tenant.waits("sure", "AskedBack");
     await tenant.nodes(slots(4));
     const elsewhere = { nodeAffinity: [{ matchExpressions: [{ key: "kind", operator: "DoesNotExist" }] }] };
     await tenant.task("greedy", {

@@ -3,15 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { API_VERSION, GROUP } from "../../src/api/common.ts";
 import { definitions } from "../../src/api/definitions.ts";
-import {
-  type Example,
-  examples,
-  framework,
-  offer,
-  offerSpec,
-  queue,
-  task,
-} from "../../src/api/objects.test-support.ts";
+import { type Example, framework, offer, offerSpec, queue, task } from "../../src/api/object-builders.test-support.ts";
+import { examples } from "../../src/api/objects.test-support.ts";
 import { templateExamples } from "../../src/api/templates.test-support.ts";
 import type { Json } from "../../tools/cluster/api-client.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";

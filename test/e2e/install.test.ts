@@ -314,6 +314,37 @@ withContainers("an installation", () => {
       expect(await tenant.ended("next")).toMatchObject({ state: "Finished" });
     });
   });
+
+  describe("an image that does not exist", () => {
+    const missing = ["--set", "image.repository=registry.invalid/proffer", "--timeout=15s"];
+
+    test("fails an upgrade, while an operator of before goes on, and a rollback repairs it", async () => {
+      await expect(site.upgrade(...missing)).rejects.toThrow(/Deployment\/proffer-system\/proffer not ready/);
+      await site.apply("team-a", script("meanwhile", "exit 0"));
+      expect(await tenant.ended("meanwhile")).toMatchObject({ state: "Finished" });
+      await site.helm("rollback", "--wait");
+      await site.operatorsReady();
+    });
+
+    test("fails an install in those words; an upgrade repairs it, an uninstall without hooks leaves nothing", async () => {
+      await site.helm("uninstall", "--wait");
+      await expect(site.install(...missing)).rejects.toThrow(/Deployment\/proffer-system\/proffer not ready/);
+      const pods = await eventually(
+        "the kubelet says why",
+        () => site.operators(),
+        (pods) => pods.some(({ status }) => status.containerStatuses?.[0].state.waiting?.message),
+      );
+      expect(JSON.stringify(pods)).toMatch(/registry\.invalid\/proffer/);
+      await site.upgrade("--reset-values");
+      await site.operatorsReady();
+      await site.helm("uninstall", "--wait");
+      await expect(site.install(...missing)).rejects.toThrow("not ready");
+      await site.helm("uninstall", "--no-hooks", "--wait");
+      expect(await site.kubectl("get", "clusterroles", "-l", "app.kubernetes.io/name=proffer", "-o", "name")).toBe("");
+      await site.install();
+      await site.operatorsReady();
+    });
+  });
 });
 
 const logLevel = (args: readonly string[]) => args.find((arg) => arg.startsWith("--log-level="))?.split("=")[1];

@@ -213,11 +213,15 @@ test("pods and nodes are the same as protobuf and as JSON, one by one and as lis
       ],
     },
   });
-  for (const [name, { metadata = {}, spec }] of Object.entries(pods)) {
+  // A whole cluster's garbage collector takes what belongs to a DaemonSet that is not there.
+  const collected = cluster.capabilities.controllerManager ? ["pinned"] : [];
+  const names = Object.keys(pods).filter((name) => !collected.includes(name));
+  for (const name of names) {
+    const { metadata = {}, spec } = pods[name]!;
     const pod = { metadata: { name, ...metadata }, spec: { nodeName: "both-0000", ...spec } };
     await cluster.api.create("/api/v1/namespaces/default/pods", JSON.parse(JSON.stringify(pod)));
   }
-  for (const name of Object.keys(pods)) {
+  for (const name of names) {
     const read = () => cluster.api.get(`/api/v1/namespaces/default/pods/${name}`);
     const settled = ({ status }: Json) =>
       name === "pinned" ? true : status.phase === (ends[name] ?? (name === "waiting" ? "Pending" : "Running"));
@@ -229,7 +233,7 @@ test("pods and nodes are the same as protobuf and as JSON, one by one and as lis
     () => cluster.api.get("/api/v1/namespaces/default/pods/ours"),
     ({ metadata, status }) => metadata.deletionTimestamp !== undefined && status.phase === "Failed",
   );
-  for (const name of Object.keys(pods)) {
+  for (const name of names) {
     const ref = { ...PODS, namespace: "default", name };
     const [json, protobuf] = [await client.get(ref), await client.get(ref, { as: podMessage })];
     expect(projectPod(protobuf), name).toEqual(projectPod(json));
@@ -238,7 +242,7 @@ test("pods and nodes are the same as protobuf and as JSON, one by one and as lis
   const project = (pod: unknown) => projectPod(pod);
   const seen = await listed({ resource: PODS, project, as: podMessage });
   expect(seen).toEqual(await listed({ resource: PODS, project }));
-  expect([...seen.keys()]).toEqual(expect.arrayContaining(Object.keys(pods).map((name) => `default/${name}`)));
+  expect([...seen.keys()]).toEqual(expect.arrayContaining(names.map((name) => `default/${name}`)));
   const nodes = { resource: NODES, project: (node: unknown) => projectNode(node, { selector: {} }) };
   const asProtobuf = await listed({ ...nodes, as: nodeMessage });
   expect(asProtobuf).toEqual(await listed(nodes));

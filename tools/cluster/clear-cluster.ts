@@ -37,14 +37,41 @@ export async function clearCluster(api: ApiClient): Promise<void> {
     ...named("/api/v1/nodes", nodes),
   ];
   await Promise.all(paths.map((path) => api.delete(path)));
+  let left = paths;
   await waitFor(
     "what tests have made to be gone",
     async () => {
       await releasePods(api);
-      return (await Promise.all(paths.map((path) => api.find(path)))).every((found) => found === undefined);
+      for (const { spec } of definitions) await releaseObjects(api, `/apis/${spec.group}/v1alpha1`, spec.names.plural);
+      const found = await Promise.all(left.map(async (path) => ((await api.find(path)) === undefined ? [] : [path])));
+      left = found.flat();
+      return left.length === 0;
     },
     { timeoutMs: 180_000, everyMs: 500 },
-  );
+  ).catch((error: Error) => {
+    throw new Error(`${error.message}: ${left.join(", ")}`, { cause: error });
+  });
+}
+
+/** A definition goes only when all its objects have gone. */
+async function releaseObjects(api: ApiClient, group: string, plural: string): Promise<void> {
+  const { items = [] } = (await api.find(`${group}/${plural}`)) ?? {};
+  for (const { metadata } of items) {
+    if (!metadata.deletionTimestamp || !metadata.finalizers) continue;
+    const place = metadata.namespace === undefined ? group : `${group}/namespaces/${metadata.namespace}`;
+    await letGo(api, `${place}/${plural}/${metadata.name}`, (path) =>
+      api.patch(path, { metadata: { finalizers: null } }),
+    );
+  }
+}
+
+/** Does something with an object; that it is gone meanwhile is fine. */
+async function letGo(api: ApiClient, path: string, work: (path: string) => Promise<unknown>): Promise<void> {
+  try {
+    await work(path);
+  } catch (error) {
+    if ((await api.find(path)) !== undefined) throw error;
+  }
 }
 
 /** No operator is there to take its finalizer off, and no kubelet that would end pods of fake nodes. */
@@ -53,11 +80,8 @@ async function releasePods(api: ApiClient): Promise<void> {
   const ending = items.filter(({ metadata }: Json) => metadata.deletionTimestamp && !KEPT.has(metadata.namespace));
   for (const { metadata, spec } of ending) {
     const path = `/api/v1/namespaces/${metadata.namespace}/pods/${metadata.name}`;
-    const isGone = () => api.find(path).then((found) => found === undefined);
-    const tolerant = async (work: Promise<unknown>) =>
-      work.catch(async (error) => (await isGone()) || Promise.reject(error));
-    if (metadata.finalizers) await tolerant(api.patch(path, { metadata: { finalizers: null } }));
+    if (metadata.finalizers) await letGo(api, path, (at) => api.patch(at, { metadata: { finalizers: null } }));
     const node = spec.nodeName && (await api.find(`/api/v1/nodes/${spec.nodeName}`));
-    if (!node || isFakeNode(node.metadata)) await tolerant(api.delete(path, { gracePeriodSeconds: 0 }));
+    if (!node || isFakeNode(node.metadata)) await letGo(api, path, (at) => api.delete(at, { gracePeriodSeconds: 0 }));
   }
 }

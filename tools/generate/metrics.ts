@@ -17,8 +17,8 @@ pod has. [The HTTP interface](http.md) says who may read it, [Observe](../guide/
 - Resources are in Prometheus' base units: cpu in cores, memory, ephemeral storage and huge pages in bytes, everything else in
   counts.
 - The number of series has a fixed bound, whatever tenants create. No label names an offer, a task or a node.
-- Counters begin at zero with each process, and \`proffer_lost_races_total\` with each term: use \`rate\` and \`increase\`, which
-  know of that.
+- Counters begin at zero with each process; those of lost races, inverse offers and evictions with each term: use \`rate\` and
+  \`increase\`, which know of that.
 `;
 
 function metricReference(): string {

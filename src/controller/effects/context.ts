@@ -22,6 +22,8 @@ export const TASK: ResourceType = { group: GROUP, version: VERSION, plural: "tas
 export const FRAMEWORK: ResourceType = { group: GROUP, version: VERSION, plural: "frameworks" };
 export const QUEUE: ResourceType = { group: GROUP, version: VERSION, plural: "queues" };
 export const OFFER: ResourceType = { group: GROUP, version: VERSION, plural: "offers" };
+export const SERVICE_ACCOUNT: ResourceType = { group: "", version: "v1", plural: "serviceaccounts" };
+export const LEASE: ResourceType = { group: "coordination.k8s.io", version: "v1", plural: "leases" };
 
 /** One namespaced object. */
 export function namespaced(type: ResourceType, key: string, subresource?: string): ResourceRef {

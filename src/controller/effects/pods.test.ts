@@ -303,6 +303,28 @@ describe("deleting a pod", () => {
     expect(jobs.size).toBe(0);
   });
 
+  test("to give its room back marks it first, so that the next leader knows too", async () => {
+    const { kube, clock, jobs, pods } = setUp();
+    kube.put("pods", { metadata: { name: "p", namespace: "ns", uid: "pod-1", finalizers: ["x"] } });
+    jobs.add(pods.delete({ ...remove, reclaimedFor: "owner" }));
+    await clock.advance(0);
+    expect(kube.requests.map(({ method }) => method)).toEqual(["PATCH", "DELETE"]);
+    expect(kube.requests[0]?.body).toEqual({
+      metadata: { uid: "pod-1", annotations: { "proffer.dev/reclaimed-for": "owner" } },
+    });
+  });
+
+  test("to give its room back is done where the pod is gone, or is another one", async () => {
+    const { kube, clock, jobs, pods } = setUp();
+    jobs.add(pods.delete({ ...remove, reclaimedFor: "owner" }));
+    await clock.advance(0);
+    kube.put("pods", { metadata: { name: "p", namespace: "ns", uid: "pod-2" } });
+    jobs.add(pods.delete({ ...remove, reclaimedFor: "owner" }));
+    await clock.advance(60_000);
+    expect(kube.all("pods")).toHaveLength(1);
+    expect(jobs.size).toBe(0);
+  });
+
   test("of a pod that is gone is done", async () => {
     const { clock, jobs, pods } = setUp();
     jobs.add(pods.delete(remove));

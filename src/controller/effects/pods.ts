@@ -1,3 +1,4 @@
+import { RECLAIMED_ANNOTATION } from "../../api/labels.ts";
 import type { AttemptRef, Effect, PodFacts } from "../../offers/messages.ts";
 import { type ApiError, isAlreadyExists, isConflict, isNotFound, isOutcomeUnknown } from "../kube/api-error.ts";
 import type { KubeObject } from "../kube/client.ts";
@@ -60,11 +61,13 @@ export class PodEffects {
     this.#pending.get(jobKey(pod))?.seen();
   }
 
-  delete({ type, key, uid, gracePeriodSeconds }: DeletePod): Job {
+  /** One whose room is taken back says so first: whoever leads when it ends must not take it for a failure. */
+  delete({ type, key, uid, gracePeriodSeconds, reclaimedFor }: DeletePod): Job {
     const { client, fence } = this.#options;
     const run = async (): Promise<JobEnd> => {
       const grace = gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds };
       try {
+        if (reclaimedFor !== undefined) await this.#mark(key, uid, reclaimedFor);
         await client.delete(namespaced(POD, key), { uid, ...grace, priority: "high", fence });
       } catch (error) {
         // Gone, or another pod by now: either way that one is no more.
@@ -73,6 +76,17 @@ export class PodEffects {
       return "done";
     };
     return { key: `delete/${uid}`, lane: "launch", type, run };
+  }
+
+  async #mark(key: string, uid: string, reclaimedFor: string): Promise<void> {
+    const { client, fence } = this.#options;
+    const patch = { metadata: { uid, annotations: { [RECLAIMED_ANNOTATION]: reclaimedFor } } };
+    try {
+      await client.mergePatch(namespaced(POD, key), patch, { priority: "high", fence });
+    } catch (error) {
+      // Another pod by now, which the deletion's own precondition tells, or one that many write to.
+      if (!isConflict(error)) throw error;
+    }
   }
 
   /** A dry run tells what LimitRanges, RuntimeClasses and webhooks make of a template. */

@@ -1,3 +1,4 @@
+import type { FrameworkStatus } from "../../api/framework.ts";
 import type { Key } from "../../offers/messages.ts";
 import type { BrokerContract } from "../broker-contract.ts";
 import type { Clock } from "../kube/clock.ts";
@@ -14,6 +15,8 @@ export interface TreeStatusOptions {
   readonly queue: (name: string) => ObservedQueue | undefined;
   /** Why no offer is published at present; undefined: they are. */
   readonly unpublished: () => string | undefined;
+  /** What is to be said of the program that Proffer starts for the framework. */
+  readonly controller?: (key: Key) => FrameworkStatus["controller"];
   /** Between two writes of one object. Default 2 s. */
   readonly minIntervalMs?: number;
 }
@@ -22,7 +25,7 @@ const debounceMs = 500;
 
 /** How statuses of Frameworks are made. */
 export function frameworkStatusKind(options: TreeStatusOptions): StatusKind {
-  const { broker, clock, framework, unpublished, minIntervalMs = 2_000 } = options;
+  const { broker, clock, framework, unpublished, controller, minIntervalMs = 2_000 } = options;
   return {
     kind: "Framework",
     resource: FRAMEWORK,
@@ -34,7 +37,9 @@ export function frameworkStatusKind(options: TreeStatusOptions): StatusKind {
       const observed = framework(key);
       const heldBack = observed?.facts?.scheduler === "Offers" ? unpublished() : undefined;
       const view = broker.frameworkView(key);
-      return { status: frameworkStatus(view, heldBack, contextOf(subject, standing, observed?.invalid, clock)) };
+      const status = frameworkStatus(view, heldBack, contextOf(subject, standing, observed?.invalid, clock));
+      const program = controller?.(key);
+      return { status: program === undefined ? status : { ...status, controller: program } };
     },
   };
 }

@@ -18,6 +18,7 @@ const objectMeta = message({
   3: one("namespace"),
   5: one("uid"),
   6: one("resourceVersion"),
+  8: one("creationTimestamp", "time"),
   9: one("deletionTimestamp", "time"),
   10: one("deletionGracePeriodSeconds", "int"),
   11: map("labels"),

@@ -2,7 +2,7 @@ import type { Condition } from "../../api/common.ts";
 import type { FrameworkStatus } from "../../api/framework.ts";
 import type { QueueStatus } from "../../api/queue.ts";
 import { formatQuantities } from "../../offers/quantity.ts";
-import type { Explanation, FrameworkView, QueueView } from "../../offers/views.ts";
+import type { Explanation, FrameworkView, PresenceView, QueueView } from "../../offers/views.ts";
 import { clip } from "../observe/json.ts";
 import { type ConditionDraft, conditionReason, conditionsFrom } from "./conditions.ts";
 
@@ -27,6 +27,7 @@ export function frameworkStatus(
   if (unpublished !== undefined) {
     drafts.push({ type: "OffersHeldBack", status: "True", reason: "AdmissionPolicyMissing", message: unpublished });
   }
+  if (view?.presence !== undefined) drafts.push(connected(view.presence));
   const common = {
     observedGeneration: context.generation,
     conditions: conditionsFrom(drafts, context.standing, context.generation, context.nowMs),
@@ -72,6 +73,11 @@ export function queueStatus(view: QueueView | undefined, context: StatusContext)
     frameworks: view.frameworks,
     counts: { pending: view.counts.pending, running: view.counts.running },
   };
+}
+
+function connected({ state, message }: PresenceView): ConditionDraft {
+  const reasons = { connected: "Connected", disconnected: "Disconnected", abandoned: "FailoverTimeout" } as const;
+  return { type: "Connected", status: state === "connected" ? "True" : "False", reason: reasons[state], message };
 }
 
 function accepted(rejected: Explanation | undefined, invalid: string | undefined): ConditionDraft {

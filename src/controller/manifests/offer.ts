@@ -1,6 +1,6 @@
 import { API_VERSION } from "../../api/common.ts";
 import { FRAMEWORK_LABEL, QUEUE_LABEL } from "../../api/labels.ts";
-import type { LaunchOutcome, OfferDraft, OfferPhase } from "../../offers/messages.ts";
+import type { Inverse, LaunchOutcome, OfferDraft, OfferPhase, Release } from "../../offers/messages.ts";
 import { formatQuantities, formatQuantity, unitOf } from "../../offers/quantity.ts";
 import { clip } from "../observe/json.ts";
 import { localName, namespaceOf } from "./keys.ts";
@@ -9,6 +9,8 @@ const maxSummaryLength = 128;
 const maxLaunches = 256;
 const maxIndexesLength = 32_768;
 const maxNodeLabels = 64;
+const maxInstances = 10_000;
+const maxReleasedLength = 4096;
 
 /** A draft of the broker → the Offer to be created. Its owner is the Framework, so that it never outlives that. */
 export function offerBody(draft: OfferDraft): object {
@@ -42,11 +44,28 @@ export function offerBody(draft: OfferDraft): object {
         resources: formatQuantities(resources),
         labels: Object.fromEntries(Object.entries(labels).slice(0, maxNodeLabels)),
       })),
+      ...(draft.inverse && { inverse: inverseOf(draft.inverse) }),
       summary: summaryOf(draft),
       expiresAt: new Date(draft.expiresAtMs).toISOString(),
       answerers: draft.answerers,
       term: draft.term,
     },
+  };
+}
+
+/** What is asked back: only a queue's guarantee is a reason, so far. */
+function inverseOf({ queue, each, instances, candidates, message }: Inverse): object {
+  return {
+    queue,
+    reason: "Guarantee",
+    each: formatQuantities(each),
+    instances: Math.min(instances, maxInstances),
+    candidates: candidates.map(({ task, slice, indexes }) => ({
+      task,
+      slice,
+      indexes: clipRanges(indexes, maxReleasedLength),
+    })),
+    message: clip(message, 1024),
   };
 }
 
@@ -69,6 +88,7 @@ function summaryOf({ slices }: OfferDraft): string {
 export function offerStatus(end: {
   readonly phase: OfferPhase;
   readonly launches: readonly LaunchOutcome[];
+  readonly released?: readonly Release[];
   readonly reason?: string;
   readonly message?: string;
 }): object {
@@ -80,6 +100,12 @@ export function offerStatus(end: {
       indexes: clipRanges(indexes, maxIndexesLength),
       ...(refused && { refused: { reason: refused.reason, message: clip(refused.message, 1024) } }),
     })),
+    ...(end.released && {
+      released: end.released.slice(0, maxLaunches).map(({ task, indexes }) => ({
+        task,
+        indexes: clipRanges(indexes, maxReleasedLength),
+      })),
+    }),
     ...(end.reason !== undefined && { reason: clip(end.reason, 64) }),
     ...(end.message !== undefined && { message: clip(end.message, 1024) }),
   };

@@ -138,6 +138,17 @@ export function podBody(blueprint: PodBlueprint, place: PodPlace): Body {
   };
 }
 
+/** What a pod of this template runs, for pods that are no Task's: each container gets `env` before its own variables. */
+export function plainPodSpec(template: PodTemplate, env: readonly EnvironmentVariable[]): Body {
+  const { spec, containers, initContainers } = partsOf(template);
+  const withEnv = ({ container, env: own }: ContainerBlueprint): Body => ({ ...container, env: [...env, ...own] });
+  return {
+    ...spec,
+    containers: containers.map(withEnv),
+    ...(initContainers && { initContainers: initContainers.map(withEnv) }),
+  };
+}
+
 type TemplateParts = Pick<PodBlueprint, "spec" | "containers" | "initContainers">;
 
 /** Thousands of Tasks may share one template. */

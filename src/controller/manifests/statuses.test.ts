@@ -222,6 +222,18 @@ describe("the statuses of Frameworks and Queues", () => {
     isValid(queueDefinition as never, queued);
   });
 
+  test("say whether the framework's program is there, where that is known", () => {
+    const conditionOf = (state: "connected" | "disconnected" | "abandoned") => {
+      const presence = { state, message: "Lease ns/l" };
+      return frameworkStatus({ ...view, presence }, undefined, context).conditions?.[1];
+    };
+    const said = { type: "Connected", message: "Lease ns/l" };
+    expect(conditionOf("connected")).toMatchObject({ ...said, status: "True", reason: "Connected" });
+    expect(conditionOf("disconnected")).toMatchObject({ ...said, status: "False", reason: "Disconnected" });
+    expect(conditionOf("abandoned")).toMatchObject({ ...said, status: "False", reason: "FailoverTimeout" });
+    expect(frameworkStatus(view, undefined, context).conditions).toHaveLength(1);
+  });
+
   test("say that offers are held back, and what is wrong with the object", () => {
     expect(frameworkStatus(view, "the policy is missing", context)).toMatchObject({
       why: "the policy is missing",

@@ -51,6 +51,7 @@ export function taskStatus(source: TaskStatusSource): TaskStatus {
     }),
     ...(view.node !== undefined && { node: view.node }),
     ...(view.pod && { pod: podName(podNamePrefix(source.name, source.uid), 0, view.pod.attempt) }),
+    ...(view.startedTogether !== undefined && { startedTogether: view.startedTogether }),
     ...(view.lastFailures.length > 0 && { lastFailures: view.lastFailures.slice(0, maxFailures).map(failureOf) }),
     ...(view.startedAtMs !== undefined && { startedAt: timeText(view.startedAtMs) }),
     ...(view.finishedAtMs !== undefined && { finishedAt: timeText(view.finishedAtMs) }),

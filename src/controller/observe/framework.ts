@@ -1,6 +1,6 @@
 import { type Condition, describeIssues } from "../../api/common.ts";
 import type { Constraints as ApiConstraints } from "../../api/constraints.ts";
-import { frameworkSpec, type TaskDefaults } from "../../api/framework.ts";
+import { type FrameworkSpec, frameworkSpec, type TaskDefaults } from "../../api/framework.ts";
 import type { Toleration } from "../../offers/constraints.ts";
 import type { FrameworkFacts } from "../../offers/messages.ts";
 import { parseQuantities } from "../../offers/quantity.ts";
@@ -15,6 +15,8 @@ export interface ObservedFramework extends Meta {
   readonly invalid: string | undefined;
   readonly taskDefaults: TaskDefaults;
   readonly unreachableSeconds: number;
+  /** The program that Proffer is to start for it. */
+  readonly controller: FrameworkSpec["scheduler"]["controller"];
   /** Of the status as it stands, to write only what differs. */
   readonly statusDigest: string | undefined;
   readonly conditions: readonly Condition[];
@@ -31,7 +33,8 @@ export function projectFramework(object: unknown): ObservedFramework {
   const common = { ...meta, statusDigest: digestOfStatus(status), conditions: conditionsOf(status) };
   if (!parsed.success) {
     const invalid = clip(describeIssues(parsed.error, "spec").join("; "), 1024);
-    return { ...common, facts: undefined, invalid, taskDefaults: {}, unreachableSeconds: defaultUnreachableSeconds };
+    const unreachableSeconds = defaultUnreachableSeconds;
+    return { ...common, facts: undefined, invalid, taskDefaults: {}, unreachableSeconds, controller: undefined };
   }
   const spec = parsed.data;
   const offerConstraints = spec.scheduler.type === "Offers" ? constraintsOf(spec.offers.constraints) : undefined;
@@ -54,11 +57,25 @@ export function projectFramework(object: unknown): ObservedFramework {
       instances,
       resources: { ...parseQuantities(resources, "up"), pods: 1 },
     })),
-    answerers: spec.answerers ?? [],
+    answerers: answerersOf(spec, meta),
     unreachableAfterMs: spec.unreachableSeconds * 1000,
+    failover: { timeoutMs: spec.failoverTimeoutSeconds * 1000, policy: spec.failoverPolicy },
   };
   const { taskDefaults = {}, unreachableSeconds } = spec;
-  return { ...common, facts, invalid: undefined, taskDefaults, unreachableSeconds };
+  return {
+    ...common,
+    facts,
+    invalid: undefined,
+    taskDefaults,
+    unreachableSeconds,
+    controller: spec.scheduler.controller,
+  };
+}
+
+/** Where nobody is named, the account of the program that Proffer starts. */
+function answerersOf({ answerers, scheduler }: FrameworkSpec, { namespace }: Meta): readonly string[] {
+  if (answerers !== undefined || scheduler.controller === undefined) return answerers ?? [];
+  return [`system:serviceaccount:${namespace}:${scheduler.controller.serviceAccountName}`];
 }
 
 /**

@@ -2,7 +2,7 @@ import { FRAMEWORK_LABEL } from "../../api/labels.ts";
 import { offerAnswer } from "../../api/offer.ts";
 import type { Answer, OfferFacts, OfferPhase, Slice } from "../../offers/messages.ts";
 import { parseQuantities } from "../../offers/quantity.ts";
-import { type JsonRecord, record, records, sameJson, text, textMap } from "./json.ts";
+import { type JsonRecord, number, record, records, sameJson, text, textMap, timeMs } from "./json.ts";
 import { type Meta, metaOf } from "./meta.ts";
 
 export interface ObservedOffer extends Meta {
@@ -30,6 +30,7 @@ export function projectOffer(object: unknown): ObservedOffer {
     phase: phases.includes(phase) ? (phase as OfferPhase) : "Open",
     slices: records(spec, "slices").map(sliceOf),
     ...(answer && { answer }),
+    ...inverseOf(spec),
   };
   return { ...meta, facts };
 }
@@ -37,6 +38,25 @@ export function projectOffer(object: unknown): ObservedOffer {
 /** Our own status writes come back as events that tell the broker nothing. */
 export function sameOffer(a: ObservedOffer, b: ObservedOffer): boolean {
   return sameJson(a.facts, b.facts);
+}
+
+/** What is asked back, and until when. A deadline that cannot be read has passed: nobody is to be able to hold it up. */
+function inverseOf(spec: JsonRecord): Pick<OfferFacts, "inverse"> {
+  if (spec.inverse === undefined) return {};
+  const raw = record(spec, "inverse");
+  const inverse = {
+    queue: text(raw, "queue") ?? "",
+    each: parseQuantities(record(raw, "each"), "up"),
+    instances: number(raw, "instances") ?? 1,
+    candidates: records(raw, "candidates").map((candidate) => ({
+      task: text(candidate, "task") ?? "",
+      slice: text(candidate, "slice") ?? "",
+      indexes: text(candidate, "indexes") ?? "",
+    })),
+    message: text(raw, "message") ?? "",
+    expiresAtMs: timeMs(spec, "expiresAt") ?? 0,
+  };
+  return { inverse };
 }
 
 function sliceOf(slice: JsonRecord): Slice {
@@ -58,7 +78,7 @@ function answerOf(object: unknown): Answer | undefined {
     const by = text(raw, "by") ?? "";
     return { by, decision: "Decline", launches: [], refuseMs: defaultRefuseMs, reason: "the answer cannot be read" };
   }
-  const { by, decision, launches = [], filter, reason } = parsed.data;
+  const { by, decision, launches = [], release, filter, reason } = parsed.data;
   const refuseMs = filter === undefined ? defaultRefuseMs : filter.refuseSeconds * 1000;
-  return { by, decision, launches, refuseMs, ...(reason !== undefined && { reason }) };
+  return { by, decision, launches, refuseMs, ...(release && { release }), ...(reason !== undefined && { reason }) };
 }

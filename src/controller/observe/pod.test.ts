@@ -53,6 +53,16 @@ describe("a pod of ours", () => {
     expect(projectPod(podObject({ metadata })).kind).toBe("foreign");
   });
 
+  test("tells since when it is there, and for whom its room is taken back", () => {
+    const metadata = {
+      creationTimestamp: "2026-01-01T00:00:05Z",
+      annotations: { "proffer.dev/reclaimed-for": "owner" },
+    };
+    expect(projectPod(podObject({ metadata }))).toMatchObject({
+      facts: { createdAtMs: Date.UTC(2026, 0, 1, 0, 0, 5), reclaimedFor: "owner" },
+    });
+  });
+
   test("keeps its claim when it has ended: that is the broker's to decide", () => {
     expect(projectPod(podObject({ status: { phase: "Failed" } })).kind).toBe("own");
   });

@@ -4,6 +4,7 @@ import {
   INDEX_LABEL,
   OFFER_LABEL,
   QUEUE_LABEL,
+  RECLAIMED_ANNOTATION,
   TASK_UID_LABEL,
   TRACKING_FINALIZER,
 } from "../../api/labels.ts";
@@ -65,6 +66,8 @@ export function ownFacts(
   const uid = text(metadata, "uid");
   if (!namespace || !name || !uid || !node || index === undefined || attempt === undefined) return undefined;
   const offer = text(labels, OFFER_LABEL);
+  const reclaimedFor = text(record(metadata, "annotations"), RECLAIMED_ANNOTATION);
+  const createdAtMs = timeMs(metadata, "creationTimestamp");
   const phase = phaseOf(status);
   return {
     uid,
@@ -81,7 +84,9 @@ export function ownFacts(
     ...(isForced(metadata, phase) && { forced: true }),
     tracked: finalizersOf(metadata).includes(TRACKING_FINALIZER),
     requests: podRequests(pod),
-    ...outcome(status),
+    ...(createdAtMs !== undefined && { createdAtMs }),
+    ...(reclaimedFor !== undefined && { reclaimedFor: clip(reclaimedFor, 63) }),
+    ...outcomeOf(status),
   };
 }
 
@@ -110,7 +115,8 @@ function wholeNumber(labels: JsonRecord, key: string): number | undefined {
   return source !== undefined && /^\d{1,7}$/.test(source) ? Number(source) : undefined;
 }
 
-function phaseOf(status: JsonRecord): PodPhase {
+/** The phase as far as it is known. */
+export function phaseOf(status: JsonRecord): PodPhase {
   const phase = text(status, "phase");
   if (phase === "Running" || phase === "Succeeded" || phase === "Failed") return phase;
   return "Pending";
@@ -126,7 +132,7 @@ function isForced(metadata: JsonRecord, phase: PodPhase): boolean {
 }
 
 /** What the containers' statuses tell: started or not, when, and why it ended or does not start. */
-function outcome(status: JsonRecord): Pick<PodFacts, "started"> & Partial<PodFacts> {
+export function outcomeOf(status: JsonRecord): Pick<PodFacts, "started"> & Partial<PodFacts> {
   const main = records(status, "containerStatuses");
   const all = [...records(status, "initContainerStatuses"), ...main];
   const started = all.some(hasStarted);

@@ -1,6 +1,6 @@
 import { type Condition, describeIssues } from "../../api/common.ts";
-import { queueSpec } from "../../api/queue.ts";
-import type { QueueFacts } from "../../offers/messages.ts";
+import { type QueueSpec, queueSpec } from "../../api/queue.ts";
+import type { QueueFacts, ReclaimFacts } from "../../offers/messages.ts";
 import { parseLimits, parseQuantities } from "../../offers/quantity.ts";
 import { digestOfStatus } from "./digest.ts";
 import { clip, record } from "./json.ts";
@@ -25,7 +25,7 @@ export function projectQueue(object: unknown): ObservedQueue {
     return { ...common, facts: undefined, invalid: clip(describeIssues(parsed.error, "spec").join("; "), 1024) };
   }
   const { parent, weight, guarantee, limit, order, fairResource } = parsed.data;
-  const { namespaces, maxFrameworkWeight, maxPriority, maxTasks } = parsed.data;
+  const { namespaces, maxFrameworkWeight, maxPriority, maxTasks, reclaim } = parsed.data;
   const facts: QueueFacts = {
     name: meta.name,
     ...(parent !== undefined && { parent }),
@@ -38,6 +38,14 @@ export function projectQueue(object: unknown): ObservedQueue {
     ...(maxFrameworkWeight !== undefined && { maxFrameworkWeight }),
     ...(maxPriority !== undefined && { maxPriority }),
     ...(maxTasks !== undefined && { maxTasks }),
+    ...(reclaim !== undefined && { reclaim: reclaimOf(reclaim) }),
   };
   return { ...common, facts, invalid: undefined };
+}
+
+function reclaimOf({ graceSeconds, minimumRuntimeSeconds }: NonNullable<QueueSpec["reclaim"]>): ReclaimFacts {
+  return {
+    ...(graceSeconds !== undefined && { graceMs: graceSeconds * 1000 }),
+    ...(minimumRuntimeSeconds !== undefined && { minimumRuntimeMs: minimumRuntimeSeconds * 1000 }),
+  };
 }

@@ -15,6 +15,7 @@ describe("a Queue", () => {
       limit: { cpu: "2", "nvidia.com/gpu": 0 },
       namespaces: ["a", "b"],
       maxTasks: 5,
+      reclaim: { graceSeconds: 0, minimumRuntimeSeconds: 60 },
     };
     expect(projectQueue(queueObject("q", spec)).facts).toEqual({
       name: "q",
@@ -25,6 +26,7 @@ describe("a Queue", () => {
       limit: { cpu: 2000, "nvidia.com/gpu": 0 },
       namespaces: ["a", "b"],
       maxTasks: 5,
+      reclaim: { graceMs: 0, minimumRuntimeMs: 60_000 },
     });
     expect(projectQueue(queueObject("q")).facts).toEqual({
       name: "q",
@@ -34,6 +36,10 @@ describe("a Queue", () => {
       limit: {},
       namespaces: [],
     });
+  });
+
+  test("says of reclaim no more than it was told: the rest is its parent's", () => {
+    expect(projectQueue(queueObject("q", { reclaim: {} })).facts?.reclaim).toEqual({});
   });
 
   test("that breaks a rule is told as invalid, with the rule", () => {
@@ -59,6 +65,7 @@ describe("a Framework", () => {
       suppressed: false,
       revive: 0,
       demand: [],
+      failover: { timeoutMs: 3_600_000, policy: "Orphan" },
       answerers: [],
       unreachableAfterMs: 60_000,
     });
@@ -263,6 +270,40 @@ describe("an Offer", () => {
     (answer) =>
       expect(projectOffer(offerObject({ answer })).facts.answer).toMatchObject({ decision: "Decline", launches: [] }),
   );
+
+  test("that asks something back tells what, for whom and until when, and carries what is given", () => {
+    const release = [{ task: "t", indexes: "0-3" }];
+    const candidates = [{ task: "t", slice: "s0", indexes: "0-3" }];
+    const inverse = {
+      queue: "owner",
+      reason: "Guarantee",
+      each: { cpu: "2" },
+      instances: 2,
+      candidates,
+      message: "why",
+    };
+    const object = offerObject({
+      spec: { inverse, expiresAt: "2026-01-01T00:00:30Z" },
+      answer: { by: "alice", decision: "Accept", release },
+    });
+    const { facts } = projectOffer(object);
+    expect(facts.inverse).toEqual({
+      queue: "owner",
+      each: { cpu: 2000 },
+      instances: 2,
+      candidates,
+      message: "why",
+      expiresAtMs: Date.UTC(2026, 0, 1, 0, 0, 30),
+    });
+    expect(facts.answer).toMatchObject({ decision: "Accept", launches: [], release });
+  });
+
+  test("that asks something back by a time nobody can read asks for it at once: nobody can hold that up", () => {
+    expect(projectOffer(offerObject({ spec: { inverse: {}, expiresAt: "soon" } })).facts.inverse).toMatchObject({
+      expiresAtMs: 0,
+      instances: 1,
+    });
+  });
 
   test("whose labels alone have changed is the same", () => {
     const before = projectOffer(offerObject());

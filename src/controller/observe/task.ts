@@ -1,6 +1,6 @@
 import { type Condition, describeIssues } from "../../api/common.ts";
 import { type PodTemplate, parsePodTemplate } from "../../api/pod-template.ts";
-import { type TaskSpec, taskSpec } from "../../api/task.ts";
+import { type TaskSpec, taskSpecWithoutTemplate } from "../../api/task.ts";
 import type { RecordedTask, TaskFacts } from "../../offers/messages.ts";
 import { REASONS, type Reason } from "../../offers/reasons.ts";
 import type { Quantities } from "../../offers/resources.ts";
@@ -32,7 +32,6 @@ export interface ReadTemplate {
   readonly requests: Quantities;
 }
 
-const specWithoutTemplate = taskSpec.omit({ template: true });
 const defaultRetry = { limit: 0, backoffSeconds: 10, maxBackoffSeconds: 300, onNodeLost: "Never" as const };
 
 /** Reads Tasks; keeps the templates it has read, since thousands of Tasks often share one. */
@@ -50,7 +49,7 @@ export class TaskReader {
     const rawSpec = record(object, "spec");
     const status = record(object, "status");
     const template = this.#read(rawSpec.template);
-    const parsed = specWithoutTemplate.safeParse(rawSpec);
+    const parsed = taskSpecWithoutTemplate.safeParse(rawSpec);
     const invalid = parsed.success ? template.invalid : describeIssues(parsed.error, "spec").join("; ");
     return {
       ...meta,
@@ -100,6 +99,8 @@ export function taskFacts(task: ObservedTask, framework: ObservedFramework | und
     ...(task.invalid !== undefined && { invalid: task.invalid }),
     instances: spec?.instances ?? 1,
     ...(spec?.parallelism !== undefined && { parallelism: spec.parallelism }),
+    ...(spec?.gang !== undefined && { gang: spec.gang }),
+    ...(spec?.group !== undefined && { group: spec.group }),
     priority: spec?.priority ?? defaults.priority ?? 0,
     ...(constraints && { constraints }),
     retry: {
@@ -137,7 +138,8 @@ function recordedOf(status: unknown): RecordedTask | undefined {
   const lastFailures = records(status, "lastFailures").flatMap(failureOf);
   const [startedAtMs, finishedAtMs] = [timeMs(status, "startedAt"), timeMs(status, "finishedAt")];
   const counts = record(status, "counts");
-  const says = [succeededIndexes, failedIndexes, startedAtMs, finishedAtMs].some(Boolean);
+  const startedTogether = record(status).startedTogether === true;
+  const says = [succeededIndexes, failedIndexes, startedAtMs, finishedAtMs, startedTogether].some(Boolean);
   if (!says && attempts.length === 0 && lastFailures.length === 0) return undefined;
   return {
     succeededIndexes: succeededIndexes ?? "",
@@ -149,6 +151,7 @@ function recordedOf(status: unknown): RecordedTask | undefined {
       lost: number(counts, "lost") ?? 0,
     },
     lastFailures,
+    ...(startedTogether && { startedTogether }),
     ...(startedAtMs !== undefined && { startedAtMs }),
     ...(finishedAtMs !== undefined && { finishedAtMs }),
   };

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { FRAMEWORK_ENV } from "../../api/labels.ts";
 import { connect, inWords } from "../sdk/connection.ts";
 import { FrameworkClient } from "../sdk/framework-client.ts";
 import { type BagDefaults, type BagEntry, parseBag, uniformBag } from "./bag.ts";
@@ -37,6 +38,7 @@ interface Options {
   annotation: Record<string, string>;
   optimistic: boolean;
   refuseSeconds: number;
+  leaseSeconds: number;
   kubeconfig?: string;
   context?: string;
 }
@@ -57,7 +59,11 @@ function program(): Command {
   return new Command("bag-of-tasks")
     .description("Runs a bag of tasks through Proffer's offers: a reference framework")
     .requiredOption("--name <name>", "name of the bag; its tasks' names begin with it")
-    .option("--framework <name>", "the Framework, created unless it is there (default: the bag's name)")
+    .addOption(
+      new Option("--framework <name>", "the Framework, created unless it is there (default: the bag's name)").env(
+        FRAMEWORK_ENV,
+      ),
+    )
     .option("--namespace <name>", "where it lives (default: the kubeconfig's or the pod's own)")
     .option("--queue <name>", "the Queue to draw from", "default")
     .addOption(new Option("--file <path>", "JSON lines, one task each; - for standard input").conflicts("count"))
@@ -71,6 +77,12 @@ function program(): Command {
     .option("--annotation <key=value>", "an annotation of the pods; may be repeated", pair, {})
     .option("--optimistic", "see offers that others see as well: the first to accept wins", false)
     .option("--refuse-seconds <seconds>", "how long nodes that are declined are not wanted", wholeNumber, 60)
+    .option(
+      "--lease-seconds <seconds>",
+      "without a sign of life for so long, the program counts as away",
+      wholeNumber,
+      30,
+    )
     .option("--kubeconfig <path>", "a kubeconfig (default: as kubectl finds it, or the pod's ServiceAccount)")
     .option("--context <name>", "a context of the kubeconfig")
     .addHelpText("after", HELP);
@@ -106,6 +118,7 @@ async function run(options: Options): Promise<Summary | undefined> {
     connection,
     namespace: options.namespace ?? connection.namespace,
     framework: options.framework ?? options.name,
+    leaseSeconds: Math.max(options.leaseSeconds, 1),
     onChange: (change) => runner.onChange(change),
     onError: (error) => {
       // An outage would otherwise fill the log with one line.
@@ -114,15 +127,17 @@ async function run(options: Options): Promise<Summary | undefined> {
       lastError = text;
     },
   });
+  let watching: Promise<void> | undefined;
   const runner = new BagRunner({ client, clock: connection.clock, bag: options.name, entries, refuseSeconds, log });
   try {
     await prepareFramework(client, { username: connection.username, queue, optimistic });
-    const watching = client.start();
+    watching = client.start();
     return await Promise.race([runner.run(stop), watching.then(() => undefined)]);
   } catch (error) {
     throw inWords(connection.server, error);
   } finally {
     client.stop();
+    await watching;
     await connection.close();
   }
 }

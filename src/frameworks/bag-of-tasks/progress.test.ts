@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { offer as offerExample, template } from "../../api/objects.test-support.ts";
+import { offer as offerExample, template } from "../../api/object-builders.test-support.ts";
 import type { Offer } from "../../api/offer.ts";
 import { type Task, taskSpec } from "../../api/task.ts";
 import { Memory, offeredOf, pendingOf, unsettledLaunches, waitingOf, wantedOf } from "./progress.ts";

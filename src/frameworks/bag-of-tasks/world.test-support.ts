@@ -1,5 +1,5 @@
 import type { Framework } from "../../api/framework.ts";
-import { offerSpec } from "../../api/objects.test-support.ts";
+import { offerSpec } from "../../api/object-builders.test-support.ts";
 import type { LaunchOutcome, Offer } from "../../api/offer.ts";
 import type { Task, TaskCounts, TaskInput } from "../../api/task.ts";
 import { taskSpec } from "../../api/task.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { offer } from "../../api/objects.test-support.ts";
+import { offer } from "../../api/object-builders.test-support.ts";
 import type { Offer } from "../../api/offer.ts";
 import { FakeApiServer, type FakeReply } from "../../controller/kube/fake-api-server.test-support.ts";
 import { type Answer, sendAnswer } from "./answer.ts";

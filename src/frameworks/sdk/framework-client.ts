@@ -8,6 +8,7 @@ import type { WatchedObject } from "../../controller/kube/list-watch.ts";
 import { Reflector, type ReflectorEvent } from "../../controller/kube/reflector.ts";
 import { type Answer, type AnswerResult, sendAnswer } from "./answer.ts";
 import type { Connection } from "./connection.ts";
+import { LeaseKeeper } from "./lease-keeper.ts";
 
 /** Something that happened to one of the framework's objects. */
 export type Change =
@@ -25,19 +26,24 @@ export interface FrameworkClientOptions {
   readonly framework: string;
   /** Called with every change, also with those that a broken watch missed. Look at the state, not at the event. */
   readonly onChange?: (change: Change) => void;
-  /** A watch failed; it goes on by itself. For logs. */
+  /** A watch failed, or the Lease could not be renewed; it goes on by itself. For logs. */
   readonly onError?: (error: unknown) => void;
+  /** After so long without a renewal of its Lease the program counts as away. Default 30. */
+  readonly leaseSeconds?: number;
 }
 
 /**
  * A framework's side of the API: its offers, tasks and its own Framework object, kept up to date by watches that survive
- * breaks and restarts of the server, and the few writes that a tenant may do.
+ * breaks and restarts of the server, and the few writes that a tenant may do. While it runs, it renews a Lease, by which
+ * the operator knows that the program is there.
  */
 export class FrameworkClient {
   readonly #options: FrameworkClientOptions;
   readonly #offers: Reflector<Offer>;
   readonly #tasks: Reflector<Task>;
   readonly #framework: Reflector<Framework>;
+  readonly #lease: LeaseKeeper;
+  readonly #stopped = new AbortController();
 
   constructor(options: FrameworkClientOptions) {
     this.#options = options;
@@ -55,6 +61,9 @@ export class FrameworkClient {
       type: type === "upsert" ? "framework" : "framework-gone",
       framework,
     }));
+    const { connection, namespace, framework, leaseSeconds, onError } = options;
+    const owner = () => this.framework();
+    this.#lease = new LeaseKeeper({ connection, namespace, framework, owner, durationSeconds: leaseSeconds, onError });
   }
 
   /** Resolves true once everything has been listed, false if stopped before. */
@@ -63,16 +72,19 @@ export class FrameworkClient {
     return Promise.all(all).then((parts) => parts.every(Boolean));
   }
 
-  /** Watches until `stop`; rejects only if `onChange` threw. */
+  /** Watches until `stop`, and gives the Lease back at the end; rejects only if `onChange` threw. */
   async start(): Promise<void> {
+    const renewing = this.#lease.run(this.#stopped.signal);
     try {
       await Promise.all([this.#offers.start(), this.#tasks.start(), this.#framework.start()]);
     } finally {
       this.stop();
+      await renewing;
     }
   }
 
   stop(): void {
+    this.#stopped.abort();
     for (const reflector of [this.#offers, this.#tasks, this.#framework]) reflector.stop();
   }
 
@@ -96,8 +108,10 @@ export class FrameworkClient {
     return sendAnswer(this.#options.connection, offer, answer);
   }
 
-  /** Creates the Framework, or returns the one that is there. */
+  /** Returns the Framework, or creates it where there is none; that asks for a right that a program need not have. */
   async createFramework(spec: FrameworkInput["spec"]): Promise<Framework> {
+    const there = await this.#options.connection.client.find(this.#ref("frameworks", this.#options.framework));
+    if (there !== undefined) return there as unknown as Framework;
     return this.#create<Framework>("frameworks", "Framework", this.#options.framework, {}, spec);
   }
 

@@ -15,6 +15,8 @@ export interface BagWishes {
   /** How long each instance runs on a fake node. */
   readonly duration: string;
   readonly optimistic?: boolean;
+  /** How long its Lease is good for; default as the program has it. */
+  readonly leaseSeconds?: number;
   /** Default `default`. */
   readonly queue?: string;
 }
@@ -24,6 +26,8 @@ export interface BagProcess {
   readonly ended: Promise<{ readonly code: number | null; readonly said: string }>;
   running(): boolean;
   kill(): Promise<void>;
+  /** Tells it to end in order, and waits until it has. */
+  stop(): Promise<void>;
 }
 
 /** Starts the program for the bag `name`, as this person. Started again with the same wishes, it goes on. */
@@ -34,8 +38,9 @@ export function startBag(cluster: Cluster, person: Person, name: string, wishes:
   writeFileSync(file, lines.join("\n"));
   const args = ["--name", name, "--namespace", wishes.namespace, "--file", file, "--kubeconfig", person.kubeconfig];
   const fake = ["--annotation", `fake-kubelet/duration=${wishes.duration}`];
+  const lease = wishes.leaseSeconds === undefined ? [] : ["--lease-seconds", String(wishes.leaseSeconds)];
   const kind = [...(wishes.optimistic ? ["--optimistic"] : []), ...(wishes.queue ? ["--queue", wishes.queue] : [])];
-  const child = spawnTied(process.execPath, [MAIN, ...args, ...fake, ...kind]);
+  const child = spawnTied(process.execPath, [MAIN, ...args, ...fake, ...lease, ...kind]);
   let said = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on("data", (data) => {
@@ -48,6 +53,10 @@ export function startBag(cluster: Cluster, person: Person, name: string, wishes:
     running: () => child.exitCode === null && child.signalCode === null,
     kill: async () => {
       child.kill("SIGKILL");
+      await ended;
+    },
+    stop: async () => {
+      child.kill("SIGTERM");
       await ended;
     },
   };

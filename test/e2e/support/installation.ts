@@ -59,7 +59,7 @@ export class Installation {
   /** `helm COMMAND proffer …` in the release's namespace; returns what it prints, throws with what it complains about. */
   async helm(command: string, ...args: readonly string[]): Promise<string> {
     const place = ["--namespace", RELEASE.namespace, "--kubeconfig", this.cluster.kubeconfigPath];
-    const { stdout } = await run(this.#helm, [command, RELEASE.name, ...args, ...place, TIMEOUT]);
+    const { stdout } = await run(this.#helm, [command, RELEASE.name, TIMEOUT, ...args, ...place]);
     return stdout;
   }
 

@@ -1,0 +1,232 @@
+import { claimId, type Instance, isLeaving } from "./instance.ts";
+import type { Offer, OfferSlice } from "./offer.ts";
+import { add, type Claimant } from "./queues.ts";
+import { minimumRuntimeMs } from "./reclaim-rules.ts";
+import type { Vector } from "./resources.ts";
+import type { State } from "./state.ts";
+import type { Task } from "./task.ts";
+
+/** Something whose end makes room on its node. */
+export interface Victim {
+  /** Id of its claim. */
+  readonly claim: string;
+  readonly node: number;
+  readonly vector: Vector;
+  readonly claimant: Claimant;
+  /** What it is of, and which part of that. */
+  readonly of: Task | Offer;
+  readonly part: Instance | OfferSlice;
+}
+
+/** Do the instances of the task end together or not at all? Half a gang is of use to nobody. */
+function endsAsOne(_task: Task): boolean {
+  return false;
+}
+
+export function isOffer(of: Task | Offer): of is Offer {
+  return "slices" in of;
+}
+
+/** What leaves anyhow goes first, then offers that nobody has answered, then tasks: those of the lowest priority first. */
+const LEAVING = 0;
+const OFFER = 1;
+const LOWEST_PRIORITY = -1000;
+const RANKS = 2 ** 11;
+/** Ages are compared in whole seconds, up to 24 days; exactly where it matters, on one node. */
+const AGES = 2 ** 21;
+const ENTRIES = 2 ** 21;
+
+/**
+ * What runs or is offered, as a structure of arrays, in the order in which it would go: rank, then the newest first. Made
+ * for one decision; entries are known by their number.
+ */
+export class Victims {
+  readonly #nowMs: number;
+  readonly #width: number;
+  readonly #claimantOf: (task: Task) => Claimant;
+  readonly #of: (Task | Offer)[] = [];
+  readonly #parts: (Instance | OfferSlice)[] = [];
+  readonly #ranks: number[] = [];
+  readonly #claimants: Claimant[] = [];
+  readonly #nodes: number[] = [];
+  readonly #sinceMs: number[] = [];
+  /** Entry -> all that ends with it, itself included, where that is more. */
+  readonly #units = new Map<number, readonly number[]>();
+  /** Claimant -> when the first of its instances that are too young to go is old enough. */
+  readonly #sparedUntilMs = new Map<Claimant, number>();
+  #order: Float64Array | undefined;
+
+  constructor({ nowMs, resources }: State, claimantOf: (task: Task) => Claimant) {
+    this.#nowMs = nowMs;
+    this.#width = resources.width;
+    this.#claimantOf = claimantOf;
+  }
+
+  get size(): number {
+    return this.#parts.length;
+  }
+
+  /** An exclusive offer with what it holds; `taken` is spoken for already. */
+  addOffer(offer: Offer, taken: ReadonlySet<object>): void {
+    const rank = offer.state.name === "closing" ? LEAVING : OFFER;
+    for (const slice of offer.slices.values()) {
+      if (slice.claim === undefined || taken.has(slice)) continue;
+      this.#add(offer, slice, offer.claimant, slice.node, rank, offer.publishedAtMs);
+    }
+  }
+
+  /** The instances of a task that have run for long enough, or leave already. */
+  addTask(task: Task, taken: ReadonlySet<object>): void {
+    const claimant = this.#claimantOf(task);
+    if (claimant.parent === undefined) return;
+    const minimumMs = minimumRuntimeMs(claimant.parent);
+    const live = [...task.live.values()].filter((instance) => !taken.has(instance));
+    const isOld = (instance: Instance) => this.#since(instance) + minimumMs <= this.#nowMs;
+    if (endsAsOne(task) && !live.some(isLeaving)) {
+      if (live.length < task.live.size) return;
+      const young = live.find((instance) => !isOld(instance));
+      if (young !== undefined) this.#spare(claimant, this.#since(young) + minimumMs);
+      else this.#addUnit(task, live, claimant);
+      return;
+    }
+    for (const instance of live) {
+      const leaves = isLeaving(instance);
+      if (leaves || isOld(instance)) this.#addInstance(task, instance, claimant, leaves);
+      else this.#spare(claimant, this.#since(instance) + minimumMs);
+    }
+  }
+
+  /** Exactly these of a task, however young: its framework gives them away. */
+  addGiven(task: Task, instances: readonly Instance[]): void {
+    const claimant = this.#claimantOf(task);
+    if (endsAsOne(task)) {
+      if (instances.length === task.live.size) this.#addUnit(task, instances, claimant);
+      return;
+    }
+    for (const instance of instances) this.#addInstance(task, instance, claimant, isLeaving(instance));
+  }
+
+  /** Those that leave by themselves. */
+  *leaving(): Generator<{ readonly vector: Vector; readonly claimant: Claimant }> {
+    for (let i = 0; i < this.size; i++) {
+      if (this.#ranks[i] === LEAVING) yield { vector: this.#parts[i]!.vector, claimant: this.#claimants[i]! };
+    }
+  }
+
+  /** When the first of those is old enough that are too young now, of the claimants that may be asked; Infinity: none. */
+  sparedUntilMs(mayHave: (claimant: Claimant) => boolean): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const [claimant, untilMs] of this.#sparedUntilMs) if (mayHave(claimant)) first = Math.min(first, untilMs);
+    return first;
+  }
+
+  node(i: number): number {
+    return this.#nodes[i]!;
+  }
+
+  vector(i: number): Vector {
+    return this.#parts[i]!.vector;
+  }
+
+  claimant(i: number): Claimant {
+    return this.#claimants[i]!;
+  }
+
+  part(i: number): Instance | OfferSlice {
+    return this.#parts[i]!;
+  }
+
+  of(i: number): Task | Offer {
+    return this.#of[i]!;
+  }
+
+  /** It ends by itself. */
+  leaves(i: number): boolean {
+    return this.#ranks[i] === LEAVING;
+  }
+
+  isTask(i: number): boolean {
+    return this.#ranks[i]! > OFFER || (this.#ranks[i] === LEAVING && !isOffer(this.#of[i]!));
+  }
+
+  /** All entries that end with it, itself included. */
+  unit(i: number): readonly number[] {
+    return this.#units.get(i) ?? [i];
+  }
+
+  /** What is given back when it ends, on all nodes. */
+  total(i: number): Vector {
+    const of = this.#of[i]!;
+    const parts = isOffer(of) ? [...of.slices.values()] : this.unit(i).map((j) => this.#parts[j]!);
+    if (parts.length === 1) return parts[0]!.vector;
+    const sum = new Float64Array(this.#width);
+    for (const { vector } of parts) add(sum, vector, 1);
+    return sum;
+  }
+
+  at(i: number): Victim {
+    const [of, part] = [this.#of[i]!, this.#parts[i]!];
+    const claim = isOffer(of) ? (part as OfferSlice).claim!.id : claimId(of.uid, (part as Instance).index);
+    return { claim, node: this.#nodes[i]!, vector: part.vector, claimant: this.#claimants[i]!, of, part };
+  }
+
+  /** Which of two goes first, exactly. Total: later entries first where nothing else tells them apart. */
+  compare(i: number, j: number): number {
+    return this.#ranks[i]! - this.#ranks[j]! || this.#sinceMs[j]! - this.#sinceMs[i]! || j - i;
+  }
+
+  /** All entries in the order in which they would go. */
+  *inOrder(): Generator<number> {
+    this.#order ??= this.#sorted();
+    for (const key of this.#order) yield ENTRIES - 1 - (key % ENTRIES);
+  }
+
+  /** One number an entry, so that the sort needs no comparisons of ours: rank, age, and the entry, later ones first. */
+  #sorted(): Float64Array {
+    const keys = new Float64Array(Math.min(this.size, ENTRIES));
+    for (let i = 0; i < keys.length; i++) {
+      const age = Math.max(0, Math.floor((this.#nowMs - this.#sinceMs[i]!) / 1000));
+      const rank = Math.min(this.#ranks[i]!, RANKS - 1);
+      keys[i] = (rank * AGES + Math.min(age, AGES - 1)) * ENTRIES + (ENTRIES - 1 - i);
+    }
+    return keys.sort();
+  }
+
+  /** Since when it runs, or, as long as it does not, has its place. A node's clock may be ahead of ours. */
+  #since({ runsSinceMs, placedAtMs }: Instance): number {
+    return Math.min(this.#nowMs, runsSinceMs ?? placedAtMs);
+  }
+
+  #addUnit(task: Task, instances: readonly Instance[], claimant: Claimant): void {
+    const unit = instances.map((_, n) => this.size + n);
+    for (const instance of instances) {
+      this.#units.set(this.size, unit);
+      this.#addInstance(task, instance, claimant, false);
+    }
+  }
+
+  #addInstance(task: Task, instance: Instance, claimant: Claimant, leaves: boolean): void {
+    const rank = leaves ? LEAVING : OFFER + 1 + task.facts.priority - LOWEST_PRIORITY;
+    this.#add(task, instance, claimant, instance.node, rank, this.#since(instance));
+  }
+
+  #add(
+    of: Task | Offer,
+    part: Instance | OfferSlice,
+    claimant: Claimant,
+    node: number,
+    rank: number,
+    ms: number,
+  ): void {
+    this.#of.push(of);
+    this.#parts.push(part);
+    this.#claimants.push(claimant);
+    this.#nodes.push(node);
+    this.#ranks.push(rank);
+    this.#sinceMs.push(ms);
+  }
+
+  #spare(claimant: Claimant, untilMs: number): void {
+    this.#sparedUntilMs.set(claimant, Math.min(this.#sparedUntilMs.get(claimant) ?? untilMs, untilMs));
+  }
+}
