@@ -134,10 +134,7 @@ export class Broker implements BrokerContract {
     return this.#state.tasks.get(uid)?.shape?.id;
   }
 
-  /**
-   * When what waits of a Task may start, and what would start it now. Looks at every node and all that runs.
-   * `explanation`: what `explainTask` gave just now.
-   */
+  /** When what waits of a Task may start, and what would start it: `explanation` is what `explainTask` gave just now. */
   outlookOfTask(uid: string, explanation: Explanation, nowMs: number): Outlook | undefined {
     const task = this.#state.tasks.get(uid);
     return task === undefined ? undefined : this.#outlooks.task(task, explanation, nowMs);
