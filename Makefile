@@ -72,6 +72,10 @@ demo-down: need-npm ## End the demo that KEEP=1 left running
 bench: need-go setup ## Measure throughput and latency
 	@npm run --silent bench
 
+.PHONY: experiments
+experiments: setup ## Run published workloads in each scheduler of before as a configuration; TRACES=folder (docs/experiments.md)
+	@npm run --silent experiments
+
 .PHONY: image
 image: setup ## Build the operator's image into dist/images, without a daemon; with one, load it too
 	@npm run --silent image -- build operator

@@ -5,6 +5,7 @@ import { progressOn } from "../tools/cluster/progress.ts";
 import { brokerFigures } from "./broker.ts";
 import type { Figure } from "./figures.ts";
 import { failoverFigures, idleFigures, sizeFigures } from "./life.ts";
+import { reclaimFigure } from "./reclaim.ts";
 import { shown, writeResults } from "./results.ts";
 import { throughputFigures } from "./throughput.ts";
 
@@ -19,6 +20,7 @@ const ways = ["limit", "kube_scheduler", "objects", "objects_array"];
 
 const GROUPS: readonly Group[] = [
   { names: ["broker_cycle_s", "broker_reoffer_ms"], cluster: false, run: () => brokerFigures() },
+  { names: ["broker_reclaim_ms"], cluster: false, run: async () => [reclaimFigure()] },
   {
     names: [...ways.map((way) => `${way}_tasks_per_s`), ...ways.map((way) => `${way}_cpu_s_per_1000`)],
     cluster: true,

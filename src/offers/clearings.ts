@@ -58,6 +58,7 @@ export class Clearings {
     const clearing: Clearing = { line, node, holds: [], victims: new Map(), keptBack, going: false };
     if (!this.extend(clearing, victims)) return undefined;
     this.#all.add(clearing);
+    // What is held counts as used: less is kept back for its queue now, and others may have what was.
     this.#state.dirty = true;
     return clearing;
   }

@@ -85,8 +85,6 @@ export class ReclaimPlan {
     }
     if (decision === undefined) return;
     this.#announce(decision.made);
-    // What is held counts as used: less is kept back for its queue now, and others may have what was.
-    if (decision.made.length > 0) this.#state.dirty = true;
   }
 
   carryOutIfReady(clearing: Clearing): void {

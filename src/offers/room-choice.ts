@@ -17,6 +17,10 @@ export interface Want {
   readonly mayTake: (claimant: Claimant) => boolean;
 }
 
+/** Of so many candidates all orders are tried, up to so many sets of them. */
+const FEW = 16;
+const MOST_SETS = 512;
+
 /**
  * Picks, of the candidates of one node, those that have to end so that an instance fits there, and puts back those that
  * turn out not to be needed. What is picked has left the ahead; after a vain attempt that is as it was.
@@ -83,7 +87,10 @@ export class RoomChoice {
     return true;
   }
 
-  /** Candidates in the order of preference; where that ends in nothing, though others might not, by size. */
+  /**
+   * Candidates in the order of preference. Each one that goes takes its queue nearer to its guarantee, so that may end in
+   * nothing where others would have done: then in any order, as long as they are few, and otherwise by size.
+   */
   pick(node: number, members: readonly number[]): readonly number[] | undefined {
     const inOrder = [...members].sort((i, j) => this.#victims.compare(i, j));
     const picked = this.#greedy(node, inOrder);
@@ -91,7 +98,33 @@ export class RoomChoice {
     const lacking = this.#lackingOf(node);
     const sizes = new Map(inOrder.map((i) => [i, helpOf(this.#victims.vector(i), lacking)]));
     const largestFirst = [...inOrder].sort((i, j) => sizes.get(j)! - sizes.get(i)!);
+    if (members.length <= FEW) return this.#any(node, largestFirst);
     return this.#greedy(node, largestFirst) ?? this.#greedy(node, largestFirst.reverse());
+  }
+
+  /** Tries all sets in which each may go after those before it, the largest first. */
+  #any(node: number, members: readonly number[]): readonly number[] | undefined {
+    this.#node = node;
+    this.#lacking = this.#lackingOf(node);
+    const picked = new Set<number>();
+    return this.#reach(members, picked, new Set()) ? this.#putBack(picked) : undefined;
+  }
+
+  #reach(members: readonly number[], picked: Set<number>, seen: Set<string>): boolean {
+    if (this.#isEnough()) return true;
+    for (const i of members) {
+      const { size } = picked;
+      this.#consider(i, picked);
+      if (picked.size === size) continue;
+      const key = [...picked].sort((a, b) => a - b).join();
+      if (!seen.has(key) && seen.size < MOST_SETS) {
+        seen.add(key);
+        if (this.#reach(members, picked, seen)) return true;
+      }
+      picked.delete(i);
+      this.#shift(i, 1);
+    }
+    return false;
   }
 
   #greedy(node: number, order: readonly number[]): readonly number[] | undefined {
@@ -107,6 +140,11 @@ export class RoomChoice {
       for (const i of picked) this.#shift(i, 1);
       return undefined;
     }
+    return this.#putBack(picked);
+  }
+
+  /** Those that are not needed stay, the last first: whoever is left may still go, for more is left of its queue. */
+  #putBack(picked: Set<number>): readonly number[] {
     for (const i of [...picked].reverse()) {
       this.#shift(i, 1);
       if (this.#isEnough()) picked.delete(i);

@@ -4,6 +4,7 @@ import type { Quantities } from "../offers/resources.ts";
 import { check } from "./check.ts";
 import type { Cluster } from "./cluster.ts";
 import { GangChecks } from "./gang-checks.ts";
+import { Guarantees } from "./guarantees.ts";
 import type { Leader } from "./leader.ts";
 import type { Programs } from "./programs.ts";
 
@@ -12,6 +13,7 @@ export class Checks {
   readonly #cluster: Cluster;
   readonly #gangs: GangChecks;
   readonly #programs: Programs;
+  readonly guarantees: Guarantees;
   /** "task/index" -> UIDs of pods that live; every pod that succeeded. */
   readonly #live = new Map<string, Set<string>>();
   readonly #succeeded = new Map<string, Set<string>>();
@@ -26,6 +28,7 @@ export class Checks {
     this.#cluster = cluster;
     this.#gangs = new GangChecks(cluster);
     this.#programs = programs;
+    this.guarantees = new Guarantees(cluster);
     cluster.watch(({ input }) => {
       if (input.type === "pod-observed") this.#podSeen(input.pod);
       if (input.type === "pod-gone") {
@@ -79,6 +82,7 @@ export class Checks {
       }
       if (effect.type === "close-offer") this.counts.closes++;
     }
+    this.guarantees.step(leader, effects);
     if (input.type !== "tick") return;
     this.counts.rounds++;
     if (broker.nextTickMs(nowMs) > nowMs + 50) this.settled(broker, nowMs, "right after a round");

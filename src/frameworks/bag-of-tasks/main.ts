@@ -5,6 +5,7 @@ import { connect, inWords } from "../sdk/connection.ts";
 import { FrameworkClient } from "../sdk/framework-client.ts";
 import { type BagDefaults, type BagEntry, parseBag, uniformBag } from "./bag.ts";
 import { BagRunner, type Summary } from "./bag-runner.ts";
+import { giveNewest } from "./give-back.ts";
 import { prepareFramework } from "./prepare-framework.ts";
 
 const HELP = `
@@ -120,6 +121,7 @@ async function run(options: Options): Promise<Summary | undefined> {
     framework: options.framework ?? options.name,
     leaseSeconds: Math.max(options.leaseSeconds, 1),
     onChange: (change) => runner.onChange(change),
+    giveBack: (offer) => giveNewest(offer, log),
     onError: (error) => {
       // An outage would otherwise fill the log with one line.
       const text = error instanceof Error ? error.message : String(error);

@@ -95,6 +95,18 @@ test("a change is told once, with the object as it is now", async () => {
   expect(names()).toEqual([]);
 });
 
+test("what is asked back is no offer of capacity", async () => {
+  const inverse = { queue: "owner", reason: "Guarantee", each: { cpu: 1 }, instances: 1 };
+  await start();
+  lastStream().event("ADDED", offer("a", 2, { spec: { framework: "f", inverse } }));
+  await until(() => changes.length === 1);
+  expect(changes[0]).toMatchObject({ type: "inverse-offer", offer: { metadata: { name: "a" } } });
+  expect([names(), client.inverseOffers().map(({ metadata }) => metadata.name)]).toEqual([[], ["a"]]);
+  lastStream().event("DELETED", offer("a", 3, { spec: { framework: "f", inverse } }));
+  await until(() => changes.length === 2);
+  expect(changes[1]?.type).toBe("inverse-offer-gone");
+});
+
 test("a watch that breaks off goes on where it was", async () => {
   await start();
   lastStream().event("ADDED", offer("a", 7));

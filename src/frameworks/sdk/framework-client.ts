@@ -8,12 +8,16 @@ import type { WatchedObject } from "../../controller/kube/list-watch.ts";
 import { Reflector, type ReflectorEvent } from "../../controller/kube/reflector.ts";
 import { type Answer, type AnswerResult, sendAnswer } from "./answer.ts";
 import type { Connection } from "./connection.ts";
+import { type GiveBack, InverseAnswers, type InverseOffer, isInverse } from "./inverse-offers.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 
 /** Something that happened to one of the framework's objects. */
 export type Change =
   | { readonly type: "offer"; readonly offer: Offer }
   | { readonly type: "offer-gone"; readonly offer: Offer }
+  /** Capacity is asked back: see `FrameworkClientOptions.giveBack`. */
+  | { readonly type: "inverse-offer"; readonly offer: InverseOffer }
+  | { readonly type: "inverse-offer-gone"; readonly offer: InverseOffer }
   | { readonly type: "task"; readonly task: Task }
   | { readonly type: "task-gone"; readonly task: Task }
   | { readonly type: "framework"; readonly framework: Framework }
@@ -26,6 +30,8 @@ export interface FrameworkClientOptions {
   readonly framework: string;
   /** Called with every change, also with those that a broken watch missed. Look at the state, not at the event. */
   readonly onChange?: (change: Change) => void;
+  /** Called once with each open inverse offer, to choose what to give back. Absent: the operator chooses in the end. */
+  readonly giveBack?: GiveBack;
   /** A watch failed, or the Lease could not be renewed; it goes on by itself. For logs. */
   readonly onError?: (error: unknown) => void;
   /** After so long without a renewal of its Lease the program counts as away. Default 30. */
@@ -44,14 +50,14 @@ export class FrameworkClient {
   readonly #framework: Reflector<Framework>;
   readonly #lease: LeaseKeeper;
   readonly #stopped = new AbortController();
+  readonly #inverse: InverseAnswers;
 
   constructor(options: FrameworkClientOptions) {
     this.#options = options;
     const ours = `spec.framework=${options.framework}`;
-    this.#offers = this.#reflector<Offer>("offers", ours, (type, offer) => ({
-      type: type === "upsert" ? "offer" : "offer-gone",
-      offer,
-    }));
+    const { giveBack = () => undefined } = options;
+    this.#inverse = new InverseAnswers(options.connection, giveBack, (error) => options.onError?.(error));
+    this.#offers = this.#reflector<Offer>("offers", ours, (type, offer) => this.#offerChange(type, offer));
     this.#tasks = this.#reflector<Task>("tasks", ours, (type, task) => ({
       type: type === "upsert" ? "task" : "task-gone",
       task,
@@ -88,9 +94,14 @@ export class FrameworkClient {
     for (const reflector of [this.#offers, this.#tasks, this.#framework]) reflector.stop();
   }
 
-  /** The framework's offers, open and ended, by name. */
+  /** The offers of capacity that were made to the framework, open and ended, by name. */
   offers(): Offer[] {
-    return inOrder(this.#offers);
+    return inOrder(this.#offers).filter((offer) => !isInverse(offer));
+  }
+
+  /** What is, or was of late, asked back of it, by name. */
+  inverseOffers(): InverseOffer[] {
+    return inOrder(this.#offers).filter(isInverse);
   }
 
   /** The framework's Tasks by name. */
@@ -134,6 +145,13 @@ export class FrameworkClient {
   /** Ends instances of a Task, or all of them. */
   async killTask(name: string, kill: TaskSpec["kill"] = {}): Promise<void> {
     await this.#options.connection.client.mergePatch(this.#ref("tasks", name), { spec: { kill } });
+  }
+
+  #offerChange(type: "upsert" | "delete", offer: Offer): Change {
+    if (!isInverse(offer)) return { type: type === "upsert" ? "offer" : "offer-gone", offer };
+    if (type === "upsert") this.#inverse.seen(offer);
+    else this.#inverse.gone(offer);
+    return { type: type === "upsert" ? "inverse-offer" : "inverse-offer-gone", offer };
   }
 
   async #create<T>(
