@@ -46,6 +46,8 @@ export class Line implements Heaped, Waiter {
   place = -1;
   /** Where the search of this round goes on: nodes before it do not fit or are refused. */
   cursor = 0;
+  /** The head it had when it was put in order among those that room is kept back for. */
+  orderedBy: Task | undefined;
   waitingSinceMs: number | undefined;
   vainHolds = 0;
   readonly #tasks: Task[] = [];

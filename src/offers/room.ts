@@ -3,11 +3,23 @@ import { before, type Line, type Lines } from "./lines.ts";
 import type { NodeTable } from "./nodes.ts";
 import { add, type Claimant, type Queue, type QueueTree } from "./queues.ts";
 import type { Vector } from "./resources.ts";
+import type { Shape } from "./shapes.ts";
 
 /** What a queue keeps back for its own pending demand: K of the rules, and which instances it consists of. */
 interface Kept {
   readonly sum: Vector;
   readonly instances: Map<Line, number>;
+  /** The same lines in their order, by their places among the candidates. */
+  readonly places: number[];
+}
+
+/** What of a queue's subtree may be kept room for. */
+interface Candidates {
+  /** In order, unless a grant has changed which task is a line's first. */
+  readonly lines: Line[];
+  sorted: boolean;
+  /** Of each resource the least that one of them asks for. */
+  readonly least: Vector;
 }
 
 /**
@@ -27,6 +39,9 @@ export class Room {
   readonly #kept = new Map<Queue, Kept>();
   /** Queue -> Σ K of its children. */
   readonly #keptBelow = new Map<Queue, Vector>();
+  /** Queue -> what of its subtree may be kept room for: gathered once, until the next `refresh`. */
+  readonly #candidates = new Map<Queue, Candidates>();
+  readonly #couldFit = new Map<Shape, boolean>();
 
   /** Does the claimant want anything now? What a suppressed framework waits for is kept back for nobody. */
   readonly #takesPart: (claimant: Claimant) => boolean;
@@ -42,6 +57,8 @@ export class Room {
   refresh(): void {
     this.#kept.clear();
     this.#keptBelow.clear();
+    this.#candidates.clear();
+    this.#couldFit.clear();
     if (!this.#tree.bounded) return;
     for (const queue of this.#tree.queues.values()) {
       if (queue.rejected === undefined && queue.guarantee.some((g) => g > 0)) this.#keep(queue);
@@ -90,7 +107,11 @@ export class Room {
   granted(line: Line): boolean {
     if (this.#kept.size === 0) return false;
     let loosened = false;
+    const reordered = line.head !== line.orderedBy;
+    line.orderedBy = line.head;
     for (const queue of this.#tree.path(line.claimant.parent)) {
+      const candidates = this.#candidates.get(queue);
+      if (candidates !== undefined && reordered) candidates.sorted = false;
       const kept = this.#kept.get(queue);
       if (kept === undefined) continue;
       const own = kept.instances.get(line) ?? 0;
@@ -99,56 +120,90 @@ export class Room {
         this.#sum(queue, kept, line, -1);
       } else {
         // Room was borrowed past what is kept: less of the guarantee is left for the rest of the line.
-        this.#forget(queue, kept);
-        this.#keep(queue);
+        this.#shrink(queue, kept);
         loosened = true;
       }
     }
     return loosened;
   }
 
+  /** A queue that keeps nothing has no entry: until the next `refresh` usage only grows, so it stays without. */
   #keep(queue: Queue): void {
-    const kept: Kept = { sum: new Float64Array(this.#nodes.width), instances: new Map() };
+    if (!queue.guarantee.some((g, r) => g > queue.usage[r]!)) return;
+    const kept: Kept = { sum: new Float64Array(this.#nodes.width), instances: new Map(), places: [] };
     this.#kept.set(queue, kept);
-    const lines: Line[] = [];
-    this.#collect(queue, lines);
-    for (const line of lines.sort(earlier)) {
-      if (line.gang !== undefined) {
-        if (line.leads) this.#keepGang(queue, kept, line.gang);
-        continue;
-      }
-      let fit = Math.max(0, line.pending - line.outstanding - line.held + line.shown);
-      let named = false;
-      for (let r = 0; r < line.request.length; r++) {
-        const [asked, guarantee] = [line.request[r]!, queue.guarantee[r] ?? 0];
-        if (asked <= 0 || guarantee <= 0) continue;
-        named = true;
-        fit = Math.min(fit, Math.floor((guarantee - queue.usage[r]! - kept.sum[r]!) / asked));
-      }
-      if (!named || fit <= 0) continue;
-      kept.instances.set(line, fit);
-      this.#sum(queue, kept, line, fit);
-    }
+    this.#fill(queue, kept, 0);
   }
 
-  /** What starts together is one instance: all of it is kept back, or nothing. */
-  #keepGang(queue: Queue, kept: Kept, gang: Gang): void {
-    const lines = gang.lines();
-    const wanted = (line: Line) => Math.max(0, line.pending - line.outstanding - line.held + line.shown);
+  /** Usage has grown: what came last is kept no more, but for what is less and still fits. */
+  #shrink(queue: Queue, kept: Kept): void {
+    const candidates = this.#candidates.get(queue);
+    if (candidates?.sorted !== true) {
+      this.#forget(queue, kept);
+      this.#keep(queue);
+      return;
+    }
+    const { guarantee, usage } = queue;
+    let from = candidates.lines.length;
+    while (kept.places.length > 0 && guarantee.some((g, r) => g > 0 && usage[r]! + kept.sum[r]! > g)) {
+      from = kept.places.pop()!;
+      const line = candidates.lines[from]!;
+      for (const one of line.gang?.lines() ?? [line]) {
+        this.#sum(queue, kept, one, -(kept.instances.get(one) ?? 0));
+        kept.instances.delete(one);
+      }
+    }
+    this.#fill(queue, kept, from);
+  }
+
+  /** Takes what fits of the candidates from the place `from` on. */
+  #fill(queue: Queue, kept: Kept, from: number): void {
+    const { guarantee, usage } = queue;
+    const { lines, least } = this.#candidatesOf(queue);
+    for (let at = from; at < lines.length; at++) {
+      if (least.some((asked, r) => guarantee[r]! > 0 && asked > guarantee[r]! - usage[r]! - kept.sum[r]!)) break;
+      const line = lines[at]!;
+      const fit = line.gang === undefined ? this.#fitting(queue, kept, line) : 0;
+      if (fit > 0) {
+        kept.instances.set(line, fit);
+        this.#sum(queue, kept, line, fit);
+      }
+      if (fit > 0 || (line.leads && this.#keepGang(queue, kept, line.gang))) kept.places.push(at);
+    }
+    if (kept.instances.size === 0) this.#kept.delete(queue);
+  }
+
+  /** How many of the line's instances fit into what is left of the guarantee. */
+  #fitting({ guarantee, usage }: Queue, { sum }: Kept, line: Line): number {
+    let fit = wantedBy(line);
+    let named = false;
+    for (let r = 0; r < line.request.length && fit > 0; r++) {
+      const asked = line.request[r]!;
+      if (asked <= 0 || !(guarantee[r]! > 0)) continue;
+      named = true;
+      fit = Math.min(fit, Math.floor((guarantee[r]! - usage[r]! - sum[r]!) / asked));
+    }
+    return named ? fit : 0;
+  }
+
+  /** What starts together is one instance: all of it is kept back, or nothing. True if it is. */
+  #keepGang(queue: Queue, kept: Kept, gang: Gang | undefined): boolean {
+    const lines = gang?.lines() ?? [];
     const sum = new Float64Array(this.#nodes.width);
-    for (const line of lines) add(sum, line.request, wanted(line));
+    for (const line of lines) add(sum, line.request, wantedBy(line));
     let named = false;
     for (let r = 0; r < sum.length; r++) {
       const guarantee = queue.guarantee[r] ?? 0;
       if (sum[r]! <= 0 || guarantee <= 0) continue;
       named = true;
-      if (sum[r]! > guarantee - queue.usage[r]! - kept.sum[r]!) return;
+      if (sum[r]! > guarantee - queue.usage[r]! - kept.sum[r]!) return false;
     }
-    if (!named) return;
+    if (!named) return false;
     for (const line of lines) {
-      kept.instances.set(line, wanted(line));
-      this.#sum(queue, kept, line, wanted(line));
+      kept.instances.set(line, wantedBy(line));
+      this.#sum(queue, kept, line, wantedBy(line));
     }
+    return true;
   }
 
   #sum(queue: Queue, kept: Kept, line: Line, instances: number): void {
@@ -170,23 +225,46 @@ export class Room {
     this.#kept.delete(queue);
   }
 
-  #collect(queue: Queue, into: Line[]): void {
+  #candidatesOf(queue: Queue): Candidates {
+    const known = this.#candidates.get(queue);
+    if (known?.sorted === false) known.lines.sort(earlier);
+    if (known !== undefined) {
+      known.sorted = true;
+      return known;
+    }
+    const lines: Line[] = [];
     for (const claimant of queue.claimants) {
       if (!this.#takesPart(claimant)) continue;
-      for (const line of this.#lines.of(claimant)) if (this.#couldFit(line)) into.push(line);
+      for (const line of this.#lines.of(claimant)) if (this.#fitsSomewhere(line.shape)) lines.push(line);
     }
-    for (const child of queue.children) this.#collect(child, into);
+    for (const child of queue.children) for (const line of this.#candidatesOf(child).lines) lines.push(line);
+    const least = new Float64Array(this.#nodes.width).fill(lines.length > 0 ? Number.POSITIVE_INFINITY : 0);
+    for (const { request } of lines) for (let r = 0; r < least.length; r++) least[r] = Math.min(least[r]!, request[r] ?? 0);
+    for (const line of lines) line.orderedBy = line.head;
+    const candidates = { lines: lines.sort(earlier), sorted: true, least };
+    this.#candidates.set(queue, candidates);
+    return candidates;
   }
 
   /** Nothing is kept back for what no node could hold even if it were empty. */
-  #couldFit({ shape }: Line): boolean {
-    const { entries, total, width } = this.#nodes;
-    for (const node of shape.where.admits) {
-      if (entries[node] !== undefined && shape.request.every((asked, r) => asked <= (total[node * width + r] ?? 0)))
-        return true;
+  #fitsSomewhere(shape: Shape): boolean {
+    let fits = this.#couldFit.get(shape);
+    if (fits === undefined) {
+      const { entries, total, width } = this.#nodes;
+      fits = false;
+      for (const node of shape.where.admits) {
+        fits =
+          entries[node] !== undefined && shape.request.every((asked, r) => asked <= (total[node * width + r] ?? 0));
+        if (fits) break;
+      }
+      this.#couldFit.set(shape, fits);
     }
-    return false;
+    return fits;
   }
+}
+
+function wantedBy({ pending, outstanding, held, shown }: Line): number {
+  return Math.max(0, pending - outstanding - held + shown);
 }
 
 /** Whose turn is first of two lines. Total. */
