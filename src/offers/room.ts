@@ -239,7 +239,8 @@ export class Room {
     }
     for (const child of queue.children) for (const line of this.#candidatesOf(child).lines) lines.push(line);
     const least = new Float64Array(this.#nodes.width).fill(lines.length > 0 ? Number.POSITIVE_INFINITY : 0);
-    for (const { request } of lines) for (let r = 0; r < least.length; r++) least[r] = Math.min(least[r]!, request[r] ?? 0);
+    for (const { request } of lines)
+      for (let r = 0; r < least.length; r++) least[r] = Math.min(least[r]!, request[r] ?? 0);
     for (const line of lines) line.orderedBy = line.head;
     const candidates = { lines: lines.sort(earlier), sorted: true, least };
     this.#candidates.set(queue, candidates);
