@@ -76,6 +76,14 @@ bench: need-go setup ## Measure throughput and latency
 experiments: setup ## Run published workloads in each scheduler of before as a configuration; TRACES=folder (docs/experiments.md)
 	@npm run --silent experiments
 
+tools/mutation/node_modules/.package-lock.json: tools/mutation/package-lock.json | need-npm
+	npm install --prefix tools/mutation --no-save --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: mutation
+mutation: setup tools/mutation/node_modules/.package-lock.json ## Break what decides who gets what, line by line, and see that a test fails; FILES=src/offers/room.ts for some (an hour or more)
+	@npm run --silent mutation -- $(if $(FILES),--mutate $(FILES))
+
 .PHONY: image
 image: setup ## Build the operator's image into dist/images, without a daemon; with one, load it too
 	@npm run --silent image -- build operator
