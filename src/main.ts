@@ -134,6 +134,7 @@ function createOperator(
         term,
         placements,
         roundMinIntervalMs: config.roundMinIntervalMs,
+        holdAfterMs: config.holdAfterSeconds * 1_000,
         top: {
           order: config.topOrder,
           ...(config.topFairResource !== undefined && { fairResource: config.topFairResource }),

@@ -26,6 +26,7 @@ describe("values", () => {
     { values: { logLevel: "loud" }, says: "/logLevel" },
     { values: { operator: { enabled: "false" } }, says: /operator\/enabled.*got string, want boolean/ },
     { values: { round: { minIntervalMs: 0 } }, says: /round\/minIntervalMs.*minimum/ },
+    { values: { round: { holdAfterSeconds: 0 } }, says: /round\/holdAfterSeconds.*minimum/ },
     { values: { queues: { topOrder: "Random" } }, says: "/queues/topOrder" },
     { values: { queues: { topOrder: "Fair" } }, says: "/queues/topFairResource" },
     { values: { queues: { topFairResource: "cpu" } }, says: "/queues/topFairResource" },

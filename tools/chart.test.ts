@@ -221,7 +221,7 @@ describe("pods", () => {
       logLevel: "debug",
       http: { port: 9090, audience: "proffer" },
       extraArgs: ["--connections=64"],
-      round: { minIntervalMs: 1_000_000 / 20 },
+      round: { minIntervalMs: 1_000_000 / 20, holdAfterSeconds: 20 },
       leaderElection: { leaseSeconds: 15, renewDeadlineSeconds: 10, retrySeconds: 2 },
       nodes: {
         selector: { pool: "batch", "a.example/b": "" },
@@ -239,6 +239,7 @@ describe("pods", () => {
       audience: "proffer",
       connections: 64,
       roundMinIntervalMs: 50_000,
+      holdAfterSeconds: 20,
       leaseSeconds: 15,
       renewDeadlineSeconds: 10,
       retrySeconds: 2,

@@ -60,6 +60,7 @@ const schema = z.object({
   nodeSettleSeconds: seconds(0, 3600).default(5),
   nodeHeadroom: headroom.prefault({}),
   roundMinIntervalMs: z.coerce.number().int().min(0).max(60_000).default(50),
+  holdAfterSeconds: seconds(1, 86_400).default(300),
   topOrder: queueSpec.shape.order,
   topFairResource: queueSpec.shape.fairResource,
   statusDebounceMs: z.coerce.number().int().min(0).max(60_000).default(1000),
@@ -111,6 +112,10 @@ const table: Readonly<Record<Field, { value: string; about: string; default?: st
     repeated: true,
   },
   roundMinIntervalMs: { value: "MS", about: "Changes that come within this time are decided on together." },
+  holdAfterSeconds: {
+    value: "SECONDS",
+    about: "Who has waited so long for more room than is free at a time has what becomes free held, one at a time.",
+  },
   topOrder: {
     value: "ORDER",
     about: "In which order queues without a parent are served, as `Queue.spec.order` says it for the others.",

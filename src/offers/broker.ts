@@ -83,7 +83,6 @@ export class Broker implements BrokerContract {
     this.#frameworks = new Frameworks(this.#state, this.#assignment, this.#offers, this.#programs);
     this.#capacity = new Capacity(this.#state, this.#tasks, this.#offers, () => this.#frameworks.namesLearned());
     this.#reclaim = new Reclaim(this.#state, this.#assignment, this.#offers);
-    this.#outlooks = new Outlooks(this.#state, this.#assignment);
     this.#slack = new Slack(this.#state, (offer) =>
       this.#offers.rescind(offer, { reason: "rescinded", message: "others have real demand" }),
     );
@@ -92,6 +91,7 @@ export class Broker implements BrokerContract {
     this.#gangs = new GangStarts(this.#state, this.#assignment, (claimant) => this.#bidders.of(claimant));
     const bounds = new GangBounds(this.#state);
     this.#longWaits = new LongWaits(this.#state, this.#gangs, bounds);
+    this.#outlooks = new Outlooks(this.#state, this.#assignment, this.#longWaits);
     const waits = new ExplainWaits(this.#state, this.#assignment, this.#bidders, bounds, this.#longWaits);
     this.#explain = new Explain(this.#state, waits, this.#reclaim);
     this.#summary = new Summary(this.#state, this.#explain, this.#frameworks);

@@ -51,7 +51,7 @@ export class GangBounds {
     if (above === undefined) return undefined;
     const name = this.#state.resources.names[above.resource]!;
     const text = (amount: number) => formatQuantity(amount, unitOf(name));
-    const message = `${gang.title}: ${name} ${text(sum[above.resource]!)} together, the limit of queue ${above.queue} is ${text(above.limit)}`;
+    const message = `${gang.title}: ${name} ${text(sum[above.resource]!)} together, the limit of queue ${above.queue} is ${text(above.limit)}; raise it, or ask for less`;
     return { reason: "gang-too-large", message };
   }
 
@@ -71,14 +71,14 @@ export class GangBounds {
       const all = fits.reduce((sum, fit) => sum + fit, 0);
       const name = gang.name === undefined ? "" : ` of task ${task.facts.key.slice(task.facts.key.indexOf("/") + 1)}`;
       if (all < missing) {
-        const message = `${gang.title}: ${missing}${name} together, ${all} fit on the nodes it may use if they were empty`;
+        const message = `${gang.title}: ${missing}${name} together, ${all} fit on the nodes it may use if they were empty; add nodes, or ask for less`;
         return { reason: "gang-too-large", message };
       }
       if (fits.length <= bidder.maxNodes) continue;
       const widest = fits.sort((a, b) => b - a).slice(0, bidder.maxNodes);
       const most = widest.reduce((sum, fit) => sum + fit, 0);
       if (most >= missing) continue;
-      const message = `${gang.title}: ${missing}${name} together, an offer has ${bidder.maxNodes} slices and ${most} fit on so many nodes`;
+      const message = `${gang.title}: ${missing}${name} together, an offer has ${bidder.maxNodes} slices and ${most} fit on so many nodes; make it fewer and larger ones, or use a Builtin framework`;
       return { reason: "gang-too-wide", message };
     }
     return this.#moreThanThereIs(gang, parts);
@@ -86,14 +86,24 @@ export class GangBounds {
 
   /** Several shapes may each fit, and not all of them. */
   #moreThanThereIs(gang: Gang, parts: readonly Part[]): Explanation | undefined {
+    if (parts.length < 2) return undefined;
     const sum = sumOf(parts, this.#state.resources.width);
-    const { openTotal } = this.#state.nodes;
-    const resource = sum.findIndex((amount, r) => amount > (openTotal[r] ?? 0));
+    const nodes = new Set<number>();
+    for (const { task } of parts) for (const node of task.shape!.where.admits) nodes.add(node);
+    const all = this.#allOf(nodes);
+    const resource = sum.findIndex((amount, r) => amount > all[r]!);
     if (resource < 0) return undefined;
     const name = this.#state.resources.names[resource]!;
     const text = (amount: number) => formatQuantity(amount, unitOf(name));
-    const message = `${gang.title}: ${name} ${text(sum[resource]!)} together, all nodes have ${text(openTotal[resource] ?? 0)}`;
+    const message = `${gang.title}: ${name} ${text(sum[resource]!)} together, the nodes it may use have ${text(all[resource]!)}; add nodes, or ask for less`;
     return { reason: "gang-too-large", message };
+  }
+
+  #allOf(nodes: Iterable<number>): Vector {
+    const { total, width } = this.#state.nodes;
+    const sum = new Float64Array(width);
+    for (const node of nodes) for (let r = 0; r < width; r++) sum[r]! += total[node * width + r]!;
+    return sum;
   }
 
   #whenEmpty(node: number, request: Vector): number {

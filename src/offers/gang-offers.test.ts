@@ -85,7 +85,8 @@ describe("an offer for instances that start together", () => {
     expect(made.openOffers()).toEqual([]);
     expect(why(made)).toEqual({
       reason: "gang-too-wide",
-      message: "gang of 65: 65 together, an offer has 64 slices and 64 fit on so many nodes",
+      message:
+        "gang of 65: 65 together, an offer has 64 slices and 64 fit on so many nodes; make it fewer and larger ones, or use a Builtin framework",
     });
     made.node("n0", { cpu: 2 }).settle();
     expect(made.openOffers().length).toBe(1);

@@ -214,6 +214,19 @@ describe("a group of Tasks", () => {
     expect([placed(made, "driver"), placed(made, "executors")]).toEqual([1, 2]);
   });
 
+  test("has to fit on the nodes that its Tasks may use, whatever others there are", () => {
+    const made = cluster(9, 9).node("a", { cpu: 6 }, { labels: { pool: "a" } });
+    const constraints = { nodeSelector: { pool: "a" } };
+    made.asking("driver", { cpu: 3 }, { ...driver, constraints });
+    made.asking("executors", { cpu: 2 }, { ...executors, constraints }).settle();
+    expect(why(made, "driver")).toEqual({
+      reason: "gang-too-large",
+      message: "group g of 2 tasks: cpu 7m together, the nodes it may use have 6m; add nodes, or ask for less",
+    });
+    made.node("b", { cpu: 2 }, { labels: { pool: "a" } }).settle();
+    expect([placed(made, "driver"), placed(made, "executors")]).toEqual([1, 2]);
+  });
+
   test("waits for a member that may not take part", () => {
     const made = cluster(2, 4).asking("driver", { cpu: 1 }, driver);
     made.task("executors", { ...executors, invalid: "no container" }).settle();

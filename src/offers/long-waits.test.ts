@@ -153,6 +153,21 @@ describe("what waits for more room than ever comes free at a time", () => {
   });
 });
 
+test("nothing is held of what is kept back for another queue's guarantee", () => {
+  const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS })
+    .queue("gold", { guarantee: { cpu: 8 } })
+    .framework("f")
+    .node("n", { cpu: 10 });
+  const queues = [{ name: "gold", weight: 1 }];
+  made.framework("gold", { queues, scheduler: "Offers", maxOutstanding: 1, offerTimeoutMs: 10 * HOLD_AFTER_MS });
+  for (const name of ["one", "two"]) made.asking(name, { cpu: 4 }, { of: "gold" }).settle();
+  made.asking("t", { cpu: 2 }, gang(3)).settle().wait(HOLD_AFTER_MS);
+  expect(made.broker.explainTask("t-uid")?.reason).toBe("gathering");
+  // Of 6 that are free 4 are kept back.
+  const held = [...made.broker.claims()].filter(({ kind }) => kind === "hold");
+  expect(held.map(({ resources }) => resources.cpu)).toEqual([2]);
+});
+
 describe("the turn", () => {
   test.each([
     { name: "a gang larger than the cluster", task: gang(17), cpu: 1 },

@@ -57,6 +57,14 @@ export class LongWaits {
     return this.#turn;
   }
 
+  /** When room may be held for it, if its turn comes then; undefined for one that does not wait, or has its turn. */
+  turnMs(waiter: Waiter): number | undefined {
+    const { waitingSinceMs } = waiter;
+    return waitingSinceMs === undefined || this.#turn?.waiter === waiter
+      ? undefined
+      : waitingSinceMs + this.#holdAfterMs;
+  }
+
   /** When time alone makes a round worth its while; Infinity for never. */
   get nextMs(): number {
     return Math.min(this.#dueMs, this.#turn?.untilMs ?? Number.POSITIVE_INFINITY);

@@ -110,6 +110,37 @@ describe("when a task may start", () => {
     });
   });
 
+  test("of what starts together is when all of it fits, with what is held for it", () => {
+    const made = Bench.open().framework("f").framework("o").node("n", { cpu: 3 }).node("m", { cpu: 3 });
+    made
+      .asking("short", { cpu: 2 }, { of: "o", durationMs: 320_000 })
+      .asking("long", { cpu: 2 }, { of: "o", durationMs: 340_000 });
+    const startMs = made.nowMs;
+    run(made.settle()).asking("single", { cpu: 1 }, { durationMs: 1_000, instances: 2, createdAtMs: 1 });
+    run(made.settle())
+      .asking("t", { cpu: 1 }, { instances: 5, gang: { minimum: 5 } })
+      .settle();
+    expect(outlook(made).when.estimateMs).toBe(startMs + 340_000);
+    made.finish("single-0-0");
+    made.finish("single-1-0");
+    made.wait(300_000);
+    expect(made.broker.explainTask("t-uid")?.reason).toBe("gathering");
+    expect(outlook(made).when.estimateMs).toBe(startMs + 340_000);
+  });
+
+  test("of what starts together and is not foreseen is in any case not long after its turn to have room held", () => {
+    const made = Bench.open().framework("f").node("n", { cpu: 4 });
+    run(made.asking("silent", { cpu: 1 }).settle());
+    made.asking("t", { cpu: 1 }, { instances: 4, gang: { minimum: 4 } }).settle();
+    const clock = new Date(made.nowMs + 300_000).toISOString().slice(11, 19);
+    expect(outlook(made)).toEqual({
+      when: {
+        place: expect.anything(),
+        unknown: `1 of the 1 instances in its way state no duration or do not run yet; room may be held for it from ${clock}Z on`,
+      },
+    });
+  });
+
   interface Run {
     readonly cpu: number;
     readonly seconds: number;
@@ -119,15 +150,17 @@ describe("when a task may start", () => {
 
   test("comes true when durations are true: it starts at the estimate, neither before nor after", () => {
     let foreseen = 0;
+    let together = 0;
     const world = fc.record({
       nodes: fc.array(fc.integer({ min: 2, max: 6 }), { minLength: 1, maxLength: 3 }),
       running: fc.array(work(3), { minLength: 1, maxLength: 6 }),
       ahead: fc.array(fc.integer({ min: 1, max: 20 }), { maxLength: 4 }),
       cpu: fc.integer({ min: 1, max: 4 }),
       limit: fc.option(fc.integer({ min: 3, max: 9 }), { nil: undefined }),
+      gang: fc.option(fc.integer({ min: 2, max: 4 }), { nil: undefined }),
     });
     fc.assert(
-      fc.property(world, ({ nodes, running, ahead, cpu, limit }) => {
+      fc.property(world, ({ nodes, running, ahead, cpu, limit, gang }) => {
         const made = Bench.open().queue("default", { limit: limit === undefined ? {} : { cpu: limit } });
         made.framework("f");
         for (const [i, size] of nodes.entries()) made.node(`n${i}`, { cpu: size });
@@ -139,19 +172,23 @@ describe("when a task may start", () => {
         for (const i of running.keys()) {
           if (made.broker.pendingOf(`r${i}-uid`) > 0) made.apply({ type: "task-gone", uid: `r${i}-uid` });
         }
-        for (const [i, seconds] of ahead.entries()) {
+        // What starts together stands in a line of its own.
+        for (const [i, seconds] of gang === undefined ? ahead.entries() : []) {
           made.asking(`a${i}`, { cpu }, { durationMs: seconds * 1_000, createdAtMs: made.nowMs + i });
         }
-        made.asking("t", { cpu }, { createdAtMs: made.nowMs + 100 });
+        const start = gang === undefined ? {} : { instances: gang, gang: { minimum: gang } };
+        made.asking("t", { cpu }, { createdAtMs: made.nowMs + 100, ...start });
         run(made.settle());
         if (made.pods.has("t-0-0")) return;
         const { estimateMs } = outlook(made).when;
         expect(live(made, () => made.pods.has("t-0-0"))).toBe(estimateMs);
         if (estimateMs !== undefined) foreseen++;
+        if (estimateMs !== undefined && gang !== undefined) together++;
       }),
       { numRuns: 200 },
     );
     expect(foreseen).toBeGreaterThan(30);
+    expect(together).toBeGreaterThan(10);
   });
 
   /** Lets pods run as long as their Tasks state, until something is so: when; undefined for never. */

@@ -1,6 +1,10 @@
 import type { Assignment } from "./assignment.ts";
 import type { Framework } from "./framework.ts";
+import type { Gang } from "./gang.ts";
+import { heldFor } from "./gang-starts.ts";
 import type { Line } from "./lines.ts";
+import type { LongWaits } from "./long-waits.ts";
+import type { Claimant } from "./queues.ts";
 import { changesFor } from "./remedies.ts";
 import { standingsOf } from "./standings.ts";
 import { endOf, StartEstimate } from "./start-estimate.ts";
@@ -13,17 +17,19 @@ import { clockTime, exactText } from "./wording.ts";
 export class Outlooks {
   readonly #state: State;
   readonly #assignment: Assignment;
+  readonly #longWaits: LongWaits;
 
-  constructor(state: State, assignment: Assignment) {
+  constructor(state: State, assignment: Assignment, longWaits: LongWaits) {
     this.#state = state;
     this.#assignment = assignment;
+    this.#longWaits = longWaits;
   }
 
   /** @param explanation why the task waits, as of now (wall-clock ms) */
   task(task: Task, explanation: Explanation, nowMs: number): Outlook {
     const framework = this.#state.framework(task.facts.framework);
     const claimant = this.#assignment.claimant(task);
-    const line = task.ready === 0 || task.shape === undefined ? undefined : this.#state.lines.get(claimant, task.shape);
+    const line = task.ready === 0 ? undefined : this.#line(task, claimant);
     const place = line === undefined ? undefined : this.#place(task, line);
     const when = this.#when(task, framework, line, explanation, nowMs);
     const parts = this.#changes(task, framework, line, explanation) ?? [];
@@ -31,6 +37,11 @@ export class Outlooks {
       when: place === undefined ? when : { place, ...when },
       ...(parts.length > 0 && { change: changeOf(parts, place?.tasks ?? 0) }),
     };
+  }
+
+  #line({ gang, line, shape }: Task, claimant: Claimant): Line | undefined {
+    if (gang !== undefined && gang.state !== "started") return gang.startable ? line : undefined;
+    return shape && this.#state.lines.get(claimant, shape);
   }
 
   #place(task: Task, line: Line): Place {
@@ -55,7 +66,12 @@ export class Outlooks {
       case "no-node":
       case "over-limit":
       case "kept-back":
+      case "gathering":
         return line === undefined ? {} : this.#estimate(task, framework, line, nowMs);
+      case "gang-starting":
+        return { unknown: "in a moment, as a rule" };
+      case "gang-not-ready":
+        return { unknown: "what it starts together with has to be ready first" };
       case "asked-back":
         return { unknown: "what is asked back for it has to be given, and what gives it has to end" };
       case "minimum-runtime":
@@ -82,10 +98,30 @@ export class Outlooks {
   }
 
   #estimate(task: Task, framework: Framework, line: Line, nowMs: number): When {
+    if (line.gang !== undefined) return this.#together(framework, line, line.gang, nowMs);
     const ahead = this.#before(task, line).flatMap(({ ready, facts }) =>
       Array.from({ length: ready }, () => facts.durationMs ?? Number.POSITIVE_INFINITY),
     );
-    return new StartEstimate(this.#state, this.#assignment, framework, line, nowMs).after(ahead);
+    const start = { count: 1, held: this.#state.holds.of(line) };
+    return new StartEstimate(this.#state, this.#assignment, framework, line, nowMs, start).after(ahead);
+  }
+
+  /** Foreseen where it is a question of sums: one shape, anywhere. At the latest, room is held for it when its turn comes. */
+  #together(framework: Framework, line: Line, gang: Gang, nowMs: number): When {
+    const when = this.#sumsUp(framework, line, gang)
+      ? new StartEstimate(this.#state, this.#assignment, framework, line, nowMs, {
+          count: gang.missing,
+          held: heldFor(this.#state, gang),
+        }).after([])
+      : { unknown: "where several shapes, spreads or an offer's slices have to fit, it is not foreseen" };
+    if (when.unknown === undefined) return when;
+    const turnMs = this.#longWaits.turnMs(gang);
+    if (turnMs === undefined) return when;
+    return { unknown: `${when.unknown}; room may be held for it from ${clockTime(turnMs)} on` };
+  }
+
+  #sumsUp({ facts }: Framework, line: Line, gang: Gang): boolean {
+    return facts?.scheduler === "Builtin" && gang.lines().length === 1 && line.shape.spread.length === 0;
   }
 
   /** It waits for one of its own. */
@@ -112,7 +148,7 @@ export class Outlooks {
       case "no-node":
       case "over-limit":
       case "kept-back":
-        return line && changesFor(this.#state, framework, line);
+        return line && line.gang === undefined ? changesFor(this.#state, framework, line) : undefined;
       case "waiting-for-answer":
         return [...framework.offers]
           .filter(({ state }) => state.name === "open")

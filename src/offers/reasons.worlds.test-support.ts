@@ -146,9 +146,12 @@ export const WORLDS: { readonly [R in WaitingReason]?: Scene } = {
   },
   gathering: (made) => {
     made.framework("f").framework("other").node("node-a", cores(4));
-    made.asking("runs", cores(1), { of: "other" }).settle();
+    made.asking("runs", cores(1), { of: "other", durationMs: 3_600_000 }).settle();
     made.pod("runs-0-0", { phase: "Running", started: true });
-    made.asking("t", cores(4)).settle().wait(301_000);
+    made
+      .asking("t", cores(1), { instances: 4, gang: { minimum: 4 } })
+      .settle()
+      .wait(301_000);
   },
   "not-starting": (made) => {
     made.framework("f").node("node-a", cores(4)).asking("t", cores(1)).settle();

@@ -30,6 +30,15 @@ describe("what people are told of a Task that waits", () => {
     ["parallelism", /^2 instances run, parallelism is 2$/],
     ["back-off", /^the next attempt starts at \d\d:\d\d:\d\dZ$/],
     ["quota-exceeded", /^exceeded quota: .*; tried again at \d\d:\d\d:\d\dZ$/],
+    ["group-invalid", /^group train has its tasks without this one, or they say another size than 2$/],
+    ["gang-not-ready", /^group train: 1 of its 2 tasks exist$/],
+    ["gang-too-large", /^gang of 5: 5 together, 2 fit .* empty; add nodes, or ask for less$/],
+    ["gang-starting", /^gang of 3: 3 have their places, the rest follows$/],
+    ["gang-too-wide", /^gang of 70: 70 together, an offer has 64 slices .*; make it fewer and larger ones, /],
+    [
+      "gathering",
+      /^gang of 4: 3 of 4 fit now; holds room on 1 node since \d\d:\d\d:\d\dZ, passes on at \d\d:\d\d:\d\dZ$/,
+    ],
     ["not-starting", /^on node-a: ErrImagePull/],
   ])("%s: with numbers that say %s", (reason, message) => {
     expect(show(reason)?.message).toMatch(message);

@@ -2,6 +2,7 @@ import type { Assignment } from "./assignment.ts";
 import { matchesLabels, untoleratedTaint } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import { type Heaped, IndexedHeap } from "./heap.ts";
+import type { Hold } from "./holds.ts";
 import type { Instance } from "./instance.ts";
 import type { Line } from "./lines.ts";
 import { needOf } from "./node-survey.ts";
@@ -46,32 +47,45 @@ export function endOf(task: Task, { runsSinceMs }: Instance, nowMs: number): num
   return runsSinceMs + durationMs > nowMs ? runsSinceMs + durationMs : "overdue";
 }
 
+/** What is to start at one time: instances of one shape. */
+export interface Start {
+  readonly count: number;
+  /** What is held for it. */
+  readonly held: readonly Hold[];
+}
+
+const ONE: Start = { count: 1, held: [] };
+
 /**
- * The earliest time at which one more instance of the line is foreseen to fit, after `ahead` (each with the duration of its
- * Task) have been given their places. What runs ends as stated and nobody else takes the room: as the
+ * The earliest time at which one more instance of the line is foreseen to fit, or all that start together, after `ahead`
+ * (each with the duration of its Task) have been given their places. What runs ends as stated and nobody else takes the room: as the
  * shadow time of EASY backfilling (Lifka, "The ANL/IBM SP Scheduling System", 1995), with the limits of the queues above.
  */
 export class StartEstimate {
   readonly #state: State;
   readonly #nowMs: number;
   readonly #need: Vector;
+  readonly #start: Start;
   readonly #bounds: readonly Bound[];
   /** Nodes that it may use now or one day, and what is free there. */
   readonly #free = new Map<number, Vector>();
   /** Of those, the ones it may not use yet. */
   readonly #shut = new Set<number>();
-  /** Of those, the ones where one more fits now. */
-  readonly #fitting = new Set<number>();
+  /** Of those, the ones where one more fits now, with how many do. */
+  readonly #fitting = new Map<number, number>();
+  /** The sum of these. */
+  #fits = 0;
   /** What is left of each bound, in the order of `#bounds`. */
   readonly #left: number[];
   readonly #endings = new IndexedHeap<Ending>((a, b) => a.atMs < b.atMs);
   readonly #inTheWay: InTheWay = { known: 0, silent: 0, overdue: 0, foreign: 0, offer: 0, hold: 0 };
 
-  constructor(state: State, assignment: Assignment, framework: Framework, line: Line, nowMs: number) {
+  constructor(state: State, assignment: Assignment, framework: Framework, line: Line, nowMs: number, start = ONE) {
     this.#state = state;
     this.#nowMs = nowMs;
+    this.#start = start;
     this.#need = needOf(state, framework, line.request);
-    this.#bounds = boundsOf(state, framework, line.claimant, this.#need);
+    this.#bounds = boundsOf(state, framework, line.claimant, this.#lack());
     this.#left = this.#bounds.map(({ left }) => left);
     const shown = framework.optimisticIn(line.claimant.queueName) ? shownTo(framework) : undefined;
     for (const node of state.nodes.entries) {
@@ -93,10 +107,10 @@ export class StartEstimate {
         this.#endings.remove(next);
         this.#end(next);
       }
-      const [node] = this.#fitting;
-      if (node !== undefined && this.#passesBounds()) {
+      if (this.#fits >= (first.done === true ? this.#start.count : 1) && this.#passesBounds()) {
         if (first.done === true) return { estimateMs: nowMs };
-        this.#place(node, nowMs + first.value);
+        const [node] = this.#fitting.keys();
+        this.#place(node!, nowMs + first.value);
         first = line.next();
         placed++;
         continue;
@@ -120,9 +134,21 @@ export class StartEstimate {
     return this.#need.every((asked, r) => asked <= (total[index * width + r] ?? 0));
   }
 
+  /** What it asks for beyond what is held for it. */
+  #lack(): Vector {
+    const { count, held } = this.#start;
+    return this.#need.map((asked, r) => {
+      return Math.max(0, count * asked - held.reduce((sum, { claim }) => sum + (claim.vector[r] ?? 0), 0));
+    });
+  }
+
   #consider(node: NodeEntry, refusedUntilMs = 0, shown: Vector | undefined = undefined): void {
     const { index } = node;
-    this.#free.set(index, this.#state.nodes.freeVector(index));
+    const free = this.#state.nodes.freeVector(index);
+    for (const { claim } of this.#start.held) {
+      if (claim.node === index) for (let r = 0; r < free.length; r++) free[r]! += claim.vector[r] ?? 0;
+    }
+    this.#free.set(index, free);
     const opensAtMs = Math.max(opening(node) ?? 0, refusedUntilMs);
     if (opensAtMs > this.#nowMs) {
       this.#shut.add(index);
@@ -134,7 +160,7 @@ export class StartEstimate {
 
   /** The ends of all that runs and whose end would help. */
   #foresee(assignment: Assignment): void {
-    const lacksNode = this.#fitting.size === 0;
+    const lacksNode = this.#fits < this.#start.count;
     const broken = this.#bounds.filter(isBroken).map(({ queue }) => queue);
     const paths = new Map<Queue | undefined, ReadonlySet<Queue>>();
     for (const task of this.#state.tasks.values()) {
@@ -149,6 +175,7 @@ export class StartEstimate {
       }
     }
     if (!lacksNode) return;
+    this.#inTheWay.hold -= this.#start.held.filter(({ claim }) => this.#free.has(claim.node)).length;
     for (const node of this.#free.keys()) {
       for (const { kind } of this.#state.ledger.onNode(node)) {
         if (kind !== "task") this.#inTheWay[kind]++;
@@ -197,9 +224,21 @@ export class StartEstimate {
   }
 
   #look(node: number): void {
-    const free = this.#free.get(node)!;
-    if (!this.#shut.has(node) && free.every((amount, r) => amount >= (this.#need[r] ?? 0))) this.#fitting.add(node);
+    const fit = this.#shut.has(node) ? 0 : this.#fitOn(this.#free.get(node)!);
+    this.#fits += fit - (this.#fitting.get(node) ?? 0);
+    if (fit > 0) this.#fitting.set(node, fit);
     else this.#fitting.delete(node);
+  }
+
+  /** How many fit there, up to all of them. */
+  #fitOn(free: Vector): number {
+    let fit = this.#start.count;
+    for (let r = 0; r < free.length; r++) {
+      const asked = this.#need[r] ?? 0;
+      if (free[r]! < asked) return 0;
+      if (asked > 0) fit = Math.min(fit, Math.floor(free[r]! / asked));
+    }
+    return fit;
   }
 
   #passesBounds(): boolean {

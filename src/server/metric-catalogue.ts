@@ -82,6 +82,12 @@ export const METRICS = {
     labels: [],
     unit: "instances",
   },
+  proffer_holds_passed_total: {
+    type: "counter",
+    help: "Times that room was held in vain for what waits long, and the turn passed on. Begins anew with each term.",
+    labels: [],
+    unit: "turns",
+  },
   proffer_queue_allocated: {
     type: "gauge",
     help: "What running tasks of the queue and its children hold.",

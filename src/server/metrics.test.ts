@@ -319,12 +319,13 @@ describe("what the broker holds", () => {
     expect([await races(2), await races(5), await races(1)]).toEqual([2, 5, 1]);
   });
 
-  test("what is asked back and what is ended for it is counted", async () => {
+  test("what is asked back, what is ended for it, and what is held in vain is counted", async () => {
     const { broker, metrics } = setUp();
-    broker.cluster = { ...broker.cluster, inverseOffers: 3, evictions: 7 };
+    broker.cluster = { ...broker.cluster, inverseOffers: 3, evictions: 7, passedHolds: 2 };
     const series = await scrape(metrics);
     expect(series.get("proffer_inverse_offers_total")).toBe(3);
     expect(series.get("proffer_evictions_total")).toBe(7);
+    expect(series.get("proffer_holds_passed_total")).toBe(2);
   });
 });
 

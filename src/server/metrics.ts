@@ -171,6 +171,7 @@ export class Metrics {
     made.proffer_lost_races_total.reset();
     made.proffer_inverse_offers_total.reset();
     made.proffer_evictions_total.reset();
+    made.proffer_holds_passed_total.reset();
   }
 
   /** @returns the resources that have series, for this scrape */
@@ -188,6 +189,7 @@ export class Metrics {
     made.proffer_lost_races_total.inc(view.lostRaces);
     made.proffer_inverse_offers_total.inc(view.inverseOffers);
     made.proffer_evictions_total.inc(view.evictions);
+    made.proffer_holds_passed_total.inc(view.passedHolds);
     return named;
   }
 

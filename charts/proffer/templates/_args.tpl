@@ -5,6 +5,7 @@
 - --log-level={{ .Values.logLevel }}
 - --http-port={{ .Values.http.port }}
 - --round-min-interval-ms={{ int64 .Values.round.minIntervalMs }}
+- --hold-after-seconds={{ int64 .Values.round.holdAfterSeconds }}
 - --top-order={{ .Values.queues.topOrder }}
 {{- with .Values.queues.topFairResource }}
 - {{ printf "--top-fair-resource=%s" . | quote }}
