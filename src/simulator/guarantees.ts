@@ -94,6 +94,8 @@ export class Guarantees {
     if (term !== this.#term) this.#leaving.clear();
     this.#term = term;
     for (const effect of effects) {
+      // Its claim is the next attempt's now.
+      if (effect.type === "create-pod") this.#leaving.delete(`task/${effect.attempt.taskUid}/${effect.attempt.index}`);
       if (effect.type !== "delete-pod" || effect.reclaimedFor === undefined) continue;
       const pod = this.#cluster.pods.get(effect.key)?.facts;
       const id = `task/${pod?.taskUid}/${pod?.index}`;
@@ -192,8 +194,10 @@ export class Guarantees {
     return free;
   }
 
+  /** A pod whose Task is gone says itself where it belongs. */
   #queueOf(pod: PodFacts): string {
     const task = this.#cluster.tasks.get(pod.taskUid)?.facts;
-    return task?.queue ?? this.#cluster.frameworks.get(pod.framework)?.queues[0]?.name ?? pod.queue;
+    if (task === undefined) return pod.queue;
+    return task.queue ?? this.#cluster.frameworks.get(pod.framework)?.queues[0]?.name ?? pod.queue;
   }
 }
