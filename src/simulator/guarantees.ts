@@ -93,6 +93,7 @@ export class Guarantees {
   step({ broker, term }: Leader, effects: readonly Effect[]): void {
     if (term !== this.#term) this.#leaving.clear();
     this.#term = term;
+    const gangs = new Set<string>();
     for (const effect of effects) {
       // Its claim is the next attempt's now.
       if (effect.type === "create-pod") this.#leaving.delete(`task/${effect.attempt.taskUid}/${effect.attempt.index}`);
@@ -104,7 +105,11 @@ export class Guarantees {
       const tree = this.#tree(broker);
       const path = tree.against(queue, effect.reclaimedFor);
       check(path !== undefined, `${id} of queue ${queue} is taken for its own queue`);
-      for (const name of path) {
+      // A gang goes as one: its queue is above its guarantee before that.
+      const gang = this.#gangOf(pod);
+      const goesOn = gang !== undefined && gangs.has(gang);
+      if (gang !== undefined) gangs.add(gang);
+      for (const name of goesOn ? [] : path) {
         const above = Object.keys(pod.requests).some((r) => tree.excess(name, r) > 0);
         check(above, `${id} is taken for ${effect.reclaimedFor} although queue ${name} has no more than its guarantee`);
       }
@@ -173,6 +178,12 @@ export class Guarantees {
 
   #isLeaving({ taskUid, index }: PodFacts): boolean {
     return this.#leaving.has(`task/${taskUid}/${index}`);
+  }
+
+  #gangOf({ taskUid }: PodFacts): string | undefined {
+    const { group, gang, framework } = this.#cluster.tasks.get(taskUid)?.facts ?? {};
+    if (group !== undefined) return `${framework}/${group.name}`;
+    return gang === undefined ? undefined : taskUid;
   }
 
   #tree(broker: Broker): Tree {
