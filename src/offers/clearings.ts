@@ -3,7 +3,7 @@ import type { Hold } from "./holds.ts";
 import { isWhole } from "./holds.ts";
 import type { Instance } from "./instance.ts";
 import type { Line } from "./lines.ts";
-import type { Queue } from "./queues.ts";
+import { add, type Queue } from "./queues.ts";
 import type { Vector } from "./resources.ts";
 import type { Found } from "./room-search.ts";
 import type { State } from "./state.ts";
@@ -89,12 +89,16 @@ export class Clearings {
   /** Victims that are not needed go free, those first that would have been taken last. Then all others are asked to end. */
   carryOut(clearing: Clearing): void {
     for (const victim of [...clearing.victims.values()].reverse()) {
-      if (!isOffer(victim.of) && this.#isSuperfluous(clearing, victim)) this.spare(clearing, victim);
+      if (isOffer(victim.of) || !clearing.victims.has(victim.claim)) continue;
+      const unit = unitOf(clearing, victim);
+      if (this.#isSuperfluous(clearing, unit)) for (const one of unit) this.spare(clearing, one);
     }
     clearing.going = true;
-    for (const { of, part } of clearing.victims.values()) {
+    for (const { of, part, gang } of clearing.victims.values()) {
       if (isOffer(of)) continue;
       evict(this.#state, part as Instance, clearing.line.claimant.queueName);
+      // Also what has joined it since.
+      if (gang !== undefined) gang.recalling = true;
       this.#state.taskChanged(of);
     }
   }
@@ -140,13 +144,16 @@ export class Clearings {
   }
 
   /** Only of room on the node: below a limit each counts. */
-  #isSuperfluous(clearing: Clearing, { vector }: Victim): boolean {
-    if ([...clearing.victims.values()].some(({ node }) => node !== clearing.node)) return false;
+  #isSuperfluous(clearing: Clearing, unit: readonly Victim[]): boolean {
+    const isHere = ({ node }: Victim) => node === clearing.node;
+    if ([...clearing.victims.values()].some((victim) => !unitOf(clearing, victim).some(isHere))) return false;
+    const given = new Float64Array(this.#state.resources.width);
+    for (const { vector } of unit.filter(isHere)) add(given, vector, 1);
     const [missing, toCome] = [this.missing(clearing), this.toCome(clearing)];
     const free = this.#state.nodes.freeVector(clearing.node);
     return missing.every((amount, r) => {
       const usable = clearing.keptBack ? 0 : Math.max(0, free[r]!);
-      return amount <= toCome[r]! - (vector[r] ?? 0) + usable;
+      return amount <= toCome[r]! - given[r]! + usable;
     });
   }
 
@@ -201,6 +208,12 @@ export class Clearings {
     }
     return most;
   }
+}
+
+/** The victim and all that ends with it. */
+function unitOf({ victims }: Clearing, victim: Victim): Victim[] {
+  if (victim.gang === undefined) return [victim];
+  return [...victims.values()].filter(({ gang }) => gang === victim.gang);
 }
 
 /** The clearing has come about: its victims are gone, its holds are whole. */

@@ -60,7 +60,8 @@ describe("whoever is eligible, in whatever tree", () => {
           const contest = entitlement.contest(victim);
           const held = resources.vector(vector);
           const lacking = request.map((amount) => Math.sign(amount));
-          if (contest === undefined || !entitlement.eligible(contest, held, lacking)) continue;
+          if (contest === undefined || !entitlement.covers(contest.own)) continue;
+          if (!entitlement.eligible(contest, held, lacking)) continue;
           const covered = guaranteed(contest.own, request);
           for (const r of covered) {
             expect((ahead.usage(contest.own)[r] ?? 0) + request[r]!).toBeLessThanOrEqual(contest.own.guarantee[r]!);

@@ -8,7 +8,7 @@ import type { Explanation } from "./views.ts";
 /**
  * The life of instances that start together. `waiting`: none of them lives. `starting`: they have their places, and not
  * all of their pods have been seen yet. `started`: all have; from now on each is on its own. `undone`: a start came to
- * nothing, what lives of it is on its way out. Back to `waiting` whenever nothing of it lives.
+ * nothing, or the gang is taken back as a whole; what lives of it is on its way out. Back to `waiting` whenever nothing of it lives.
  */
 export type GangState = "waiting" | "starting" | "started" | "undone";
 
@@ -22,7 +22,7 @@ export function nextState(state: GangState, event: GangEvent): GangState {
     case "complete":
       return state === "starting" ? "started" : state;
     case "recalled":
-      return state === "starting" ? "undone" : state;
+      return state === "waiting" ? state : "undone";
     case "nothing-lives":
       return "waiting";
     default:
@@ -59,7 +59,7 @@ export class Gang implements Waiter {
   startable = false;
   /** Its instances are being started, one after the other: it is looked at when all are. */
   granting = false;
-  /** Some of a start that is not complete are on their way out. */
+  /** Some of a start that is not complete are on their way out, or all of it is taken back. */
   recalling = false;
   waitingSinceMs: number | undefined;
   vainHolds = 0;

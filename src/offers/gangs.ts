@@ -1,5 +1,6 @@
 import { Gang, type GangEvent, nextState, obstacle } from "./gang.ts";
 import { missingOf } from "./gathered.ts";
+import type { Instance } from "./instance.ts";
 import type { Claimant } from "./queues.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
@@ -84,7 +85,7 @@ export class Gangs {
     if (gang.granting || !this.#state.opened) return;
     const { live } = gang;
     if (gang.state === "waiting" && live > 0) this.#turn(gang, "granted");
-    if (gang.recalling) this.#turn(gang, "recalled");
+    if (gang.recalling || isTakenBack(gang)) this.#turn(gang, "recalled");
     if (gang.state === "starting" && isComplete(gang)) this.#turn(gang, "complete");
     if (gang.state !== "waiting" && live === 0) this.#turn(gang, "nothing-lives");
     const startable = gang.state === "waiting" && gang.missing > 0 && obstacle(gang, this.#claimantOf) === undefined;
@@ -128,7 +129,7 @@ export class Gangs {
     } else if (gang.state === "waiting") {
       gang.recalling = false;
       for (const task of gang.tasks) task.gathered.clear();
-      if (before === "started") this.#unstarted(gang);
+      if (gang.tasks.some(({ startedTogether }) => startedTogether === true)) this.#unstarted(gang);
     }
     this.#state.dirty = true;
   }
@@ -178,6 +179,12 @@ export class Gangs {
 /** All that a start lacked have their pods, or had them. */
 function isComplete({ tasks }: Gang): boolean {
   return tasks.every((task) => missingOf(task) === 0 && task.gathered.complete);
+}
+
+/** Whoever asked for that, be it an earlier leader: all that lives of it leaves for another queue. */
+function isTakenBack({ tasks, state, live }: Gang): boolean {
+  const leaves = ({ reclaimedFor }: Instance) => reclaimedFor !== undefined;
+  return state === "started" && live > 0 && tasks.every((task) => [...task.live.values()].every(leaves));
 }
 
 function byAge(a: Task, b: Task): number {

@@ -99,7 +99,7 @@ export class GivingBack {
       if (isOffer(of)) pool.addOffer(of, taken);
       else if (claimant.name !== notice.claimant) all.set(of, [...(all.get(of) ?? []), part as Instance]);
     }
-    for (const [task, instances] of all) pool.addGiven(task, instances);
+    pool.addGiven(all);
     return pool;
   }
 
@@ -116,7 +116,7 @@ export class GivingBack {
       where.admits.has(node) && !spread.some((group) => !group.allowed.has(node)) && !this.#state.nodes.overfull(node);
     const want = { queue, request: line.request, entitlement, admits, keptBack, mayTake: () => true };
     const search = new RoomSearch(this.#state, ahead, pool, want, new Set());
-    for (let n = 0; n < instances && entitlement.refresh(); n++) {
+    for (let n = 0; n < instances && entitlement.isCovered; n++) {
       const found = search.next();
       if (found === undefined) break;
       const known = found.shares ? made.findLast(({ node }) => node === found.node) : undefined;

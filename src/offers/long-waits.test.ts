@@ -224,3 +224,24 @@ describe("the turn", () => {
     expect([...busy.made.broker.claims()].filter(({ kind }) => kind === "hold")).toEqual([]);
   });
 });
+
+test("what was held for somebody who may not have more just now is at once for others", () => {
+  const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS })
+    .framework("small")
+    .framework("f", { scheduler: "Offers", maxOutstanding: 2 })
+    .framework("g");
+  const on = (node: string) => ({ constraints: { nodeSelector: { node } } });
+  made
+    .node("n", { cpu: 3 }, { labels: { node: "n" } })
+    .asking("s", { cpu: 2 }, { of: "small" })
+    .settle();
+  made.asking("big", { cpu: 2 }, { of: "f" }).settle().wait(HOLD_AFTER_MS);
+  made.asking("t", { cpu: 1 }, { of: "g", ...on("n") }).settle();
+  expect(made.broker.explainTask("t-uid")?.reason).toBe("no-node");
+  made.node("m", { cpu: 1 }).asking("other", { cpu: 1 }, { of: "f" }).settle();
+  expect(made.openOffers("f")).toHaveLength(1);
+  expect(made.broker.explainTask("t-uid")?.reason).toBe("no-node");
+  // Now that is all it may have.
+  made.framework("f", { scheduler: "Offers", maxOutstanding: 1 }).settle();
+  expect(made.broker.explainTask("t-uid")?.reason).toBe("placed");
+});

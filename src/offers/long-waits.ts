@@ -119,6 +119,11 @@ export class LongWaits {
         else this.#dueMs = Math.min(this.#dueMs, dueMs);
       }
     }
+    // What is held for somebody who waits no longer is for others, and now.
+    const turn = this.#turn;
+    if (turn === undefined) return;
+    const own = bidders.find(({ claimant }) => claimant === turn.line.claimant);
+    if (!this.#stands(turn, own)) this.#state.dirty = true;
   }
 
   get #holdAfterMs(): number {

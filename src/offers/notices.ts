@@ -129,17 +129,27 @@ export class Notices {
   }
 
   /** One that asks the claimant for such instances, and for more than are planned for: the first that is due. */
-  spare(claimant: string, { claimant: { queueName }, request }: Line, instances: number): Notice | undefined {
+  spare(claimant: string, line: Line, instances: number): Notice | undefined {
     let found: Notice | undefined;
-    const each = this.#state.resources.quantities(request);
-    for (const notice of this.#byKey.values()) {
-      if (notice.closing || notice.claimant !== claimant || notice.queue !== queueName) continue;
-      if (!sameQuantities(notice.each, each)) continue;
-      const planned = pending(notice).reduce((sum, { holds }) => sum + holds.length, 0);
-      const rest = notice.instances - notice.spent - planned;
-      if (rest >= instances && (found === undefined || notice.dueMs < found.dueMs)) found = notice;
+    for (const notice of this.#askingFor(line)) {
+      if (notice.claimant !== claimant || rest(notice) < instances) continue;
+      if (found === undefined || notice.dueMs < found.dueMs) found = notice;
     }
     return found;
+  }
+
+  /** Names of the claimants who have been asked for more such instances than are planned for. */
+  asked(line: Line): Set<string> {
+    const names = new Set<string>();
+    for (const notice of this.#askingFor(line)) if (rest(notice) > 0) names.add(notice.claimant);
+    return names;
+  }
+
+  *#askingFor({ claimant: { queueName }, request }: Line): Generator<Notice> {
+    const each = this.#state.resources.quantities(request);
+    for (const notice of this.#byKey.values()) {
+      if (!notice.closing && notice.queue === queueName && sameQuantities(notice.each, each)) yield notice;
+    }
   }
 
   /** The clearing is carried out, on behalf of this notice among others. */
@@ -226,6 +236,11 @@ export class Notices {
 /** Its clearings that wait for it, or for others. */
 export function pending({ clearings }: Notice): Clearing[] {
   return [...clearings].filter(({ holds, going }) => holds.length > 0 && !going);
+}
+
+/** Instances it asks for that nothing is planned for yet. */
+function rest(notice: Notice): number {
+  return notice.instances - notice.spent - pending(notice).reduce((sum, { holds }) => sum + holds.length, 0);
 }
 
 function sameQuantities(a: Quantities, b: Quantities): boolean {

@@ -6,11 +6,11 @@ import type { PodFacts } from "./messages.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
 
-/** Asks for the end of all that lives of a start that came to nothing: it starts anew as a whole. */
+/** Asks for the end of all that lives of a gang that breaks up: it starts anew as a whole. */
 export function recall(state: State, gang: Gang): void {
   for (const task of gang.tasks) {
     for (const instance of task.live.values()) {
-      if (instance.killing || instance.recalled) continue;
+      if (instance.killing || instance.recalled || instance.reclaimedFor !== undefined) continue;
       instance.recalled = true;
       // While its create is in flight there is nothing to delete: it is done when the pod is known.
       if (instance.pod !== undefined) deletePod(state, instance.pod);

@@ -108,7 +108,7 @@ export class ReclaimPlan {
   #mayFind({ claimant, request }: Line, ahead: UsageAhead): boolean {
     const { tree } = this.#state;
     const entitlement = new Entitlement(tree, ahead, claimant.parent!, request);
-    if (!entitlement.refresh()) return false;
+    if (!entitlement.isCovered) return false;
     for (const queue of tree.queues.values()) if (queue.claimants.size > 0 && entitlement.mayHave(queue)) return true;
     return false;
   }
@@ -126,7 +126,7 @@ export class ReclaimPlan {
     for (const offer of this.#state.offers.values()) {
       if (offer.concurrency === "Exclusive" && !this.#offers.isDrafting(offer)) victims.addOffer(offer, taken);
     }
-    for (const task of this.#state.tasks.values()) if (task.live.size > 0) victims.addTask(task, taken);
+    victims.addTasks(this.#state.tasks.values(), taken);
     for (const { vector, claimant } of victims.leaving()) ahead.shift(claimant.parent, vector, -1);
     return { ahead, victims, gone: new Set(), made: [], left: MOST_AT_ONCE };
   }
@@ -148,9 +148,9 @@ export class ReclaimPlan {
       keptBack: line.blocked === "kept-back",
       mayTake: () => true,
     };
-    const wasAsked = ({ name }: Claimant) => this.#notices.spare(name, line, 1) !== undefined;
     const { length } = decision.made;
-    if (this.#notices.size > 0) this.#search(demand, decision, { ...want, mayTake: wasAsked });
+    const asked = this.#notices.asked(line);
+    if (asked.size > 0) this.#search(demand, decision, { ...want, mayTake: ({ name }) => asked.has(name) });
     this.#search(demand, decision, want);
     if (decision.made.length > length || this.#missing(demand) <= 0) return;
     if (decision.victims.size > CHEAP) this.#restsUntilMs.set(line, this.#state.nowMs + RETRY_MS);
@@ -165,7 +165,7 @@ export class ReclaimPlan {
     const { ahead, victims, gone, made } = decision;
     const search = new RoomSearch(this.#state, ahead, victims, want, gone);
     const here = new Map<number, Clearing>();
-    while (decision.left > 0 && this.#missing(demand) > 0 && want.entitlement.refresh()) {
+    while (decision.left > 0 && this.#missing(demand) > 0 && want.entitlement.isCovered) {
       const found = search.next();
       if (found === undefined) return;
       const known = found.shares ? here.get(found.node) : undefined;

@@ -139,6 +139,40 @@ describe("what others have borrowed", () => {
     expect([made.used("leaf"), made.used("b")]).toEqual([4, 4]);
   });
 
+  test("makes way within the guarantee of the queue above too, wherever that runs: siblings give first what they borrow of it", () => {
+    const made = ReclaimBench.of({
+      top: {},
+      poor: { parent: "top", guarantee: { cpu: 6 } },
+      rich: { parent: "top" },
+      other: {},
+    });
+    made.node("n1", { cpu: 4 }).cpu("poor", "tp", 2, 2).settle();
+    made.node("n2", { cpu: 1 }).cpu("rich", "tr", 1).settle();
+    made.node("n3", { cpu: 3 }).cpu("other", "to", 3).settle();
+    // `top` uses 5 of the 6 it is due: 2 more are its own only once `rich` has left.
+    made.cpu("poor", "due", 2).settle().wait(GRACE_MS);
+    expect(made.ending).toEqual(["tr-0-0", "to-0-0"]);
+    made.terminate();
+    expect(made.used("poor")).toBe(6);
+    expect(made.wait(600_000).ending).toEqual([]);
+  });
+
+  test("makes way within the guarantee of the queue above only if that is possible", () => {
+    const made = ReclaimBench.of({
+      top: {},
+      poor: { parent: "top", guarantee: { cpu: 6 } },
+      rich: { parent: "top", reclaim: { minimumRuntimeMs: 600_000 } },
+      other: {},
+    });
+    made.node("n1", { cpu: 4 }).cpu("poor", "tp", 2, 2).settle();
+    made.node("n2", { cpu: 1 }).cpu("rich", "tr", 1).settle();
+    made.node("n3", { cpu: 3 }).cpu("other", "to", 3).settle();
+    made.cpu("poor", "due", 2).settle().wait(300_000);
+    expect([made.asked(), made.ending]).toEqual([[], []]);
+    made.wait(300_000).wait(GRACE_MS);
+    expect(made.ending).toEqual(["tr-0-0", "to-0-0"]);
+  });
+
   test("makes way below a limit that a sibling uses up, wherever that runs", () => {
     const made = ReclaimBench.of({
       top: { limit: { cpu: 4 } },

@@ -1,10 +1,12 @@
 import type { Assignment } from "./assignment.ts";
 import { type Clearing, Clearings, include } from "./clearings.ts";
 import { Entitlement } from "./entitlement.ts";
+import type { Gang } from "./gang.ts";
 import { GivingBack } from "./giving-back.ts";
 import type { Line } from "./lines.ts";
 import type { OfferFacts } from "./messages.ts";
 import { Notices } from "./notices.ts";
+import type { Queue } from "./queues.ts";
 import { ReclaimPlan, type Rescinding } from "./reclaim-plan.ts";
 import type { Bidder, Unmet } from "./round.ts";
 import type { State } from "./state.ts";
@@ -128,16 +130,23 @@ export class Reclaim {
     const trial = ahead.copy();
     for (const { claim } of holds) trial.shift(queue, claim.vector, -1);
     const entitlement = new Entitlement(tree, trial, queue, line.request);
-    for (const { of, vector, claimant } of victims.values()) {
+    const calledOn = new Set<Queue>();
+    const gangs = new Set<Gang>();
+    for (const { of, vector, claimant, gang } of victims.values()) {
       if (isOffer(of) && of.state.name === "closing") continue;
       const contest = claimant.parent === undefined ? undefined : entitlement.contest(claimant.parent);
-      if (contest === undefined || !entitlement.eligible(contest, vector, undefined)) return false;
+      // Before a gang goes its queue is above its guarantee; not before each of its instances does.
+      const goesOn = gang !== undefined && gangs.has(gang);
+      if (contest === undefined || !(goesOn || entitlement.eligible(contest, vector, undefined))) return false;
+      if (gang !== undefined) gangs.add(gang);
+      calledOn.add(contest.own);
       trial.shift(claimant.parent, vector, -1);
     }
+    if ([...calledOn].some((own) => !entitlement.covers(own))) return false;
     return holds.every(() => {
-      const covered = entitlement.refresh();
+      const { isCovered } = entitlement;
       trial.shift(queue, line.request, 1);
-      return covered;
+      return isCovered;
     });
   }
 }

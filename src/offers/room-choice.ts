@@ -37,6 +37,8 @@ export class RoomChoice {
   /** What the node under consideration lacks still. */
   #lacking = new Float64Array(0);
   #node = -1;
+  /** To come within the bounds was tried in vain, with all that may be taken. */
+  #inVain = false;
 
   constructor(state: State, ahead: UsageAhead, victims: Victims, want: Want, gone: ReadonlySet<object>) {
     this.#state = state;
@@ -49,10 +51,11 @@ export class RoomChoice {
   /** May the entry be asked for at all? */
   isCandidate(i: number): boolean {
     const victims = this.#victims;
-    if (victims.unit(i).some((j) => this.#gone.has(victims.part(j)))) return false;
+    if (this.#gone.size > 0 && victims.unit(i).some((j) => this.#gone.has(victims.part(j)))) return false;
     if (this.#leaves(i)) return true;
     const claimant = victims.claimant(i);
-    if (claimant.parent === undefined || !this.#want.entitlement.mayHave(claimant.parent)) return false;
+    const { parent } = claimant;
+    if (parent === undefined || !this.#want.entitlement.mayHave(parent) || this.#isVain(parent)) return false;
     return !victims.isTask(i) || this.#want.mayTake(claimant);
   }
 
@@ -61,7 +64,7 @@ export class RoomChoice {
     const { nodes } = this.#state;
     const free = nodes.free[node * nodes.width + r]!;
     const { request, keptBack, entitlement } = this.#want;
-    const usable = keptBack && entitlement.covers(r) ? Math.min(0, free) : free;
+    const usable = keptBack && entitlement.coversIn(r) ? Math.min(0, free) : free;
     return (request[r] ?? 0) - usable - (this.#spare.get(node)?.[r] ?? 0);
   }
 
@@ -70,6 +73,7 @@ export class RoomChoice {
    * those before it leave over.
    */
   settle(node: number, victims: readonly Victim[]): boolean {
+    this.#inVain = false;
     const before = this.#spare.get(node);
     const spare = new Float64Array(this.#state.resources.count);
     for (let r = 0; r < spare.length; r++) {
@@ -111,7 +115,7 @@ export class RoomChoice {
   }
 
   #reach(members: readonly number[], picked: Set<number>, seen: Set<string>): boolean {
-    if (this.#isEnough()) return true;
+    if (this.#isEnough(picked)) return true;
     for (const i of members) {
       const { size } = picked;
       this.#consider(i, picked);
@@ -132,11 +136,11 @@ export class RoomChoice {
     this.#lacking = this.#lackingOf(node);
     const picked = new Set<number>();
     for (const i of order) {
-      if (this.#isEnough()) break;
+      if (this.#isEnough(picked)) break;
       this.#consider(i, picked);
     }
-    if (isNothing(this.#lacking) && !this.isWithinLimits()) this.#comeBelowLimits(picked);
-    if (!this.#isEnough()) {
+    if (isNothing(this.#lacking)) this.#comeWithinBounds(picked);
+    if (!this.#isEnough(picked)) {
       for (const i of picked) this.#shift(i, 1);
       return undefined;
     }
@@ -147,39 +151,74 @@ export class RoomChoice {
   #putBack(picked: Set<number>): readonly number[] {
     for (const i of [...picked].reverse()) {
       this.#shift(i, 1);
-      if (this.#isEnough()) picked.delete(i);
-      else this.#shift(i, -1);
+      picked.delete(i);
+      if (this.#isEnough(picked)) continue;
+      this.#shift(i, -1);
+      picked.add(i);
     }
-    return [...picked];
+    return [...picked].reverse();
   }
 
   #lackingOf(node: number): Float64Array<ArrayBuffer> {
     return new Float64Array(this.#state.resources.count).map((_, r) => this.lacking(node, r));
   }
 
-  #isEnough(): boolean {
-    return isNothing(this.#lacking) && this.isWithinLimits();
+  #isEnough(picked: Iterable<number>): boolean {
+    return isNothing(this.#lacking) && this.#isWithinBounds(picked);
   }
 
-  /** There is room, but a queue above would be over its limit: others below it have to go, wherever they are. */
-  #comeBelowLimits(picked: Set<number>): void {
-    for (const i of this.#victims.inOrder()) {
-      if (this.isWithinLimits()) return;
-      if (this.#victims.isTask(i) && this.isCandidate(i)) this.#consider(i, picked);
+  /** No queue above is over its limit, and each guarantee that is called on covers the instance. */
+  #isWithinBounds(picked: Iterable<number>): boolean {
+    if (!this.isWithinLimits()) return false;
+    for (const queue of this.#calledOn(picked)) if (!this.#want.entitlement.covers(queue)) return false;
+    return true;
+  }
+
+  /** The claimant's sides of the contests with these. */
+  #calledOn(picked: Iterable<number>): Set<Queue> {
+    const called = new Set<Queue>();
+    for (const i of picked) {
+      const own = this.#leaves(i) ? undefined : this.#want.entitlement.contest(this.#victims.claimant(i).parent!)?.own;
+      if (own !== undefined) called.add(own);
     }
+    return called;
+  }
+
+  /** Of no use: nothing that may be taken brings the guarantee that would be called on to cover the instance. */
+  #isVain(parent: Queue): boolean {
+    if (!this.#inVain) return false;
+    const { entitlement } = this.#want;
+    const own = entitlement.contest(parent)?.own;
+    return own !== undefined && !entitlement.covers(own);
+  }
+
+  /**
+   * There is room, but a queue above would be over its limit, or beyond the guarantee that is called on: others below it
+   * have to go, wherever they are.
+   */
+  #comeWithinBounds(picked: Set<number>): void {
+    if (this.#inVain || this.#isWithinBounds(picked)) return;
+    for (const i of this.#victims.inOrder()) {
+      if (!this.#victims.isTask(i) || !this.isCandidate(i)) continue;
+      const { size } = picked;
+      this.#consider(i, picked);
+      if (picked.size > size && this.#isWithinBounds(picked)) return;
+    }
+    this.#inVain = true;
   }
 
   /** Picks the entry if it is of use and may go, after all that were picked before it. */
   #consider(i: number, picked: Set<number>): void {
     const { entitlement } = this.#want;
     const victims = this.#victims;
-    if (victims.unit(i).some((j) => picked.has(j))) return;
+    for (const j of picked) if (victims.overlap(i, j)) return;
     if (this.#leaves(i)) {
       if (helpOf(victims.vector(i), this.#lacking) === 0) return;
     } else {
       const contest = entitlement.contest(victims.claimant(i).parent!);
       if (contest === undefined) return;
-      const lacking = this.#lackingAgainst(contest);
+      if (this.#isVain(victims.claimant(i).parent!)) return;
+      const lacking = this.#lackingAgainst(contest, picked);
       const total = victims.total(i);
       if (helpOf(total, lacking) === 0 || !entitlement.eligible(contest, total, lacking)) return;
     }
@@ -202,11 +241,15 @@ export class RoomChoice {
     return this.#victims.leaves(i) || this.#gone.has(this.#victims.of(i));
   }
 
-  /** What is lacking and a victim of that queue can give: room on the node, and room below limits that both are under. */
-  #lackingAgainst({ own }: Contest): Float64Array {
+  /** What is lacking and a victim of that queue can give: room on the node, and room below bounds that both are under. */
+  #lackingAgainst({ own }: Contest, picked: Iterable<number>): Float64Array {
     const lacking = this.#lacking.slice();
+    const called = this.#calledOn(picked);
     for (let queue = own.parent; queue?.facts !== undefined; queue = queue.parent) {
-      for (let r = 0; r < lacking.length; r++) lacking[r] = Math.max(lacking[r]!, this.#overLimit(queue, r));
+      for (let r = 0; r < lacking.length; r++) {
+        const over = called.has(queue) ? this.#want.entitlement.excess(queue, r) : 0;
+        lacking[r] = Math.max(lacking[r]!, this.#overLimit(queue, r), over);
+      }
     }
     return lacking;
   }

@@ -5,6 +5,8 @@ import type { Vector } from "./resources.ts";
 export class UsageAhead {
   readonly #tree: QueueTree;
   readonly #usage: Map<Queue, Vector>;
+  /** Changes whenever anything here does. */
+  version = 0;
 
   constructor(tree: QueueTree, usage: Map<Queue, Vector> = new Map()) {
     this.#tree = tree;
@@ -21,6 +23,7 @@ export class UsageAhead {
 
   /** `vector` comes (sign 1) into the queue and all above it, or goes (−1). */
   shift(from: Queue | undefined, vector: Vector, sign: 1 | -1): void {
+    this.version++;
     for (const queue of this.#tree.path(from)) {
       let usage = this.#usage.get(queue);
       if (usage === undefined) {

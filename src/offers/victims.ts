@@ -1,3 +1,5 @@
+import type { Gang } from "./gang.ts";
+import { minimumOf } from "./gathered.ts";
 import { claimId, type Instance, isLeaving } from "./instance.ts";
 import type { Offer, OfferSlice } from "./offer.ts";
 import { add, type Claimant } from "./queues.ts";
@@ -16,11 +18,8 @@ export interface Victim {
   /** What it is of, and which part of that. */
   readonly of: Task | Offer;
   readonly part: Instance | OfferSlice;
-}
-
-/** Do the instances of the task end together or not at all? Half a gang is of use to nobody. */
-function endsAsOne(_task: Task): boolean {
-  return false;
+  /** All of this ends with it: half a gang is of use to nobody. */
+  readonly gang: Gang | undefined;
 }
 
 export function isOffer(of: Task | Offer): of is Offer {
@@ -75,35 +74,70 @@ export class Victims {
     }
   }
 
-  /** The instances of a task that have run for long enough, or leave already. */
-  addTask(task: Task, taken: ReadonlySet<object>): void {
-    const claimant = this.#claimantOf(task);
-    if (claimant.parent === undefined) return;
-    const minimumMs = minimumRuntimeMs(claimant.parent);
-    const live = [...task.live.values()].filter((instance) => !taken.has(instance));
-    const isOld = (instance: Instance) => this.#since(instance) + minimumMs <= this.#nowMs;
-    if (endsAsOne(task) && !live.some(isLeaving)) {
-      if (live.length < task.live.size) return;
-      const young = live.find((instance) => !isOld(instance));
-      if (young !== undefined) this.#spare(claimant, this.#since(young) + minimumMs);
-      else this.#addUnit(task, live, claimant);
-      return;
+  /** The instances that have run for long enough, or leave already. */
+  addTasks(tasks: Iterable<Task>, taken: ReadonlySet<object>): void {
+    const gangs = new Set<Gang>();
+    for (const task of tasks) {
+      if (task.gang !== undefined) gangs.add(task.gang);
+      else this.#addEach(task, task.live.values(), taken);
     }
-    for (const instance of live) {
-      const leaves = isLeaving(instance);
-      if (leaves || isOld(instance)) this.#addInstance(task, instance, claimant, leaves);
-      else this.#spare(claimant, this.#since(instance) + minimumMs);
+    for (const gang of gangs) this.#addGang(gang, taken);
+  }
+
+  /** Exactly these, however young: their framework gives them away. Of a gang all, or what it can do without. */
+  addGiven(given: ReadonlyMap<Task, readonly Instance[]>): void {
+    const gangs = new Set<Gang>();
+    for (const [task, instances] of given) {
+      if (this.#claimantOf(task).parent === undefined) continue;
+      if (task.gang !== undefined) gangs.add(task.gang);
+      else for (const instance of instances) this.#addInstance(task, instance);
+    }
+    for (const gang of gangs) {
+      const parts = gang.tasks.map((task) => ({ task, instances: given.get(task) ?? [] }));
+      const stands = parts.every(
+        ({ task, instances }) => instances.length === 0 || task.live.size - instances.length >= minimumOf(task.facts),
+      );
+      if (stands) for (const { task, instances } of parts) for (const one of instances) this.#addInstance(task, one);
+      else if (parts.every(({ task, instances }) => instances.length === task.live.size)) this.#addUnit(parts, []);
     }
   }
 
-  /** Exactly these of a task, however young: its framework gives them away. */
-  addGiven(task: Task, instances: readonly Instance[]): void {
+  #addEach(task: Task, instances: Iterable<Instance>, taken: ReadonlySet<object>): void {
     const claimant = this.#claimantOf(task);
-    if (endsAsOne(task)) {
-      if (instances.length === task.live.size) this.#addUnit(task, instances, claimant);
-      return;
+    if (claimant.parent === undefined) return;
+    const minimumMs = minimumRuntimeMs(claimant.parent);
+    for (const instance of instances) {
+      if (taken.has(instance)) continue;
+      const oldFromMs = this.#since(instance) + minimumMs;
+      if (isLeaving(instance) || oldFromMs <= this.#nowMs) this.#addInstance(task, instance, claimant);
+      else this.#spare(claimant, oldFromMs);
     }
-    for (const instance of instances) this.#addInstance(task, instance, claimant, isLeaving(instance));
+  }
+
+  /** Those beyond what starts together go one by one, the newest first; the others all at once, and these with them. */
+  #addGang({ tasks }: Gang, taken: ReadonlySet<object>): void {
+    const live = tasks.map((task) => ({
+      task,
+      instances: [...task.live.values()].filter((one) => !taken.has(one)).sort((a, b) => this.#newer(a, b)),
+    }));
+    // It is on its way out, or somebody takes it apart.
+    const breaksUp = live.some(({ instances }) => instances.some(isLeaving));
+    const first = this.size;
+    for (const { task, instances } of live) {
+      const beyond = breaksUp ? instances.length : Math.max(0, task.live.size - minimumOf(task.facts));
+      this.#addEach(task, instances.splice(0, beyond), taken);
+    }
+    if (breaksUp) return;
+    const others = Array.from({ length: this.size - first }, (_, n) => first + n);
+    let oldFromMs = 0;
+    for (const { task, instances } of live) {
+      const { parent } = this.#claimantOf(task);
+      if (parent === undefined) return;
+      const since = instances.map((one) => this.#since(one));
+      oldFromMs = Math.max(oldFromMs, ...since.map((ms) => ms + minimumRuntimeMs(parent)));
+    }
+    if (oldFromMs <= this.#nowMs) this.#addUnit(live, others);
+    else this.#spare(this.#claimantOf(tasks[0]!), oldFromMs);
   }
 
   /** Those that leave by themselves. */
@@ -154,6 +188,11 @@ export class Victims {
     return this.#units.get(i) ?? [i];
   }
 
+  /** Does the end of one of them mean that of the other, or of a part of it? */
+  overlap(i: number, j: number): boolean {
+    return i === j || (this.#units.size > 0 && (this.unit(i).includes(j) || this.unit(j).includes(i)));
+  }
+
   /** What is given back when it ends, on all nodes. */
   total(i: number): Vector {
     const of = this.#of[i]!;
@@ -167,7 +206,8 @@ export class Victims {
   at(i: number): Victim {
     const [of, part] = [this.#of[i]!, this.#parts[i]!];
     const claim = isOffer(of) ? (part as OfferSlice).claim!.id : claimId(of.uid, (part as Instance).index);
-    return { claim, node: this.#nodes[i]!, vector: part.vector, claimant: this.#claimants[i]!, of, part };
+    const gang = isOffer(of) || !this.#units.has(i) ? undefined : of.gang;
+    return { claim, node: this.#nodes[i]!, vector: part.vector, claimant: this.#claimants[i]!, of, part, gang };
   }
 
   /** Which of two goes first, exactly. Total: later entries first where nothing else tells them apart. */
@@ -192,21 +232,32 @@ export class Victims {
     return keys.sort();
   }
 
+  #newer(a: Instance, b: Instance): number {
+    return this.#since(b) - this.#since(a) || b.index - a.index;
+  }
+
   /** Since when it runs, or, as long as it does not, has its place. A node's clock may be ahead of ours. */
   #since({ runsSinceMs, placedAtMs }: Instance): number {
     return Math.min(this.#nowMs, runsSinceMs ?? placedAtMs);
   }
 
-  #addUnit(task: Task, instances: readonly Instance[], claimant: Claimant): void {
-    const unit = instances.map((_, n) => this.size + n);
-    for (const instance of instances) {
-      this.#units.set(this.size, unit);
-      this.#addInstance(task, instance, claimant, false);
+  /** Each of them stands for all, and for the entries `others`, which may also go without them. */
+  #addUnit(
+    parts: readonly { readonly task: Task; readonly instances: readonly Instance[] }[],
+    others: readonly number[],
+  ): void {
+    const unit = [...others];
+    for (const { task, instances } of parts) {
+      for (const instance of instances) {
+        this.#units.set(this.size, unit);
+        unit.push(this.size);
+        this.#addInstance(task, instance);
+      }
     }
   }
 
-  #addInstance(task: Task, instance: Instance, claimant: Claimant, leaves: boolean): void {
-    const rank = leaves ? LEAVING : OFFER + 1 + task.facts.priority - LOWEST_PRIORITY;
+  #addInstance(task: Task, instance: Instance, claimant = this.#claimantOf(task)): void {
+    const rank = isLeaving(instance) ? LEAVING : OFFER + 1 + task.facts.priority - LOWEST_PRIORITY;
     this.#add(task, instance, claimant, instance.node, rank, this.#since(instance));
   }
 

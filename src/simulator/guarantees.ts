@@ -93,7 +93,10 @@ export class Guarantees {
   step({ broker, term }: Leader, effects: readonly Effect[]): void {
     if (term !== this.#term) this.#leaving.clear();
     this.#term = term;
+    const gangs = new Set<string>();
     for (const effect of effects) {
+      // Its claim is the next attempt's now.
+      if (effect.type === "create-pod") this.#leaving.delete(`task/${effect.attempt.taskUid}/${effect.attempt.index}`);
       if (effect.type !== "delete-pod" || effect.reclaimedFor === undefined) continue;
       const pod = this.#cluster.pods.get(effect.key)?.facts;
       const id = `task/${pod?.taskUid}/${pod?.index}`;
@@ -102,7 +105,11 @@ export class Guarantees {
       const tree = this.#tree(broker);
       const path = tree.against(queue, effect.reclaimedFor);
       check(path !== undefined, `${id} of queue ${queue} is taken for its own queue`);
-      for (const name of path) {
+      // A gang goes as one: its queue is above its guarantee before that.
+      const gang = this.#gangOf(pod);
+      const goesOn = gang !== undefined && gangs.has(gang);
+      if (gang !== undefined) gangs.add(gang);
+      for (const name of goesOn ? [] : path) {
         const above = Object.keys(pod.requests).some((r) => tree.excess(name, r) > 0);
         check(above, `${id} is taken for ${effect.reclaimedFor} although queue ${name} has no more than its guarantee`);
       }
@@ -173,6 +180,12 @@ export class Guarantees {
     return this.#leaving.has(`task/${taskUid}/${index}`);
   }
 
+  #gangOf({ taskUid }: PodFacts): string | undefined {
+    const { group, gang, framework } = this.#cluster.tasks.get(taskUid)?.facts ?? {};
+    if (group !== undefined) return `${framework}/${group.name}`;
+    return gang === undefined ? undefined : taskUid;
+  }
+
   #tree(broker: Broker): Tree {
     const tree = new Tree(broker);
     const claims = new Set([...broker.claims()].map(({ id }) => id));
@@ -192,8 +205,10 @@ export class Guarantees {
     return free;
   }
 
+  /** A pod whose Task is gone says itself where it belongs. */
   #queueOf(pod: PodFacts): string {
     const task = this.#cluster.tasks.get(pod.taskUid)?.facts;
-    return task?.queue ?? this.#cluster.frameworks.get(pod.framework)?.queues[0]?.name ?? pod.queue;
+    if (task === undefined) return pod.queue;
+    return task.queue ?? this.#cluster.frameworks.get(pod.framework)?.queues[0]?.name ?? pod.queue;
   }
 }

@@ -113,6 +113,8 @@ describe("the API server", () => {
       offers: { timeoutSeconds: 30, maxOutstanding: 16, slack: 2 },
       suppressed: false,
       unreachableSeconds: 60,
+      failoverTimeoutSeconds: 3600,
+      failoverPolicy: "Orphan",
     });
     const racing = { scheduler: { type: "Offers" }, concurrency: "Optimistic", answerers: ["anna"], optimistic: {} };
     const { optimistic } = (await create(framework(racing, "races"))).spec;
@@ -225,7 +227,9 @@ test("`kubectl get` answers the first question of each kind", async () => {
   expect(header).toMatch(/^NAME +FRAMEWORK +STATE +RUNNING +DONE +NODE +WHY +AGE$/);
   expect(row).toMatch(/^columns +f +Running +4 +3\/10 +node-7 +in line +/);
   expect(kubectl(["-n", namespace, "get", "fw"])).toMatch(/^NAME +QUEUE +SHARE +RUNNING +PENDING +OFFERS +WHY +AGE\n/);
-  expect(kubectl(["-n", namespace, "get", "pof"])).toMatch(/^NAME +FRAMEWORK +QUEUE +PHASE +SLICES +EXPIRES +AGE\n/);
+  expect(kubectl(["-n", namespace, "get", "pof"])).toMatch(
+    /^NAME +FRAMEWORK +QUEUE +PHASE +SLICES +BACK FOR +EXPIRES +AGE\n/,
+  );
   expect(kubectl(["get", "pq"])).toMatch(/^NAME +PARENT +WEIGHT +SHARE +RUNNING +PENDING +FRAMEWORKS +AGE\n/);
   expect(kubectl(["-n", namespace, "get", "proffer"])).toContain("task.proffer.dev/columns");
 });

@@ -10,10 +10,11 @@ import { candidatesOf, type GiveBack, InverseAnswers, type InverseOffer, isInver
 
 let server: FakeApiServer;
 let connection: Connection;
-const errors: unknown[] = [];
+let errors: unknown[];
 
 beforeEach(async () => {
-  errors.length = 0;
+  // One of its own for each test: what is under way when a test ends fails into the one it began with.
+  errors = [];
   server = await FakeApiServer.start();
   server.otherwise = (_, reply) => reply.json(200, asked());
   connection = connectionTo(server);
@@ -35,7 +36,10 @@ function asked(members: object = {}): InverseOffer {
   return { ...made, metadata: { name: "o", namespace: "ns", uid: "u", resourceVersion: "1" }, ...members };
 }
 
-const answering = (giveBack: GiveBack) => new InverseAnswers(connection, giveBack, (error) => errors.push(error));
+const answering = (giveBack: GiveBack) => {
+  const own = errors;
+  return new InverseAnswers(connection, giveBack, (error) => own.push(error));
+};
 const sent = () => server.requests.map(({ body }) => (body as { answer: object }).answer);
 
 test("what a framework chooses to give is its answer, once, however often the offer is seen", async () => {
@@ -66,11 +70,11 @@ test("one that has ended or was answered is asked no more", () => {
 });
 
 test("an answer that did not get through is given again when the offer is seen again; a refusal is told", async () => {
-  server.script.push((_, reply) => reply.status(500, "InternalError", "no"));
+  server.otherwise = (_, reply) => reply.status(500, "InternalError", "no");
   const answers = answering(candidatesOf);
   answers.seen(asked());
   await until(() => errors.length === 1);
-  server.script.push((_, reply) => reply.status(422, "Invalid", "asks nothing back"));
+  server.otherwise = (_, reply) => reply.status(422, "Invalid", "asks nothing back");
   answers.seen(asked());
   await until(() => errors.length === 2);
   expect(String(errors[1])).toContain("o: ");

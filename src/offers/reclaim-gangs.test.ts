@@ -1,0 +1,141 @@
+import { describe, expect, test } from "vitest";
+import { ReclaimBench } from "./reclaim.test-support.ts";
+
+const GRACE_MS = 30_000;
+
+/** Nodes of 4 CPUs, and `b` borrows. */
+function cluster(nodes: number, guarantee = 4, b = {}): ReclaimBench {
+  const made = ReclaimBench.of({ a: { guarantee: { cpu: guarantee } }, b });
+  for (let n = 0; n < nodes; n++) made.node(`n${n}`, { cpu: 4 });
+  return made;
+}
+
+describe("what starts together and is taken back", () => {
+  test("goes as a whole, on all nodes, and starts anew as a whole", () => {
+    const made = cluster(2);
+    made
+      .cpu("b", "gang", 2, 4, { gang: { minimum: 4 } })
+      .settle()
+      .run();
+    made.cpu("a", "due", 2).settle().wait(GRACE_MS);
+    expect(made.ending).toEqual(["gang-0-0", "gang-1-0", "gang-2-0", "gang-3-0"]);
+    const [first] = made.ending;
+    made.pod(first!, { phase: "Failed", exitCode: 143 });
+    made.podGone(first!);
+    // There is room for one of it, and more is on its way: it does not come back in part.
+    made.node("extra", { cpu: 2 }).settle();
+    expect(made.placed().filter((name) => name.startsWith("gang"))).toEqual(["gang-1", "gang-2", "gang-3"]);
+    made.terminate();
+    expect(made.placed()).toEqual(["due-0"]);
+    made.apply({ type: "task-recorded", uid: "gang-uid", version: made.broker.taskView("gang-uid")!.version });
+    made.settle();
+    expect(made.placed().filter((name) => name.startsWith("gang"))).toHaveLength(4);
+    expect(made.wait(600_000).ending).toEqual([]);
+  });
+
+  test("stays where single tasks do as well, though they are dearer", () => {
+    const made = cluster(1);
+    made
+      .cpu("b", "gang", 1, 2, { gang: { minimum: 2 }, priority: 0 })
+      .settle()
+      .run();
+    made.cpu("b", "single", 2, 1, { priority: 5 }).settle().run();
+    made.cpu("a", "due", 2).settle().wait(GRACE_MS);
+    expect(made.ending).toHaveLength(made.ending[0] === "single-0-0" ? 1 : 2);
+    made.terminate();
+    expect(made.used("a")).toBe(2);
+  });
+
+  test("gives what is beyond its minimum first, one by one, the newest first", () => {
+    const made = cluster(1);
+    made
+      .cpu("b", "gang", 1, 4, { gang: { minimum: 2 } })
+      .settle()
+      .run()
+      .wait(1_000);
+    made.cpu("a", "due", 1).settle().wait(GRACE_MS);
+    expect(made.ending).toHaveLength(1);
+    made.terminate();
+    expect(made.placed().filter((name) => name.startsWith("gang"))).toHaveLength(3);
+    // Both of its minimum, where one of them would have to go.
+    made.cpu("a", "more", 3).settle().wait(GRACE_MS).terminate();
+    expect(made.placed()).toEqual(["due-0", "more-0"]);
+  });
+
+  test("is asked for as a whole, and may not be given in half", () => {
+    const made = cluster(1).answering("b", { slack: 1 }).settle();
+    made
+      .cpu("b", "gang", 1, 3, { gang: { minimum: 3 } })
+      .settle()
+      .accepting("b", "gang")
+      .run();
+    made.cpu("a", "due", 2).settle();
+    expect(made.asked()).toMatchObject([{ inverse: { candidates: [{ task: "gang", indexes: "0-2" }] } }]);
+    made.give(made.asked()[0]!, [{ task: "gang", indexes: "0-1" }]);
+    expect(made.ending).toEqual([]);
+    made.wait(GRACE_MS);
+    expect(made.ending).toHaveLength(3);
+  });
+
+  test("is given whole at once, where its framework says so", () => {
+    const made = cluster(1).answering("b", { slack: 1 }).settle();
+    made
+      .cpu("b", "gang", 1, 3, { gang: { minimum: 3 } })
+      .settle()
+      .accepting("b", "gang")
+      .run();
+    made.cpu("a", "due", 2).settle();
+    made.give(made.asked()[0]!, [{ task: "gang", indexes: "0-2" }]);
+    expect(made.ending).toHaveLength(3);
+  });
+
+  test("may be given in part as far as enough of it stays", () => {
+    const made = cluster(1).answering("b", { slack: 1 }).settle();
+    made
+      .cpu("b", "gang", 1, 4, { gang: { minimum: 2 } })
+      .settle()
+      .accepting("b", "gang")
+      .accepting("b", "gang")
+      .run();
+    made.cpu("a", "due", 2).settle();
+    made.give(made.asked()[0]!, [{ task: "gang", indexes: "0-1" }]);
+    expect(made.ending).toEqual(["gang-0-0", "gang-1-0"]);
+  });
+
+  test("is too young as long as one of it is", () => {
+    const made = cluster(1, 4, { reclaim: { minimumRuntimeMs: 60_000 } });
+    made.cpu("b", "gang", 2, 2, { gang: { minimum: 2 } }).settle();
+    const [first, second] = [...made.pods.keys()];
+    made.pod(first!, { phase: "Running", started: true, startedAtMs: made.nowMs });
+    made.wait(30_000).pod(second!, { phase: "Running", started: true, startedAtMs: made.nowMs });
+    made.cpu("a", "due", 2).settle().wait(59_999);
+    expect(made.asked()).toEqual([]);
+    made.wait(1);
+    expect(made.asked()).toHaveLength(1);
+  });
+
+  test("goes whole though its queue is above its guarantee only before, not after each of it", () => {
+    const made = cluster(1, 4, { guarantee: { cpu: 3 } });
+    made
+      .cpu("b", "gang", 1, 4, { gang: { minimum: 4 } })
+      .settle()
+      .run();
+    made.cpu("a", "due", 1).settle().wait(GRACE_MS);
+    expect(made.ending).toHaveLength(4);
+  });
+
+  test("starts anew as a whole though leaders change while it goes", () => {
+    const made = cluster(2);
+    made
+      .cpu("b", "gang", 2, 4, { gang: { minimum: 4 } })
+      .settle()
+      .run();
+    made.cpu("a", "due", 2).settle().wait(GRACE_MS);
+    const next = made.successor("2");
+    const [first] = next.ending;
+    next.pod(first!, { phase: "Failed", exitCode: 143 });
+    next.podGone(first!);
+    next.node("extra", { cpu: 2 }).settle();
+    expect(next.placed().filter((name) => name.startsWith("gang"))).toHaveLength(3);
+  });
+});
