@@ -1,5 +1,6 @@
 import { Broker } from "../src/offers/broker.ts";
-import type { Effect, FrameworkFacts, Input, QueueFacts, TaskFacts } from "../src/offers/messages.ts";
+import type { Effect, FrameworkFacts, Input, TaskFacts } from "../src/offers/messages.ts";
+import type { QueueFacts } from "../src/offers/queue-facts.ts";
 import type { Figure } from "./figures.ts";
 import { median } from "./statistics.ts";
 
