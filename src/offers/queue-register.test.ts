@@ -213,6 +213,21 @@ describe("what is in force stays so", () => {
     expect(scene.inForce("older", "gap", "young")).toEqual([false, true, true]);
   });
 
+  test("against one that is older and was in force before it, once that finds its parent again", () => {
+    const scene = new Scene().sees(queue("top", { cpu: 10 }), queue("under", { parent: "top" }), queue("else"));
+    scene.sees(queue("old", { parent: "under", cpu: 8, at: 1 }), queue("young", { parent: "top", cpu: 3, at: 2 }));
+    expect(scene.loses("under").inForce("old", "young")).toEqual([false, true]);
+    expect(scene.sees(queue("under", { parent: "top" })).inForce("old", "young")).toEqual([false, true]);
+    expect(scene.loses("else").inForce("old", "young")).toEqual([false, true]);
+    // Nor under the next leader.
+    const next = new Scene(false);
+    for (const name of ["top", "under", "old", "young"]) {
+      const { declared, lastGood, inForce } = scene.register.get(name)!;
+      next.recalls(declared, lastGood && { lastGood, inForce });
+    }
+    expect(next.opens().inForce("old", "young")).toEqual([false, true]);
+  });
+
   test("one change makes room for another", () => {
     const scene = tree().sees(queue("a", { parent: "top", cpu: 6 }), queue("b", { parent: "top", cpu: 4 }));
     expect([scene.cpuOf("a"), scene.cpuOf("b")]).toEqual([6, 4]);

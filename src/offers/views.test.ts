@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Bench } from "./broker.test-support.ts";
+import type { QueueFacts } from "./queue-facts.ts";
 
 const why = (made: Bench, task = "t") => made.broker.explainTask(`${task}-uid`);
 
@@ -53,6 +54,50 @@ describe("what a queue says of itself", () => {
     });
     made.queue("q", { guarantee: cpu(4), limit: cpu(4) });
     expect(made.settle().all("create-pod")).toHaveLength(9);
+  });
+
+  test("who lists it or a queue below it, with tasks or without, and how many are below it", () => {
+    const made = Bench.open().queue("top").queue("a", { parent: "top" }).queue("b", { parent: "top" });
+    const lists = (...names: string[]) => ({ queues: names.map((name) => ({ name, weight: 1 })) });
+    made.framework("f", lists("a", "b")).framework("g", lists("b")).framework("h", lists("default"));
+    const counted = (name: string) => {
+      const { frameworks, queues } = made.broker.queueView(name)!;
+      return [frameworks, queues];
+    };
+    expect(["top", "a", "b", "default"].map(counted)).toEqual([
+      [2, 2],
+      [1, 0],
+      [2, 0],
+      [1, 0],
+    ]);
+    const from = made.effects.length;
+    made.framework("f", lists("default"));
+    expect([counted("top"), counted("a")]).toEqual([
+      [1, 2],
+      [0, 0],
+    ]);
+    // It is written, too: by what is written, admission knows that a queue is not in use.
+    const changed = made.all("queue-changed", from).map(({ name }) => name);
+    expect(new Set(changed)).toEqual(new Set(["a", "b", "default", "top"]));
+  });
+
+  test("that a new term goes by what was in force, not by who is older", () => {
+    const made = new Bench();
+    const facts = { weight: 1, limit: {}, namespaces: ["*"], parent: "top", guarantee: cpu(6) };
+    const [old, young] = [
+      { ...facts, name: "old", createdAtMs: 1 },
+      { ...facts, name: "young", createdAtMs: 2 },
+    ];
+    const top = { name: "top", weight: 1, guarantee: cpu(10), limit: {}, namespaces: ["*"] };
+    const recorded = (queue: QueueFacts) => ({ recorded: { lastGood: queue, inForce: true } });
+    made.apply({ type: "queue-observed", queue: top, ...recorded(top) });
+    made.queue("old", old);
+    made.apply({ type: "queue-observed", queue: young, ...recorded(young) });
+    made.apply({ type: "opened" });
+    expect(made.broker.queueView("young")).toMatchObject({ inForce: true });
+    expect(made.broker.queueView("old")).toMatchObject({ inForce: false, rejected: { reason: "queue-invalid" } });
+    const told = made.all("queue-changed").map(({ name }) => name);
+    expect(told).toEqual(expect.arrayContaining(["old", "young"]));
   });
 
   test("what its frameworks want and hold, also of those that are gone, and who is to count in its fairness", () => {
