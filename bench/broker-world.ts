@@ -1,8 +1,9 @@
 import { binPack } from "../src/frameworks/placement/bin-pack.ts";
 import { spread } from "../src/frameworks/placement/spread.ts";
 import { Broker } from "../src/offers/broker.ts";
-import type { Effect, FrameworkFacts, Input, OfferDraft, QueueFacts, TaskFacts } from "../src/offers/messages.ts";
+import type { Effect, FrameworkFacts, Input, OfferDraft, TaskFacts } from "../src/offers/messages.ts";
 import type { BrokerOptions } from "../src/offers/options.ts";
+import type { QueueFacts } from "../src/offers/queue-facts.ts";
 import type { Quantities } from "../src/offers/resources.ts";
 
 /** Memory is counted in KiB. */

@@ -15,6 +15,7 @@ import {
   type ResourceInput,
   type Rule,
   resourceName,
+  shared,
   text,
 } from "./common.ts";
 
@@ -98,6 +99,17 @@ export const queueSpec = constrained(
 const queueStatus = z.object({
   observedGeneration: observedGeneration(),
   conditions: conditions(),
+  lastGood: z
+    .object({
+      generation: int(0, 9_007_199_254_740_000).describe("Its generation."),
+      inForce: z.boolean().describe("Whether it is in force now."),
+      spec: shared("QueueSpec", "What an administrator says about a queue.", queueSpec),
+    })
+    .optional()
+    .describe(
+      "The last spec of this queue that was in force. It stays so while a later one is contradictory, across changes of the " +
+        "leader, too.",
+    ),
   allocated: amounts().optional().describe("What running tasks hold, children included."),
   offered: amounts().optional().describe("What open exclusive offers hold, children included."),
   demand: amounts().optional().describe("What pending tasks ask for, children included."),
@@ -106,7 +118,8 @@ const queueStatus = z.object({
     .describe(
       "The greatest part, over all resources, of the cluster that this queue holds: `0.123`. Not divided by weight.",
     ),
-  frameworks: count().optional().describe("How many Frameworks use this queue."),
+  frameworks: count().optional().describe("How many Frameworks list this queue or one below it."),
+  queues: count().optional().describe("How many queues in force are its children."),
   counts: z
     .object({
       pending: count().default(0).describe("Instances that wait."),

@@ -103,15 +103,15 @@ export class Observer implements WorldListener {
     const { feed, statuses, queueGone } = this.#options;
     if (change.type === "upsert") {
       const { object, previous, key } = change;
-      if (object.facts === undefined) {
-        if (previous?.facts !== undefined) feed({ type: "queue-gone", name: key });
-      } else if (!sameJson(object.facts, previous?.facts)) {
-        feed({ type: "queue-observed", queue: object.facts });
+      if (!sameJson(object.facts, previous?.facts)) {
+        // What was recorded counts once: from then on the broker knows better.
+        const recorded = previous === undefined && object.recorded !== undefined ? { recorded: object.recorded } : {};
+        feed({ type: "queue-observed", queue: object.facts, ...recorded });
       }
       statuses.queue.observed(key, object);
       if (object.generation !== previous?.generation) statuses.queue.changed(key);
     } else if (change.type === "delete") {
-      if (change.object?.facts !== undefined) feed({ type: "queue-gone", name: change.key });
+      feed({ type: "queue-gone", name: change.key });
       statuses.queue.gone(change.key);
       queueGone(change.key);
     }

@@ -66,7 +66,9 @@ export class ScriptedBroker implements BrokerContract {
       dominantShare: 0,
       fairnessError: 0,
       frameworks: 0,
+      queues: 0,
       counts: { pending: 0, running: 0 },
+      inForce: true,
     };
   }
 

@@ -4,6 +4,9 @@ import { Bench } from "./broker.test-support.ts";
 const why = (made: Bench, task = "t") => made.broker.explainTask(`${task}-uid`);
 const created = (made: Bench) => made.settle().all("create-pod").length;
 
+/** Task t, of framework f in queue q. */
+const inQueue = (made: Bench): Bench => made.framework("f", { queues: [{ name: "q", weight: 1 }] }).task("t");
+
 describe("a task takes no part", () => {
   test.each<{ name: string; reason: string; make: (made: Bench) => void; mend: (made: Bench) => void }>([
     {
@@ -45,14 +48,13 @@ describe("a task takes no part", () => {
     {
       name: "in a queue whose parent is missing",
       reason: "queue-invalid",
-      make: (made) => made.queue("default", { parent: "none" }).task("t"),
+      make: (made) => inQueue(made.queue("q", { parent: "none" })),
       mend: (made) => made.queue("none"),
     },
     {
       name: "below a queue that is its own ancestor",
       reason: "queue-invalid",
-      make: (made) =>
-        made.queue("a", { parent: "b" }).queue("b", { parent: "a" }).queue("default", { parent: "a" }).task("t"),
+      make: (made) => inQueue(made.queue("a", { parent: "b" }).queue("b", { parent: "a" }).queue("q", { parent: "a" })),
       mend: (made) => made.queue("b"),
     },
     {
@@ -180,7 +182,7 @@ describe("queues", () => {
     expect(made.broker.queueView("b")).toMatchObject({ allocated: { cpu: 4 } });
   });
 
-  test("that contradict themselves say so, and what runs below them goes on", () => {
+  test("that contradict each other say so, and what was declared before goes on", () => {
     const made = Bench.open().queue("a").queue("b", { parent: "a" }).node("n", { cpu: 9 });
     made
       .framework("f", { queues: [{ name: "b", weight: 1 }] })
@@ -189,11 +191,30 @@ describe("queues", () => {
     made.queue("a", { parent: "b" });
     expect(made.broker.queueView("a")!.rejected).toMatchObject({ reason: "queue-invalid" });
     expect(made.all("delete-pod")).toEqual([]);
-    expect(made.broker.taskView("t-uid")!.state).toBe("Starting");
-    expect(made.broker.frameworkView("ns/f")!.rejected).toMatchObject({ reason: "queue-invalid" });
+    made.task("u");
+    expect(created(made)).toBe(2);
+    expect(made.broker.frameworkView("ns/f")!.rejected).toBeUndefined();
+    expect(made.broker.queueView("a")).toMatchObject({ allocated: { cpu: 2 }, inForce: true });
     made.queue("a");
     expect(made.broker.queueView("a")!.rejected).toBeUndefined();
-    expect(made.broker.queueView("a")).toMatchObject({ allocated: { cpu: 1 } });
+  });
+
+  test("that lose their parent go on with what runs and start nothing, until it is back", () => {
+    const made = Bench.open()
+      .queue("top", { limit: { cpu: 3 } })
+      .queue("q", { parent: "top" })
+      .node("n", { cpu: 9 });
+    made.framework("f", { queues: [{ name: "q", weight: 1 }] }).task("t", { instances: 4 });
+    expect(created(made)).toBe(3);
+    made.apply({ type: "queue-gone", name: "top" });
+    expect(created(made)).toBe(3);
+    expect(made.claims("task")).toHaveLength(3);
+    expect(why(made)).toMatchObject({
+      reason: "queue-invalid",
+      message: "queue q: its parent top does not exist: create that queue or correct spec.parent",
+    });
+    made.queue("top", { limit: { cpu: 4 } });
+    expect(created(made)).toBe(4);
   });
 
   test("hold a framework's weight down to what they allow", () => {

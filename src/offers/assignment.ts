@@ -267,10 +267,7 @@ export function queueRejection(state: State, name: string, frameworkKey: string)
   const queue = state.tree.queues.get(name);
   if (queue?.facts === undefined) return { reason: "unknown-queue", message: `queue ${name} does not exist` };
   if (queue.rejected !== undefined) {
-    return {
-      reason: queue.rejected,
-      message: `queue ${name}: its parent ${queue.facts.parent ?? ""} is missing or below it`,
-    };
+    return { reason: queue.rejected, message: `queue ${name}: ${queue.standing?.problem}` };
   }
   const { namespaces } = queue.facts;
   if (namespaces.includes("*")) return undefined;

@@ -9,10 +9,10 @@ import type {
   OfferDraft,
   OfferFacts,
   PodFacts,
-  QueueFacts,
   TaskFacts,
 } from "./messages.ts";
 import type { BrokerOptions } from "./options.ts";
+import type { QueueFacts } from "./queue-facts.ts";
 
 const START_MS = 1_700_000_000_000;
 

@@ -191,7 +191,7 @@ export class Broker implements BrokerContract {
     "node-gone": ({ name }) => this.#capacity.nodeGone(name),
     "foreign-pod-observed": ({ pod }) => this.#capacity.foreignObserved(pod),
     "foreign-pod-gone": ({ uid }) => this.#capacity.foreignGone(uid),
-    "queue-observed": ({ queue }) => this.#frameworks.observeQueue(queue),
+    "queue-observed": ({ queue, recorded }) => this.#frameworks.observeQueue(queue, recorded),
     "queue-gone": ({ name }) => this.#frameworks.queueGone(name),
     "framework-observed": ({ framework }) => this.#frameworks.observe(framework),
     "framework-gone": ({ key }) => this.#frameworks.gone(key),
@@ -222,6 +222,7 @@ export class Broker implements BrokerContract {
 
   #open(): void {
     this.#state.opened = true;
+    this.#frameworks.opened();
     this.#assignment.opened();
     this.#tasks.opened();
     this.#offers.opened();

@@ -1,9 +1,10 @@
 import { type Assignment, queueRejection } from "./assignment.ts";
 import { both } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
-import type { FrameworkFacts, QueueFacts } from "./messages.ts";
+import type { FrameworkFacts } from "./messages.ts";
 import type { Offers } from "./offers.ts";
 import type { Programs } from "./presence.ts";
+import type { QueueFacts, QueueRecord } from "./queue-facts.ts";
 import { UNKNOWN } from "./resources.ts";
 import type { State } from "./state.ts";
 import type { Explanation } from "./views.ts";
@@ -33,7 +34,10 @@ export class Frameworks {
       before !== undefined && (before.revive !== facts.revive || (before.suppressed && !facts.suppressed));
     if (revived) this.#state.refusals.clear(framework);
     this.#state.dirty = true;
-    if (before === undefined || belongs(before) !== belongs(facts)) this.#reassign(framework);
+    if (before === undefined || belongs(before) !== belongs(facts)) {
+      for (const { name } of before?.queues ?? []) this.#state.queueChanged(name);
+      this.#reassign(framework);
+    }
     this.#state.frameworkChanged(facts.key);
     this.#programs.judge(facts.key);
   }
@@ -61,17 +65,21 @@ export class Frameworks {
     }
   }
 
-  observeQueue(facts: QueueFacts): void {
+  observeQueue(facts: QueueFacts, record?: QueueRecord): void {
     const names = this.#state.resources.count;
-    this.#state.tree.observe(facts);
+    const changed = this.#state.tree.observe(facts, record);
     if (this.#state.resources.count > names) this.namesLearned();
-    this.#queueChanged(facts.name);
+    for (const name of changed) this.#queueChanged(name);
+  }
+
+  opened(): void {
+    for (const name of this.#state.tree.open()) this.#queueChanged(name);
   }
 
   queueGone(name: string): void {
     this.#queueChanged(name);
-    this.#state.tree.gone(name);
-    this.#queueChanged(name);
+    const changed = this.#state.tree.gone(name);
+    for (const other of [name, ...changed]) this.#queueChanged(other);
   }
 
   /** Why a framework may not take part in its first queue. */

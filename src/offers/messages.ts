@@ -1,8 +1,8 @@
 import type { Constraints, Taint } from "./constraints.ts";
-import type { Order } from "./policies/registry.ts";
 import type { FailoverFacts, LeaseFacts } from "./program-facts.ts";
+import type { QueueFacts, QueueRecord } from "./queue-facts.ts";
 import type { Reason } from "./reasons.ts";
-import type { Limits, Quantities } from "./resources.ts";
+import type { Quantities } from "./resources.ts";
 import type { FailureView } from "./views.ts";
 
 /**
@@ -33,33 +33,6 @@ export interface ForeignPodFacts {
   readonly requests: Quantities;
   /** Pending and meant for the node (a DaemonSet's), not bound yet: it counts only while it fits. */
   readonly pinned?: boolean;
-}
-
-export interface QueueFacts {
-  readonly name: string;
-  readonly parent?: string;
-  readonly weight: number;
-  readonly guarantee: Quantities;
-  readonly limit: Limits;
-  /** How its children are put in order. Absent: by dominant share. */
-  readonly order?: Order;
-  /** Of order `Fair`: the resource to be fair about. */
-  readonly fairResource?: string;
-  /** Namespaces whose frameworks may use it; "*" = all. */
-  readonly namespaces: readonly string[];
-  readonly maxFrameworkWeight?: number;
-  readonly maxPriority?: number;
-  /** Unfinished tasks (not instances) it holds at most. */
-  readonly maxTasks?: number;
-  readonly reclaim?: ReclaimFacts;
-}
-
-/** How what a queue has borrowed is taken back. What is absent is as in the nearest queue above that says it. */
-export interface ReclaimFacts {
-  /** From an inverse offer until the broker chooses itself; 0: nobody is asked. */
-  readonly graceMs?: number;
-  /** So long each attempt may run before it can be taken. */
-  readonly minimumRuntimeMs?: number;
 }
 
 /** How an accept of an optimistic offer is settled: the four modes. */
@@ -281,7 +254,8 @@ export type Input =
   | { readonly type: "node-gone"; readonly name: string }
   | { readonly type: "foreign-pod-observed"; readonly pod: ForeignPodFacts }
   | { readonly type: "foreign-pod-gone"; readonly uid: string }
-  | { readonly type: "queue-observed"; readonly queue: QueueFacts }
+  /** `recorded`: only what stands in the status when the term first sees the queue; absent: no term has decided on it. */
+  | { readonly type: "queue-observed"; readonly queue: QueueFacts; readonly recorded?: QueueRecord }
   | { readonly type: "queue-gone"; readonly name: string }
   | { readonly type: "framework-observed"; readonly framework: FrameworkFacts }
   | { readonly type: "framework-gone"; readonly key: Key }

@@ -1,9 +1,10 @@
 import type { Head } from "./heads.ts";
 import { type Heaped, IndexedHeap } from "./heap.ts";
 import type { ClaimKind, Holder } from "./ledger.ts";
-import type { QueueFacts } from "./messages.ts";
 import type { Contender, Policy } from "./policies/policy.ts";
 import { type Order, POLICIES } from "./policies/registry.ts";
+import type { QueueFacts, QueueRecord } from "./queue-facts.ts";
+import { QueueRegister, type Standing } from "./queue-register.ts";
 import type { Reason } from "./reasons.ts";
 import { type ResourceTable, type Vector, widened } from "./resources.ts";
 
@@ -86,11 +87,14 @@ export class Claimant implements Child, Holder {
 
 export class Queue implements Child {
   readonly name: string;
+  /** What is in force; what is declared where nothing is. */
   facts: QueueFacts | undefined;
+  /** What is declared, and whether it is in force. */
+  standing: Standing | undefined;
   parent: Queue | undefined;
   readonly children = new Set<Queue>();
   readonly claimants = new Set<Claimant>();
-  /** Set where the place in the tree is wrong: nothing below is served. */
+  /** Set where nothing of it is in force: nothing below is served. */
   rejected: Reason | undefined;
   weight = 1;
   place = -1;
@@ -164,6 +168,7 @@ export class QueueTree {
   /** Rises with every change of the tree. */
   version = 0;
   readonly #resources: ResourceTable;
+  readonly #register = new QueueRegister();
 
   /** @param top the order of the queues that have no parent */
   constructor(resources: ResourceTable, top: QueueOrder = {}) {
@@ -190,20 +195,38 @@ export class QueueTree {
     claimant.parent?.claimants.delete(claimant);
   }
 
-  observe(facts: QueueFacts): void {
-    const queue = this.queues.get(facts.name) ?? new Queue(facts.name);
-    this.queues.set(facts.name, queue);
-    queue.facts = facts;
-    queue.weight = facts.weight;
-    queue.policy = this.#policy(facts);
-    queue.guarantee = this.#resources.known(facts.guarantee);
-    queue.limit = this.#resources.limits(facts.limit);
-    this.#rebuild();
+  /** Returns the queues for which something has changed, this one among them. */
+  observe(facts: QueueFacts, record?: QueueRecord): ReadonlySet<string> {
+    return this.#changed(facts.name, ...this.#register.observe(facts, record));
   }
 
-  gone(name: string): void {
+  /** Returns the other queues for which something has changed. */
+  gone(name: string): ReadonlySet<string> {
     this.queues.delete(name);
+    return this.#changed(...this.#register.gone(name));
+  }
+
+  /** All queues have been observed: from now on it is decided what is in force. Returns those for which that changes something. */
+  open(): ReadonlySet<string> {
+    return this.#changed(...this.#register.open());
+  }
+
+  #changed(...names: readonly string[]): ReadonlySet<string> {
+    for (const name of names) this.#apply(name, this.#register.get(name)!);
     this.#rebuild();
+    return new Set(names);
+  }
+
+  #apply(name: string, standing: Standing): void {
+    const { declared, inForce, lastGood } = standing;
+    const queue = this.queues.get(name) ?? new Queue(name);
+    this.queues.set(name, queue);
+    const facts = inForce ? lastGood! : declared;
+    queue.facts = facts;
+    queue.rejected = inForce ? undefined : "queue-invalid";
+    queue.weight = facts.weight;
+    queue.policy = this.#policy(facts);
+    queue.limit = this.#resources.limits(facts.limit);
   }
 
   #policy({ order = "DominantShare", fairResource = "cpu" }: QueueOrder): Policy {
@@ -225,7 +248,6 @@ export class QueueTree {
       queue.children.clear();
       queue.claimants.clear();
       queue.parent = undefined;
-      queue.rejected = undefined;
       queue.instances = 0;
       queue.usage = new Float64Array(0);
       queue.allocated = new Float64Array(0);
@@ -233,7 +255,6 @@ export class QueueTree {
       queue.widen(this.#resources.width);
     }
     for (const queue of this.queues.values()) this.#place(queue);
-    for (const queue of this.queues.values()) this.#rejectCycle(queue);
     for (const queue of this.root.children) this.#guaranteeOfChildren(queue);
     for (const claimant of this.claimants.values()) this.#adopt(claimant);
     this.bounded = [...this.queues.values()].some(
@@ -242,30 +263,13 @@ export class QueueTree {
   }
 
   #place(queue: Queue): void {
+    queue.standing = this.#register.get(queue.name);
+    queue.guarantee = new Float64Array(this.#resources.width);
+    if (queue.rejected !== undefined) return;
+    queue.guarantee = this.#resources.known(queue.facts?.guarantee ?? {});
     const parentName = queue.facts?.parent;
-    const parent = parentName === undefined ? this.root : this.queues.get(parentName);
-    if (parent === undefined) {
-      queue.rejected = "queue-invalid";
-      return;
-    }
-    queue.parent = parent;
-    parent.children.add(queue);
-  }
-
-  #rejectCycle(queue: Queue): void {
-    const seen = new Set<Queue>();
-    let at: Queue | undefined = queue;
-    while (at !== undefined && at !== this.root) {
-      if (seen.has(at) || at.rejected !== undefined) {
-        queue.rejected = "queue-invalid";
-        queue.parent?.children.delete(queue);
-        // Cut, so that nobody walks in circles.
-        queue.parent = undefined;
-        return;
-      }
-      seen.add(at);
-      at = at.parent;
-    }
+    queue.parent = parentName === undefined ? this.root : this.queues.get(parentName);
+    queue.parent?.children.add(queue);
   }
 
   /** An inner queue that states no guarantee has the sum of its children's. */

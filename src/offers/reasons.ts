@@ -24,8 +24,8 @@ export const WAITING_REASONS = {
     "Add the namespace to `Queue.spec.namespaces`, or the queue to `Framework.spec.queues`.",
   ],
   "queue-invalid": [
-    "The queue's place in the tree is wrong: its parent is missing or it is its own ancestor.",
-    "Correct `Queue.spec.parent`.",
+    "Nothing of the queue is in force, for it contradicts itself or other queues: its parent is missing, it would be below itself, or guarantees add up to more than the queue above can give.",
+    "Read the message and correct the Queue that it names; those that wait for it come into force by themselves.",
   ],
   "priority-too-high": [
     "The Task's priority is above the queue's `maxPriority`.",

@@ -45,7 +45,11 @@ export const WORLDS: { readonly [R in WaitingReason]?: Scene } = {
       .queue("default", { namespaces: ["research"] })
       .framework("f")
       .task("t"),
-  "queue-invalid": (made) => made.queue("default", { parent: "absent" }).framework("f").task("t"),
+  "queue-invalid": (made) =>
+    made
+      .queue("q", { parent: "absent" })
+      .framework("f", { queues: [{ name: "q", weight: 1 }] })
+      .task("t"),
   "priority-too-high": (made) => made.queue("default", { maxPriority: 10 }).framework("f").task("t", { priority: 100 }),
   "too-many-tasks": (made) => made.queue("default", { maxTasks: 1 }).framework("f").task("first").task("t"),
   suppressed: (made) => made.framework("f", { suppressed: true }).task("t"),

@@ -1,4 +1,4 @@
-import type { ReclaimFacts } from "./messages.ts";
+import type { ReclaimFacts } from "./queue-facts.ts";
 import type { Queue } from "./queues.ts";
 
 const DEFAULT_GRACE_MS = 30_000;

@@ -1,5 +1,6 @@
 import { Bench } from "./broker.test-support.ts";
-import type { Effect, FrameworkFacts, Input, OfferDraft, QueueFacts, Release, TaskFacts } from "./messages.ts";
+import type { Effect, FrameworkFacts, Input, OfferDraft, Release, TaskFacts } from "./messages.ts";
+import type { QueueFacts } from "./queue-facts.ts";
 
 /** A bench in which pods that are deleted end when a test says so, and leaders change. */
 export class ReclaimBench extends Bench {

@@ -60,11 +60,15 @@ export class Summary {
     if (facts === undefined) return undefined;
     const demand = new Float64Array(this.#state.resources.width);
     const counts = { pending: 0, running: 0 };
-    const frameworks = new Set<string>();
-    this.#below(queue, demand, counts, frameworks);
+    const names = new Set<string>();
+    this.#below(queue, demand, counts, names);
     const problem = this.#problem(queue);
+    const { lastGood, inForce, declared } = queue.standing!;
     return {
       name: facts.name,
+      ...(declared.generation === undefined ? {} : { generation: declared.generation }),
+      ...(lastGood === undefined ? {} : { lastGood }),
+      inForce,
       ...(facts.parent === undefined ? {} : { parent: facts.parent }),
       weight: facts.weight,
       guarantee: facts.guarantee,
@@ -75,22 +79,21 @@ export class Summary {
       demand: this.#state.resources.quantities(demand),
       dominantShare: this.#share(queue.usage),
       fairnessError: this.#fairnessError(queue),
-      frameworks: frameworks.size,
+      frameworks: this.#frameworksOf(names),
+      queues: queue.children.size,
       counts,
       ...(problem === undefined ? {} : { rejected: { reason: "queue-invalid", message: problem } }),
     };
   }
 
-  /** What contradicts itself; what can be served of it is served. */
-  #problem(queue: Queue): string | undefined {
-    if (queue.rejected !== undefined) return `its parent ${queue.facts?.parent ?? ""} is missing or below it`;
-    const names = this.#state.resources.names;
-    const above = queue.guarantee.findIndex((g, r) => g > queue.limit[r]!);
-    if (above >= 0) return `its guarantee of ${names[above]} is above its limit, which holds`;
-    const below = this.#state.resources.known({});
-    for (const child of queue.children) add(below, child.guarantee, 1);
-    const over = below.findIndex((g, r) => g > 0 && g > queue.guarantee[r]!);
-    return over >= 0 ? `the queues below it are guaranteed more ${names[over]} than it is` : undefined;
+  /** Why what is declared is not in force, and what is instead. */
+  #problem({ standing }: Queue): string | undefined {
+    if (standing?.problem === undefined) return undefined;
+    const { problem, inForce, lastGood } = standing;
+    const generation = lastGood?.generation === undefined ? "" : ` (generation ${lastGood.generation})`;
+    return inForce
+      ? `${problem}; what was declared before${generation} stays in force`
+      : `${problem}; it is not in force`;
   }
 
   cluster(): ClusterView {
@@ -138,16 +141,26 @@ export class Summary {
     return [...queue.children].some((child) => this.#hasDemand(child));
   }
 
-  #below(queue: Queue, demand: Vector, counts: { pending: number; running: number }, frameworks: Set<string>): void {
+  /** Adds up demand, counts and names of the queue and all below it. */
+  #below(queue: Queue, demand: Vector, counts: { pending: number; running: number }, names: Set<string>): void {
+    names.add(queue.name);
     for (const claimant of queue.claimants) {
-      if (this.#state.frameworks.get(claimant.framework)?.facts !== undefined) frameworks.add(claimant.framework);
       for (const line of this.#state.lines.of(claimant)) {
         add(demand, line.request, line.pending);
         counts.pending += line.pending;
       }
     }
     counts.running += [...queue.claimants].reduce((sum, claimant) => sum + claimant.placed, 0);
-    for (const child of queue.children) this.#below(child, demand, counts, frameworks);
+    for (const child of queue.children) this.#below(child, demand, counts, names);
+  }
+
+  /** How many frameworks may use one of these queues, whether they have tasks or not. */
+  #frameworksOf(queues: ReadonlySet<string>): number {
+    let count = 0;
+    for (const { facts } of this.#state.frameworks.values()) {
+      if (facts?.queues.some(({ name }) => queues.has(name)) === true) count++;
+    }
+    return count;
   }
 
   /** The largest part of any resource, 0–1: of all there is, saturated or not, and whatever the weight. */

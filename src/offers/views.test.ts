@@ -1,55 +1,103 @@
 import { describe, expect, test } from "vitest";
 import { Bench } from "./broker.test-support.ts";
+import type { QueueFacts } from "./queue-facts.ts";
 
 const why = (made: Bench, task = "t") => made.broker.explainTask(`${task}-uid`);
 
 describe("what a queue says of itself", () => {
+  const cpu = (cores: number) => ({ cpu: cores * 1_000 });
+
   test.each<{ name: string; make: (made: Bench) => void; problem: string | undefined }>([
-    { name: "nothing where nothing is wrong", make: () => {}, problem: undefined },
+    { name: "nothing where nothing is wrong", make: (made) => made.queue("q"), problem: undefined },
     {
       name: "a guarantee above its limit",
-      make: (made) => made.queue("q", { guarantee: { cpu: 5, memory: 1 }, limit: { cpu: 4 } }),
-      problem: "its guarantee of cpu is above its limit, which holds",
+      make: (made) => made.queue("q", { guarantee: { ...cpu(5), memory: 1 }, limit: cpu(4) }),
+      problem:
+        "its guarantee of 5 cpu is above its limit of 4 cpu: lower the guarantee or raise the limit; it is not in force",
     },
     {
-      name: "less than it guarantees to those below it",
+      name: "less than it guarantees to those below it, and what is in force instead",
       make: (made) =>
         made
-          .queue("q", { guarantee: { cpu: 5, memory: 4 } })
-          .queue("a", { parent: "q", guarantee: { cpu: 3 } })
-          .queue("b", { parent: "q", guarantee: { cpu: 3, memory: 4 } }),
-      problem: "the queues below it are guaranteed more cpu than it is",
-    },
-    {
-      name: "a guarantee of what it does not name itself",
-      make: (made) => made.queue("q", { guarantee: { cpu: 5 } }).queue("a", { parent: "q", guarantee: { memory: 3 } }),
-      problem: "the queues below it are guaranteed more memory than it is",
+          .queue("q", { guarantee: cpu(6), generation: 3 })
+          .queue("a", { parent: "q", guarantee: cpu(6) })
+          .queue("q", { guarantee: cpu(5), generation: 4 }),
+      problem:
+        "the queues below it are guaranteed 6 cpu, above its guarantee of 5 cpu: raise that or lower theirs; what was " +
+        "declared before (generation 3) stays in force",
     },
     {
       name: "nothing where it has what they have",
-      make: (made) => made.queue("q", { guarantee: { cpu: 5 } }).queue("a", { parent: "q", guarantee: { cpu: 5 } }),
+      make: (made) => made.queue("q", { guarantee: cpu(5) }).queue("a", { parent: "q", guarantee: cpu(5) }),
       problem: undefined,
     },
     {
       name: "no parent",
       make: (made) => made.queue("q", { parent: "nobody" }),
-      problem: "its parent nobody is missing or below it",
+      problem: "its parent nobody does not exist: create that queue or correct spec.parent; it is not in force",
     },
   ])("$name", ({ make, problem }) => {
-    const made = Bench.open().queue("q");
+    const made = Bench.open();
     make(made);
     expect(made.broker.queueView("q")!.rejected).toEqual(problem && { reason: "queue-invalid", message: problem });
   });
 
-  test("a limit that its guarantee is above holds, as it says", () => {
+  test("where nothing of it is in force, nothing is served, and its tasks say why", () => {
     const made = Bench.open()
-      .queue("q", { guarantee: { cpu: 5 }, limit: { cpu: 4 } })
-      .node("n", { cpu: 9 });
-    made
-      .framework("f", { queues: [{ name: "q", weight: 1 }] })
-      .task("t", { instances: 9 })
-      .settle();
-    expect(made.all("create-pod")).toHaveLength(4);
+      .queue("q", { guarantee: cpu(5), limit: cpu(4) })
+      .node("n", cpu(9));
+    made.framework("f", { queues: [{ name: "q", weight: 1 }] }).task("t", { instances: 9 });
+    expect(made.settle().all("create-pod")).toEqual([]);
+    expect(why(made)).toMatchObject({
+      reason: "queue-invalid",
+      message: expect.stringMatching(/^queue q: its guarantee of 5 cpu is above its limit of 4 cpu: lower/),
+    });
+    made.queue("q", { guarantee: cpu(4), limit: cpu(4) });
+    expect(made.settle().all("create-pod")).toHaveLength(9);
+  });
+
+  test("who lists it or a queue below it, with tasks or without, and how many are below it", () => {
+    const made = Bench.open().queue("top").queue("a", { parent: "top" }).queue("b", { parent: "top" });
+    const lists = (...names: string[]) => ({ queues: names.map((name) => ({ name, weight: 1 })) });
+    made.framework("f", lists("a", "b")).framework("g", lists("b")).framework("h", lists("default"));
+    const counted = (name: string) => {
+      const { frameworks, queues } = made.broker.queueView(name)!;
+      return [frameworks, queues];
+    };
+    expect(["top", "a", "b", "default"].map(counted)).toEqual([
+      [2, 2],
+      [1, 0],
+      [2, 0],
+      [1, 0],
+    ]);
+    const from = made.effects.length;
+    made.framework("f", lists("default"));
+    expect([counted("top"), counted("a")]).toEqual([
+      [1, 2],
+      [0, 0],
+    ]);
+    // It is written, too: by what is written, admission knows that a queue is not in use.
+    const changed = made.all("queue-changed", from).map(({ name }) => name);
+    expect(new Set(changed)).toEqual(new Set(["a", "b", "default", "top"]));
+  });
+
+  test("that a new term goes by what was in force, not by who is older", () => {
+    const made = new Bench();
+    const facts = { weight: 1, limit: {}, namespaces: ["*"], parent: "top", guarantee: cpu(6) };
+    const [old, young] = [
+      { ...facts, name: "old", createdAtMs: 1 },
+      { ...facts, name: "young", createdAtMs: 2 },
+    ];
+    const top = { name: "top", weight: 1, guarantee: cpu(10), limit: {}, namespaces: ["*"] };
+    const recorded = (queue: QueueFacts) => ({ recorded: { lastGood: queue, inForce: true } });
+    made.apply({ type: "queue-observed", queue: top, ...recorded(top) });
+    made.queue("old", old);
+    made.apply({ type: "queue-observed", queue: young, ...recorded(young) });
+    made.apply({ type: "opened" });
+    expect(made.broker.queueView("young")).toMatchObject({ inForce: true });
+    expect(made.broker.queueView("old")).toMatchObject({ inForce: false, rejected: { reason: "queue-invalid" } });
+    const told = made.all("queue-changed").map(({ name }) => name);
+    expect(told).toEqual(expect.arrayContaining(["old", "young"]));
   });
 
   test("what its frameworks want and hold, also of those that are gone, and who is to count in its fairness", () => {

@@ -1,3 +1,4 @@
+import type { QueueFacts } from "./queue-facts.ts";
 import type { Reason } from "./reasons.ts";
 import type { Limits, Quantities } from "./resources.ts";
 
@@ -170,6 +171,11 @@ export interface PresenceView {
 
 export interface QueueView {
   readonly name: string;
+  /** Of the declaration that was decided on last. */
+  readonly generation?: number;
+  /** The last that was in force of it. What else is said here is of this, or of what is declared if there never was any. */
+  readonly lastGood?: QueueFacts;
+  readonly inForce: boolean;
   readonly parent?: string;
   readonly weight: number;
   readonly guarantee: Quantities;
@@ -182,7 +188,10 @@ export interface QueueView {
   readonly dominantShare: number;
   /** |dominantShare − its fair share among siblings with demand|, 0–1. */
   readonly fairnessError: number;
+  /** How many list it or a queue below it. */
   readonly frameworks: number;
+  /** How many are its children, and in force. */
+  readonly queues: number;
   readonly counts: { readonly pending: number; readonly running: number };
   readonly rejected?: Explanation;
 }

@@ -43,7 +43,9 @@ function queueView(name: string, changes: Partial<QueueView> = {}): QueueView {
     dominantShare: 0,
     fairnessError: 0,
     frameworks: 0,
+    queues: 0,
     counts: { pending: 0, running: 0 },
+    inForce: true,
     ...changes,
   };
 }

@@ -7,6 +7,7 @@ import { GangChecks } from "./gang-checks.ts";
 import { Guarantees } from "./guarantees.ts";
 import type { Leader } from "./leader.ts";
 import type { Programs } from "./programs.ts";
+import { checkQueues } from "./queue-checks.ts";
 
 /** What must hold, whatever happens. Each check throws with what is wrong. */
 export class Checks {
@@ -83,6 +84,7 @@ export class Checks {
       if (effect.type === "close-offer") this.counts.closes++;
     }
     this.guarantees.step(leader, effects);
+    if (input.type.startsWith("queue-") || input.type === "opened") checkQueues(broker);
     if (input.type !== "tick") return;
     this.counts.rounds++;
     if (broker.nextTickMs(nowMs) > nowMs + 50) this.settled(broker, nowMs, "right after a round");

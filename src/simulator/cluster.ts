@@ -8,10 +8,10 @@ import type {
   OfferDraft,
   OfferFacts,
   PodFacts,
-  QueueFacts,
   TaskFacts,
 } from "../offers/messages.ts";
 import type { LeaseFacts } from "../offers/program-facts.ts";
+import type { QueueFacts, QueueRecord } from "../offers/queue-facts.ts";
 import type { Quantities } from "../offers/resources.ts";
 import type { TaskView } from "../offers/views.ts";
 
@@ -52,6 +52,7 @@ export class Cluster {
   readonly nodes = new Map<string, NodeFacts>();
   readonly foreign = new Map<string, ForeignPodFacts>();
   readonly queues = new Map<string, QueueFacts>();
+  readonly queueRecords = new Map<string, QueueRecord>();
   readonly frameworks = new Map<string, FrameworkFacts>();
   readonly leases = new Map<string, LeaseFacts>();
   /** By UID. */
@@ -92,12 +93,32 @@ export class Cluster {
     if (this.foreign.delete(uid)) this.#tell("foreign", { type: "foreign-pod-gone", uid });
   }
 
-  putQueue(queue: QueueFacts): void {
+  putQueue(declared: QueueFacts): void {
+    const known = this.queues.get(declared.name);
+    const queue = {
+      ...declared,
+      createdAtMs: known?.createdAtMs ?? this.version,
+      generation: (known?.generation ?? 0) + 1,
+    };
     this.queues.set(queue.name, queue);
     this.#tell("queues", { type: "queue-observed", queue });
   }
 
+  /** As a leader lists them. */
+  queueInputs(): Input[] {
+    return [...this.queues.values()].map((queue) => {
+      const recorded = this.queueRecords.get(queue.name);
+      return { type: "queue-observed", queue, ...(recorded && { recorded }) };
+    });
+  }
+
+  /** What a leader writes into the status, unless it is another queue of that name by now. */
+  recordQueue(name: string, createdAtMs: number, record: QueueRecord): void {
+    if (this.queues.get(name)?.createdAtMs === createdAtMs) this.queueRecords.set(name, record);
+  }
+
   removeQueue(name: string): void {
+    this.queueRecords.delete(name);
     if (this.queues.delete(name)) this.#tell("queues", { type: "queue-gone", name });
   }
 

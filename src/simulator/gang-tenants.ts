@@ -29,7 +29,8 @@ export function minimumOf({ gang, group, instances }: Together): number {
 
 /** A framework that answers chooses the nodes: our answerers do not spread more than one at a time. */
 export function canAnswer(task: TaskFacts, { scheduler }: FrameworkFacts): TaskFacts {
-  if (scheduler === "Builtin" || minimumOf(task) === 1 || task.constraints?.spread === undefined) return task;
+  const alone = task.group === undefined && minimumOf(task) === 1;
+  if (scheduler === "Builtin" || alone || task.constraints?.spread === undefined) return task;
   const { spread: _, ...constraints } = task.constraints;
   return { ...task, constraints };
 }

@@ -8,6 +8,7 @@ import { check } from "./check.ts";
 import type { Change, CloseOffer, Cluster, CreatePod, Kind, OfferObject, PodObject } from "./cluster.ts";
 import { type Crash, type Faults, Network } from "./network.ts";
 import { deletePod } from "./pod-deletion.ts";
+import { QueueRecords } from "./queue-records.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -46,6 +47,7 @@ export class Leader {
   readonly pods = new Map<string, PodObject["facts"]>();
   /** What the broker was told. */
   readonly nodes = new Map<string, NodeFacts>();
+  readonly #queueRecords: QueueRecords;
   readonly #offers = new Map<string, { facts: OfferObject["facts"]; version: number }>();
   readonly #options: LeaderOptions;
   readonly #inputs: Input[] = [];
@@ -70,6 +72,7 @@ export class Leader {
     this.term = term;
     this.broker = new Broker({ term, placements, holdAfterMs: HOLD_AFTER_MS, top });
     this.network = new Network({ schedule, random, faults, crash, alive: () => this.alive, die: () => this.die() });
+    this.#queueRecords = new QueueRecords(options.cluster, this.broker, this.network);
   }
 
   /** Nothing is under way between broker and world. */
@@ -129,11 +132,11 @@ export class Leader {
   }
 
   #list(kind: Kind): Input[] {
-    const { nodes, foreign, queues, frameworks, leases, tasks, pods, offers } = this.#options.cluster;
+    const { nodes, foreign, frameworks, leases, tasks, pods, offers } = this.#options.cluster;
     const lists: Record<Kind, () => Input[]> = {
       nodes: () => [...nodes.values()].map((node) => ({ type: "node-observed", node })),
       foreign: () => [...foreign.values()].map((pod) => ({ type: "foreign-pod-observed", pod })),
-      queues: () => [...queues.values()].map((queue) => ({ type: "queue-observed", queue })),
+      queues: () => this.#options.cluster.queueInputs(),
       frameworks: () => [...frameworks.values()].map((framework) => ({ type: "framework-observed", framework })),
       leases: () => [...leases.values()].map((lease) => ({ type: "lease-observed", lease })),
       tasks: () =>
@@ -215,11 +218,11 @@ export class Leader {
     }
   }
 
-  /** Statuses of the tree are not written here; now and then they are worked out, for they must not fail. */
+  /** Statuses of Frameworks are not written here; now and then they are worked out, for they must not fail. */
   #look(effect: Extract<Effect, { type: "framework-changed" | "queue-changed" }>): void {
-    if (!this.#options.random.chance(0.1)) return;
-    if (effect.type === "queue-changed") this.broker.queueView(effect.name);
-    else check(this.broker.frameworkView(effect.key)?.why.message !== "", "there is always a reason");
+    if (effect.type === "queue-changed") this.#queueRecords.changed(effect.name);
+    else if (this.#options.random.chance(0.1))
+      check(this.broker.frameworkView(effect.key)?.why.message !== "", "there is always a reason");
   }
 
   #later(delayMs: number, run: () => void): void {

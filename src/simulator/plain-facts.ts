@@ -1,4 +1,5 @@
-import type { FrameworkFacts, NodeFacts, QueueFacts } from "../offers/messages.ts";
+import type { FrameworkFacts, NodeFacts } from "../offers/messages.ts";
+import type { QueueFacts } from "../offers/queue-facts.ts";
 
 // Objects with nothing special about them.
 

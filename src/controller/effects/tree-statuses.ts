@@ -55,7 +55,7 @@ export function queueStatusKind(options: TreeStatusOptions): StatusKind {
     minIntervalMs,
     subject: queue,
     plan: (name, subject, standing) => ({
-      status: queueStatus(broker.queueView(name), contextOf(subject, standing, queue(name)?.invalid, clock)),
+      status: queueStatus(broker.queueView(name), contextOf(subject, standing, queue(name)?.facts.invalid, clock)),
     }),
   };
 }

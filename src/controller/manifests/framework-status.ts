@@ -4,6 +4,7 @@ import type { QueueStatus } from "../../api/queue.ts";
 import { formatQuantities } from "../../offers/quantity.ts";
 import type { Explanation, FrameworkView, PresenceView, QueueView } from "../../offers/views.ts";
 import { clip } from "../observe/json.ts";
+import { queueSpecOf } from "../observe/queue.ts";
 import { type ConditionDraft, conditionReason, conditionsFrom } from "./conditions.ts";
 
 /** What stands, and what a status is written beside. */
@@ -58,19 +59,26 @@ export function frameworkStatus(
 }
 
 export function queueStatus(view: QueueView | undefined, context: StatusContext): QueueStatus {
-  const drafts = [accepted(view?.rejected, context.invalid)];
+  // What is told is of the spec that was decided on, which may not be the newest yet.
+  const generation = view?.generation ?? context.generation;
+  const drafts = [accepted(view?.rejected, view === undefined ? context.invalid : undefined)];
   const common = {
-    observedGeneration: context.generation,
-    conditions: conditionsFrom(drafts, context.standing, context.generation, context.nowMs),
+    observedGeneration: generation,
+    conditions: conditionsFrom(drafts, context.standing, generation, context.nowMs),
   };
   if (view === undefined) return common;
+  const { lastGood, inForce } = view;
   return {
     ...common,
+    ...(lastGood !== undefined && {
+      lastGood: { generation: lastGood.generation ?? generation, inForce, spec: queueSpecOf(lastGood) },
+    }),
     allocated: formatQuantities(view.allocated),
     offered: formatQuantities(view.offered),
     demand: formatQuantities(view.demand),
     dominantShare: view.dominantShare.toFixed(4),
     frameworks: view.frameworks,
+    queues: view.queues,
     counts: { pending: view.counts.pending, running: view.counts.running },
   };
 }

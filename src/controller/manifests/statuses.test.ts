@@ -215,10 +215,12 @@ describe("the statuses of Frameworks and Queues", () => {
       dominantShare: 0.5,
       fairnessError: 0,
       frameworks: 2,
+      queues: 3,
       counts: { pending: 1, running: 2 },
+      inForce: true,
     };
     const queued = queueStatus(queue, context);
-    expect(queued).toMatchObject({ dominantShare: "0.5000", allocated: { cpu: "1" }, frameworks: 2 });
+    expect(queued).toMatchObject({ dominantShare: "0.5000", allocated: { cpu: "1" }, frameworks: 2, queues: 3 });
     isValid(queueDefinition as never, queued);
   });
 

@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { queueSpec } from "../../api/queue.ts";
+import { POLICIES } from "../../offers/policies/registry.ts";
 import { frameworkObject, offerObject, queueObject, taskObject, taskUid } from "../objects.test-support.ts";
 import { projectFramework } from "./framework.ts";
 import { projectOffer, sameOffer } from "./offer.ts";
-import { projectQueue } from "./queue.ts";
+import { projectQueue, queueSpecOf } from "./queue.ts";
 import { sameTask, TaskReader, taskFacts } from "./task.ts";
 
 describe("a Queue", () => {
@@ -19,6 +21,8 @@ describe("a Queue", () => {
     };
     expect(projectQueue(queueObject("q", spec)).facts).toEqual({
       name: "q",
+      createdAtMs: 0,
+      generation: 1,
       order: "DominantShare",
       parent: "root",
       weight: 3,
@@ -30,6 +34,8 @@ describe("a Queue", () => {
     });
     expect(projectQueue(queueObject("q")).facts).toEqual({
       name: "q",
+      createdAtMs: 0,
+      generation: 1,
       order: "DominantShare",
       weight: 1,
       guarantee: {},
@@ -44,8 +50,35 @@ describe("a Queue", () => {
 
   test("that breaks a rule is told as invalid, with the rule", () => {
     const queue = projectQueue(queueObject("q", { weight: -1 }));
-    expect(queue.facts).toBeUndefined();
-    expect(queue.invalid).toContain("spec.weight");
+    expect(queue.facts.invalid).toContain("spec.weight");
+  });
+
+  test("is kept in a status so that nothing of its spec is lost", () => {
+    const spec = {
+      parent: "root",
+      weight: 3,
+      guarantee: { cpu: "1500m", memory: "1Gi", "example.com/gpu": 2 },
+      limit: { cpu: "2", memory: "1536Mi", "example.com/gpu": 2 },
+      order: "Fair",
+      fairResource: "memory",
+      namespaces: ["a", "*"],
+      maxFrameworkWeight: 2,
+      maxPriority: 7,
+      maxTasks: 5,
+      reclaim: { graceSeconds: 9, minimumRuntimeSeconds: 60 },
+    };
+    // A field that is new belongs here, and on the way back.
+    expect(Object.keys(spec).sort()).toEqual(Object.keys(queueSpec.shape).sort());
+    const { facts, recorded } = projectQueue(queueObject("q", spec));
+    expect(recorded).toBeUndefined();
+    const status = { observedGeneration: 1, lastGood: { generation: 1, inForce: true, spec: queueSpecOf(facts) } };
+    const later = { ...queueObject("q", { weight: 9 }), status };
+    expect(Object.keys(queueSpecOf(facts)).sort()).toEqual(Object.keys(spec).sort());
+    expect(projectQueue(later).recorded).toEqual({ lastGood: facts, inForce: true });
+  });
+
+  test("has every order that the broker knows", () => {
+    expect(queueSpec.shape.order.unwrap().options).toEqual(Object.keys(POLICIES));
   });
 });
 

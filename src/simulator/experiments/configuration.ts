@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { parseAllDocuments } from "yaml";
 import { projectFramework } from "../../controller/observe/framework.ts";
 import { projectQueue } from "../../controller/observe/queue.ts";
-import type { FrameworkFacts, QueueFacts } from "../../offers/messages.ts";
+import type { FrameworkFacts } from "../../offers/messages.ts";
+import type { QueueFacts } from "../../offers/queue-facts.ts";
 
 /** A cluster's configuration: what an administrator applies before anybody has work. */
 export interface Configuration {
@@ -37,10 +38,16 @@ export function readConfiguration(path: string): Configuration {
   const frameworks: FrameworkFacts[] = [];
   for (const { kind, metadata, spec } of readManifests(path)) {
     const object = { metadata: { ...metadata, uid: metadata.name }, spec };
-    const { facts, invalid } = kind === "Queue" ? projectQueue(object) : projectFramework(object);
-    if (facts === undefined) throw new Error(`${path}: ${kind} ${metadata.name}: ${invalid}`);
-    if ("key" in facts) frameworks.push(facts);
-    else queues.push(facts);
+    const refuse = (invalid: string | undefined): never => {
+      throw new Error(`${path}: ${kind} ${metadata.name}: ${invalid}`);
+    };
+    if (kind === "Queue") {
+      const { facts } = projectQueue(object);
+      queues.push(facts.invalid === undefined ? facts : refuse(facts.invalid));
+    } else {
+      const { facts, invalid } = projectFramework(object);
+      frameworks.push(facts ?? refuse(invalid));
+    }
   }
   return { queues, frameworks };
 }

@@ -121,18 +121,18 @@ export class Site {
   /** A user's own cluster outlives the tests: the operator lets go of the pods before it ends. */
   async #cleanUp(): Promise<void> {
     const { api } = this.cluster;
-    const paths = [
-      ...this.#namespaces.map((name) => `/api/v1/namespaces/${name}`),
-      ...this.#queues.map((name) => `${QUEUES}/${name}`),
-    ];
-    const there = await Promise.all(paths.map(async (path) => ((await api.find(path)) ? [path] : [])));
-    await Promise.all(there.flat().map((path) => api.delete(path)));
-    for (const path of paths)
-      await eventually(
-        `${path} is gone`,
-        () => api.find(path),
-        (found) => found === undefined,
-      );
+    // Queues go when nobody uses them any more.
+    for (const paths of [
+      this.#namespaces.map((name) => `/api/v1/namespaces/${name}`),
+      this.#queues.map((name) => `${QUEUES}/${name}`).reverse(),
+    ]) {
+      for (const path of paths)
+        await eventually(
+          `${path} is gone`,
+          async () => (await api.find(path)) && api.delete(path).catch((error: Error) => error),
+          (left) => left === undefined,
+        );
+    }
   }
 }
 
