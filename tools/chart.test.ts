@@ -280,7 +280,7 @@ describe("admission policies", () => {
     const objects = render();
     const policies = ofKind(objects, "ValidatingAdmissionPolicy");
     expect(policies.map(({ metadata }) => metadata.name).sort()).toEqual(
-      ["offers", "pods", "status"].map((name) => `${name}.proffer.dev`),
+      ["offers", "pods", "queues", "status"].map((name) => `${name}.proffer.dev`),
     );
     for (const { spec, metadata } of policies) {
       expect(spec.failurePolicy).toBe("Fail");
