@@ -123,7 +123,10 @@ export class ReclaimPlan {
   #decide(): Decision {
     const ahead = this.#ahead();
     const { taken } = this.#clearings;
-    const victims = new Victims(this.#state, (task) => this.#assignment.claimant(task));
+    let most = 0;
+    for (const { live } of this.#state.tasks.values()) most += live.size;
+    for (const { slices } of this.#state.offers.values()) most += slices.size;
+    const victims = new Victims(this.#state, (task) => this.#assignment.claimant(task), most);
     for (const offer of this.#state.offers.values()) {
       if (offer.concurrency === "Exclusive" && !this.#offers.isDrafting(offer)) victims.addOffer(offer, taken);
     }
