@@ -6,6 +6,7 @@ import { parseIndexes } from "./indexes.ts";
 import { type Instance, isLeaving } from "./instance.ts";
 import type { Answer } from "./messages.ts";
 import { type Notice, type Notices, pending } from "./notices.ts";
+import type { Offer } from "./offer.ts";
 import { RoomSearch } from "./room-search.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./task.ts";
@@ -93,12 +94,15 @@ export class GivingBack {
   /** What may go: of the answering claimant what it gives, of others what was chosen of theirs. */
   #pool(notice: Notice, victims: readonly Victim[], given: ReadonlyMap<Task, readonly Instance[]>): Victims {
     const { taken } = this.#clearings;
-    const pool = new Victims(this.#state, (task) => this.#assignment.claimant(task));
     const all = new Map([...given].map(([task, instances]) => [task, instances.filter((part) => !taken.has(part))]));
+    const offers = new Set<Offer>();
     for (const { of, part, claimant } of victims) {
-      if (isOffer(of)) pool.addOffer(of, taken);
+      if (isOffer(of)) offers.add(of);
       else if (claimant.name !== notice.claimant) all.set(of, [...(all.get(of) ?? []), part as Instance]);
     }
+    const most = [...all.values(), ...[...offers].map(({ slices }) => [...slices])].flat().length;
+    const pool = new Victims(this.#state, (task) => this.#assignment.claimant(task), most);
+    for (const offer of offers) pool.addOffer(offer, taken);
     pool.addGiven(all);
     return pool;
   }

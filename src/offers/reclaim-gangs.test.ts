@@ -139,3 +139,43 @@ describe("what starts together and is taken back", () => {
     expect(next.placed().filter((name) => name.startsWith("gang"))).toHaveLength(3);
   });
 });
+
+describe("what starts together and is due", () => {
+  test("has room made for all of it", () => {
+    const made = cluster(2, 6);
+    made.cpu("b", "tb", 1, 8).settle().run();
+    made
+      .cpu("a", "gang", 3, 2, { gang: { minimum: 2 } })
+      .settle()
+      .wait(GRACE_MS);
+    expect(made.ending).toHaveLength(6);
+    made.terminate();
+    expect(made.used("a")).toBe(6);
+    expect(made.wait(600_000).ending).toEqual([]);
+  });
+
+  test("has what is free beside what is made", () => {
+    const made = cluster(2, 6);
+    made.cpu("b", "tb", 1, 4).settle().run();
+    made
+      .cpu("a", "gang", 3, 2, { gang: { minimum: 2 } })
+      .settle()
+      .wait(GRACE_MS)
+      .terminate();
+    expect(made.used("a")).toBe(6);
+  });
+
+  test("has nothing taken back for it where not all of it would have room", () => {
+    const made = cluster(1, 6);
+    made.queue("c", { guarantee: { cpu: 4 } }).framework("c", { queues: [{ name: "c", weight: 1 }] });
+    made.cpu("b", "tb", 1, 4).settle().run();
+    made.node("own", { cpu: 4 }).cpu("c", "tc", 1, 4).settle().run();
+    made
+      .cpu("a", "gang", 3, 2, { gang: { minimum: 2 } })
+      .settle()
+      .wait(GRACE_MS);
+    expect([made.asked(), made.ending]).toEqual([[], []]);
+    // Nothing has changed: nothing leads to another round.
+    expect(made.broker.nextTickMs(made.nowMs)).toBeGreaterThan(made.nowMs + 1_000);
+  });
+});

@@ -6,7 +6,7 @@ import { MAX_NODES } from "./inverse-offer.ts";
 import type { Line } from "./lines.ts";
 import type { Notice, Notices } from "./notices.ts";
 import type { Offer } from "./offer.ts";
-import type { Claimant, Queue } from "./queues.ts";
+import { add, type Claimant, type Queue } from "./queues.ts";
 import { graceMs } from "./reclaim-rules.ts";
 import { UNKNOWN } from "./resources.ts";
 import { earlier } from "./room.ts";
@@ -69,7 +69,7 @@ export class ReclaimPlan {
 
   run(unmet: readonly Unmet[]): void {
     const demands = unmet
-      .filter((demand) => this.#missing(demand) > 0)
+      .filter((demand) => partsOf(demand).some((part) => this.#missing(part) > 0))
       .sort(({ line: a }, { line: b }) => earlier(a, b));
     if (demands.length === 0) return;
     let decision: Decision | undefined;
@@ -80,7 +80,8 @@ export class ReclaimPlan {
       if (restsUntilMs > this.#state.nowMs) this.#lookAgain(restsUntilMs);
       else if (this.#mayFind(line, decision?.ahead ?? this.#ahead())) {
         decision ??= this.#decide();
-        this.#serve(demand, decision);
+        if (line.gang === undefined) this.#serve(demand, decision);
+        else this.#serveWhole(demand, decision);
       }
     }
     if (decision === undefined) return;
@@ -122,13 +123,55 @@ export class ReclaimPlan {
   #decide(): Decision {
     const ahead = this.#ahead();
     const { taken } = this.#clearings;
-    const victims = new Victims(this.#state, (task) => this.#assignment.claimant(task));
+    let most = 0;
+    for (const { live } of this.#state.tasks.values()) most += live.size;
+    for (const { slices } of this.#state.offers.values()) most += slices.size;
+    const victims = new Victims(this.#state, (task) => this.#assignment.claimant(task), most);
     for (const offer of this.#state.offers.values()) {
       if (offer.concurrency === "Exclusive" && !this.#offers.isDrafting(offer)) victims.addOffer(offer, taken);
     }
     victims.addTasks(this.#state.tasks.values(), taken);
     for (const { vector, claimant } of victims.leaving()) ahead.shift(claimant.parent, vector, -1);
     return { ahead, victims, gone: new Set(), made: [], left: MOST_AT_ONCE };
+  }
+
+  /** Of what starts together all or nothing: half of it would have room made for nothing. */
+  #serveWhole(demand: Unmet, decision: Decision): void {
+    const { dirty } = this.#state;
+    const { length } = decision.made;
+    const parts = partsOf(demand);
+    for (const part of parts) this.#serve(part, decision);
+    if (this.#restFits(parts)) return;
+    for (const clearing of decision.made.splice(length)) {
+      for (const { claimant, vector } of clearing.victims.values()) decision.ahead.shift(claimant.parent, vector, 1);
+      for (let n = 0; n < clearing.holds.length; n++) {
+        decision.ahead.shift(clearing.line.claimant.parent, clearing.line.request, -1);
+      }
+      this.#clearings.dissolve(clearing);
+    }
+    // All is as it was.
+    this.#state.dirty = dirty;
+    for (const { line } of parts) {
+      for (const clearing of this.#clearings.of(line)) if (!clearing.going) this.#clearings.dissolve(clearing);
+    }
+  }
+
+  /** What no room is made for has its place in what is free. */
+  #restFits(parts: readonly Unmet[]): boolean {
+    const { nodes } = this.#state;
+    const left = new Map<number, Float64Array>();
+    return parts.every((part) => {
+      const { shape, request } = part.line;
+      let missing = this.#missing(part);
+      for (const { index } of nodes.entries.filter((entry) => entry !== undefined)) {
+        if (missing <= 0) break;
+        if (!shape.where.admits.has(index) || nodes.overfull(index)) continue;
+        const free = left.get(index) ?? Float64Array.from(nodes.freeVector(index));
+        left.set(index, free);
+        for (; missing > 0 && request.every((asked, r) => asked <= (free[r] ?? 0)); missing--) add(free, request, -1);
+      }
+      return missing <= 0;
+    });
   }
 
   /** First from those who have been asked already, then from anybody. */
@@ -228,6 +271,11 @@ export class ReclaimPlan {
     this.#alarmMs = atMs;
     this.#state.timers.set(atMs, { type: "reclaim" });
   }
+}
+
+/** Each line of what starts together with this one. */
+function partsOf({ bidder, line }: Unmet): Unmet[] {
+  return (line.gang?.lines() ?? [line]).map((own) => ({ bidder, line: own }));
 }
 
 /** Whose tasks are to be ended for it, by name. */

@@ -34,6 +34,8 @@ const RANKS = 2 ** 11;
 /** Ages are compared in whole seconds, up to 24 days; exactly where it matters, on one node. */
 const AGES = 2 ** 21;
 const ENTRIES = 2 ** 21;
+/** As many are sorted at a time at least. */
+const PORTION = 8_192;
 
 /**
  * What runs or is offered, as a structure of arrays, in the order in which it would go: rank, then the newest first. Made
@@ -43,26 +45,35 @@ export class Victims {
   readonly #nowMs: number;
   readonly #width: number;
   readonly #claimantOf: (task: Task) => Claimant;
-  readonly #of: (Task | Offer)[] = [];
-  readonly #parts: (Instance | OfferSlice)[] = [];
-  readonly #ranks: number[] = [];
-  readonly #claimants: Claimant[] = [];
-  readonly #nodes: number[] = [];
-  readonly #sinceMs: number[] = [];
+  readonly #of: (Task | Offer)[];
+  readonly #parts: (Instance | OfferSlice)[];
+  readonly #claimants: Claimant[];
+  readonly #ranks: Int32Array;
+  readonly #nodes: Int32Array;
+  readonly #sinceMs: Float64Array;
+  #size = 0;
   /** Entry -> all that ends with it, itself included, where that is more. */
   readonly #units = new Map<number, readonly number[]>();
   /** Claimant -> when the first of its instances that are too young to go is old enough. */
   readonly #sparedUntilMs = new Map<Claimant, number>();
-  #order: Float64Array | undefined;
+  /** Entries in order, as far as somebody has looked. */
+  readonly #order: Float64Array[] = [];
 
-  constructor({ nowMs, resources }: State, claimantOf: (task: Task) => Claimant) {
+  /** Of `most` entries at most: to grow would cost more than all the rest. */
+  constructor({ nowMs, resources }: State, claimantOf: (task: Task) => Claimant, most: number) {
+    this.#of = new Array(most);
+    this.#parts = new Array(most);
+    this.#claimants = new Array(most);
+    this.#ranks = new Int32Array(most);
+    this.#nodes = new Int32Array(most);
+    this.#sinceMs = new Float64Array(most);
     this.#nowMs = nowMs;
     this.#width = resources.width;
     this.#claimantOf = claimantOf;
   }
 
   get size(): number {
-    return this.#parts.length;
+    return this.#size;
   }
 
   /** An exclusive offer with what it holds; `taken` is spoken for already. */
@@ -217,19 +228,47 @@ export class Victims {
 
   /** All entries in the order in which they would go. */
   *inOrder(): Generator<number> {
-    this.#order ??= this.#sorted();
-    for (const key of this.#order) yield ENTRIES - 1 - (key % ENTRIES);
+    const bounds = this.#bounds();
+    for (let n = 0; n + 1 < bounds.length; n++) {
+      this.#order[n] ??= this.#sorted(bounds[n]!, bounds[n + 1]!);
+      for (const key of this.#order[n]!) yield ENTRIES - 1 - (key - Math.floor(key / ENTRIES) * ENTRIES);
+    }
   }
 
-  /** One number an entry, so that the sort needs no comparisons of ours: rank, age, and the entry, later ones first. */
-  #sorted(): Float64Array {
-    const keys = new Float64Array(Math.min(this.size, ENTRIES));
-    for (let i = 0; i < keys.length; i++) {
-      const age = Math.max(0, Math.floor((this.#nowMs - this.#sinceMs[i]!) / 1000));
-      const rank = Math.min(this.#ranks[i]!, RANKS - 1);
-      keys[i] = (rank * AGES + Math.min(age, AGES - 1)) * ENTRIES + (ENTRIES - 1 - i);
+  /** Ranks at which a portion begins and the one before it ends: what nobody looks at need not be sorted. */
+  #bounds(): number[] {
+    const counts = new Map<number, number>();
+    for (let i = 0; i < this.size; i++) counts.set(this.#rank(i), (counts.get(this.#rank(i)) ?? 0) + 1);
+    const bounds: number[] = [0];
+    let size = 0;
+    for (const [rank, count] of [...counts].sort(([a], [b]) => a - b)) {
+      size += count;
+      if (size < PORTION) continue;
+      bounds.push(rank + 1);
+      size = 0;
     }
-    return keys.sort();
+    if (size > 0) bounds.push(RANKS);
+    return bounds;
+  }
+
+  /**
+   * Those of the ranks from `from` to below `to`. One number an entry, so that the sort needs no comparisons of ours: rank,
+   * age, and the entry, later ones first.
+   */
+  #sorted(from: number, to: number): Float64Array {
+    const keys = new Float64Array(Math.min(this.size, ENTRIES));
+    let n = 0;
+    for (let i = 0; i < keys.length; i++) {
+      const rank = this.#rank(i);
+      if (rank < from || rank >= to) continue;
+      const age = Math.max(0, Math.floor((this.#nowMs - this.#sinceMs[i]!) / 1000));
+      keys[n++] = (rank * AGES + Math.min(age, AGES - 1)) * ENTRIES + (ENTRIES - 1 - i);
+    }
+    return keys.subarray(0, n).sort();
+  }
+
+  #rank(i: number): number {
+    return Math.min(this.#ranks[i]!, RANKS - 1);
   }
 
   #newer(a: Instance, b: Instance): number {
@@ -269,12 +308,13 @@ export class Victims {
     rank: number,
     ms: number,
   ): void {
-    this.#of.push(of);
-    this.#parts.push(part);
-    this.#claimants.push(claimant);
-    this.#nodes.push(node);
-    this.#ranks.push(rank);
-    this.#sinceMs.push(ms);
+    const i = this.#size++;
+    this.#of[i] = of;
+    this.#parts[i] = part;
+    this.#claimants[i] = claimant;
+    this.#nodes[i] = node;
+    this.#ranks[i] = rank;
+    this.#sinceMs[i] = ms;
   }
 
   #spare(claimant: Claimant, untilMs: number): void {
