@@ -103,7 +103,7 @@ const queueStatus = z.object({
     .object({
       generation: int(0, 9_007_199_254_740_000).describe("Its generation."),
       inForce: z.boolean().describe("Whether it is in force now."),
-      spec: shared("QueueSpec", "What an administrator says about a queue.", queueSpec),
+      spec: shared("QueueSpec", "What an administrator says about a queue.", queueSpec).describe("What it said."),
     })
     .optional()
     .describe(

@@ -3,29 +3,35 @@ import { describe, expect, test } from "vitest";
 import { Entitlement } from "./entitlement.ts";
 import { type Queue, QueueTree } from "./queues.ts";
 import { ReclaimBench } from "./reclaim.test-support.ts";
-import type { Quantities } from "./resources.ts";
 import { ResourceTable, type Vector } from "./resources.ts";
 import { UsageAhead } from "./usage-ahead.ts";
 
 const amounts = (max: number) => fc.record({ cpu: fc.nat({ max }), memory: fc.nat({ max }) });
+type Amounts = { readonly cpu: number; readonly memory: number };
 /** Queues q0 to q5, each below one of those before it or below the root, with a guarantee and something that it uses. */
 const trees = fc.array(fc.record({ parent: fc.nat(), guarantee: amounts(8), usage: amounts(8) }), {
   minLength: 2,
   maxLength: 6,
 });
 
-function treeOf(list: readonly { parent: number; guarantee: Quantities; usage: Quantities }[]): {
+function treeOf(list: readonly { parent: number; guarantee: Amounts; usage: Amounts }[]): {
   tree: QueueTree;
   resources: ResourceTable;
   queues: Queue[];
 } {
   const resources = new ResourceTable();
   const tree = new QueueTree(resources);
-  list.forEach(({ parent, guarantee }, i) => {
-    const above = parent % (i + 1);
+  const above = list.map(({ parent }, i) => parent % (i + 1));
+  // What is said of a queue is what it has beyond what those below it are guaranteed.
+  const guarantees = list.map(({ guarantee: { cpu, memory } }) => ({ cpu, memory }));
+  for (let i = list.length - 1; i >= 0; i--) {
+    if (above[i]! === i) continue;
+    for (const resource of ["cpu", "memory"] as const) guarantees[above[i]!]![resource] += guarantees[i]![resource];
+  }
+  guarantees.forEach((guarantee, i) => {
     const stated = Object.fromEntries(Object.entries(guarantee).filter(([, amount]) => amount > 0));
     const facts = { name: `q${i}`, weight: 1, guarantee: stated, limit: {}, namespaces: ["*"] };
-    tree.observe(above < i ? { ...facts, parent: `q${above}` } : facts);
+    tree.observe(above[i]! < i ? { ...facts, parent: `q${above[i]}` } : facts);
   });
   list.forEach(({ usage }, i) => {
     tree.claimant(`ns/f${i}`, `q${i}`).held("task", resources.vector(usage), 1, 1);
