@@ -195,7 +195,9 @@ describe("what others have borrowed", () => {
     made.asking("s", { cpu: 2, memory: 3 }, { of: "some", priority: 1 }).settle();
     // It would go first, and then `most` has no more than it is due.
     made.asking("small", { cpu: 1 }, { of: "most", priority: 0 }).settle();
-    made.asking("due", { cpu: 4, memory: 4 }, { of: "a" }).settle().wait(GRACE_MS);
+    made.asking("due", { cpu: 4, memory: 4 }, { of: "a" }).settle();
+    expect(made.asked("some")).toEqual([]);
+    made.wait(GRACE_MS);
     expect(made.ending).toEqual(["m-0-0", "big-0-0"]);
   });
 
