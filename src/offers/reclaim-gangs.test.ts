@@ -124,6 +124,39 @@ describe("what starts together and is taken back", () => {
     expect(made.ending).toHaveLength(4);
   });
 
+  test("counts once, however many of it are on the node", () => {
+    const made = cluster(1);
+    made
+      .cpu("b", "gang", 1, 2, { gang: { minimum: 2 }, priority: 0 })
+      .settle()
+      .run();
+    made.cpu("b", "single", 1, 2, { priority: 5 }).settle().run();
+    made.cpu("a", "due", 3).settle().wait(GRACE_MS);
+    expect(made.ending).toHaveLength(3);
+  });
+
+  test("goes with what has joined it since", () => {
+    const made = cluster(1);
+    const retry = { limit: 1, backoffMs: 1, maxBackoffMs: 1, onNodeLost: "Never" } as const;
+    made
+      .cpu("b", "gang", 2, 2, { gang: { minimum: 2 }, retry })
+      .settle()
+      .run();
+    made.cpu("a", "due", 4).settle();
+    made.node("extra", { cpu: 2 }).settle();
+    const [first, second] = [...made.pods.keys()];
+    made.pod(first!, { phase: "Failed", exitCode: 1 });
+    made.wait(1);
+    made.apply({ type: "task-recorded", uid: "gang-uid", version: made.broker.taskView("gang-uid")!.version });
+    made.wait(100);
+    expect(made.pods.get("gang-0-1")?.node).toBe("extra");
+    made.wait(GRACE_MS);
+    expect(made.ending).toEqual([second]);
+    expect(made.terminate().ending).toEqual(["gang-0-1"]);
+    made.terminate();
+    expect(made.placed().filter((name) => name.startsWith("gang"))).toEqual([]);
+  });
+
   test("starts anew as a whole though leaders change while it goes", () => {
     const made = cluster(2);
     made

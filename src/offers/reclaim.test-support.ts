@@ -111,8 +111,9 @@ export class ReclaimBench extends Bench {
     for (const [uid, facts] of this.#tasks) {
       const view = this.broker.taskView(uid);
       if (view === undefined) continue;
-      const { succeededIndexes, failedIndexes, attempts, lastFailures } = view;
-      const recorded = { succeededIndexes, failedIndexes, attempts, lastFailures };
+      const { succeededIndexes, failedIndexes, attempts, lastFailures, startedTogether } = view;
+      const together = startedTogether === undefined ? {} : { startedTogether };
+      const recorded = { succeededIndexes, failedIndexes, attempts, lastFailures, ...together };
       next.apply({ type: "task-observed", task: { ...facts, recorded } });
     }
     for (const [name, pod] of this.pods) {

@@ -157,6 +157,50 @@ describe("what others have borrowed", () => {
     expect(made.wait(600_000).ending).toEqual([]);
   });
 
+  test("does not go beyond what the queue above is due, though a sibling has come to use that meanwhile", () => {
+    const made = ReclaimBench.of({
+      top: {},
+      poor: { parent: "top", guarantee: { cpu: 6 } },
+      rich: { parent: "top", reclaim: { graceMs: 0 } },
+      other: {},
+    });
+    made
+      .node("n", { cpu: 8 }, { labels: { node: "n" } })
+      .cpu("other", "to", 1, 8)
+      .settle();
+    made.cpu("poor", "due", 2, 1, { constraints: { nodeSelector: { node: "n" } } }).settle();
+    expect(made.asked()).toHaveLength(1);
+    made.node("m", { cpu: 8 }).cpu("rich", "tr", 1, 6).settle().wait(GRACE_MS);
+    expect(made.ending.map((name) => name.slice(0, 2)).sort()).toEqual(["to", "to", "tr", "tr"]);
+  });
+
+  test("is held in the same step in which its pod ends", () => {
+    const made = halves().node("n", { cpu: 10 });
+    made.cpu("b", "tb", 5, 2).settle().cpu("a", "ta", 5).settle().wait(GRACE_MS);
+    expect(made.keptFor("a")).toBe(0);
+    made.pod(made.ending[0]!, { phase: "Failed", exitCode: 143 });
+    expect(made.keptFor("a")).toBe(5);
+  });
+
+  test("is no more than is needed where the order of preference ends in nothing, either", () => {
+    const made = ReclaimBench.of({
+      a: { guarantee: { cpu: 4, memory: 4 } },
+      some: {},
+      most: { guarantee: { cpu: 4 } },
+      memory: {},
+    });
+    made.node("n", { cpu: 7, memory: 7 });
+    made.asking("m", { memory: 4 }, { of: "memory", priority: 3 }).settle();
+    made.asking("big", { cpu: 4 }, { of: "most", priority: 2 }).settle();
+    made.asking("s", { cpu: 2, memory: 3 }, { of: "some", priority: 1 }).settle();
+    // It would go first, and then `most` has no more than it is due.
+    made.asking("small", { cpu: 1 }, { of: "most", priority: 0 }).settle();
+    made.asking("due", { cpu: 4, memory: 4 }, { of: "a" }).settle();
+    expect(made.asked("some")).toEqual([]);
+    made.wait(GRACE_MS);
+    expect(made.ending).toEqual(["m-0-0", "big-0-0"]);
+  });
+
   test("makes way within the guarantee of the queue above only if that is possible", () => {
     const made = ReclaimBench.of({
       top: {},
