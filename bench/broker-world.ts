@@ -3,7 +3,7 @@ import { spread } from "../src/frameworks/placement/spread.ts";
 import { Broker } from "../src/offers/broker.ts";
 import type { Effect, FrameworkFacts, Input, OfferDraft, TaskFacts } from "../src/offers/messages.ts";
 import type { BrokerOptions } from "../src/offers/options.ts";
-import type { QueueFacts } from "../src/offers/queue-facts.ts";
+import type { QueueFacts } from "../src/offers/queues/queue-facts.ts";
 import type { Quantities } from "../src/offers/resources.ts";
 
 /** Memory is counted in KiB. */

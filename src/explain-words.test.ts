@@ -10,7 +10,7 @@ import { taskObject } from "./controller/objects.test-support.ts";
 import { type ObservedTask, TaskReader } from "./controller/observe/task.ts";
 import { noLogger } from "./controller/telemetry.ts";
 import type { EventEffect } from "./controller/term.ts";
-import { show, type WaitingReason, WORLDS } from "./offers/reasons.worlds.test-support.ts";
+import { show, type WaitingReason, WORLDS } from "./offers/explain/reasons.worlds.test-support.ts";
 import type { TaskView } from "./offers/views.ts";
 import { explain } from "./server/explain.ts";
 

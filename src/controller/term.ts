@@ -1,7 +1,7 @@
 import { API_VERSION } from "../api/common.ts";
 import { DEFAULT_QUEUE } from "../api/labels.ts";
-import { unreachable } from "../offers/assert.ts";
 import type { Effect, Input } from "../offers/messages.ts";
+import { unreachable } from "../offers/structures/assert.ts";
 import type { BrokerContract } from "./broker-contract.ts";
 import { confirmAbsence } from "./effects/absence.ts";
 import type { EffectContext } from "./effects/context.ts";

@@ -1,13 +1,13 @@
-import { gangsOf } from "./gang-answers.ts";
-import { formatIndexes } from "./indexes.ts";
+import type { Reason } from "./explain/reasons.ts";
+import { gangsOf } from "./gangs/gang-answers.ts";
 import type { Claim } from "./ledger.ts";
 import type { Answer, LaunchOutcome } from "./messages.ts";
-import type { Reason } from "./reasons.ts";
+import type { SpreadCounts } from "./nodes/spread.ts";
 import { type Refusal, refuse, type Wish } from "./refusal.ts";
 import type { Vector } from "./resources.ts";
-import type { SpreadCounts } from "./spread.ts";
 import type { State } from "./state.ts";
-import type { Tasks } from "./tasks.ts";
+import { formatIndexes } from "./structures/indexes.ts";
+import type { Tasks } from "./tasks/tasks.ts";
 
 /** Why a wish did not get all it asked for. */
 export interface Loss {

@@ -1,14 +1,14 @@
+import type { Reason } from "./explain/reasons.ts";
 import type { Framework } from "./framework.ts";
-import { gangRefusal } from "./gang-answers.ts";
+import { gangRefusal } from "./gangs/gang-answers.ts";
 import type { Answer, Launch } from "./messages.ts";
 import type { Offer, OfferSlice } from "./offer.ts";
 import { formatQuantity, unitOf } from "./quantity.ts";
-import { add } from "./queues.ts";
-import type { Reason } from "./reasons.ts";
+import { add } from "./queues/queues.ts";
 import { type Refusal, refuse, type Wish } from "./refusal.ts";
 import type { Vector } from "./resources.ts";
 import type { State } from "./state.ts";
-import type { Task } from "./task.ts";
+import type { Task } from "./tasks/task.ts";
 
 export type Checked = { readonly wishes: readonly Wish[] } | { readonly refusal: Refusal };
 

@@ -1,22 +1,22 @@
-import { assert } from "./assert.ts";
-import { queueRejection } from "./assignment.ts";
-import type { Bitset } from "./bitset.ts";
 import type { Framework } from "./framework.ts";
-import type { Gang } from "./gang.ts";
-import type { Place } from "./gang-search.ts";
+import type { Gang } from "./gangs/gang.ts";
+import type { Place } from "./gangs/gang-search.ts";
 import type { Hold } from "./holds.ts";
 import type { Claim } from "./ledger.ts";
-import type { Levels } from "./levels.ts";
 import type { Line } from "./lines.ts";
 import type { FrameworkFacts } from "./messages.ts";
+import type { Levels } from "./nodes/levels.ts";
 import type { Offer, OfferSlice } from "./offer.ts";
-import { add, type Claimant } from "./queues.ts";
+import { add, type Claimant } from "./queues/queues.ts";
 import { atLeast, type Vector } from "./resources.ts";
 import type { Bidder, Pass } from "./round.ts";
 import { shownInAll, shownTo } from "./shown.ts";
 import type { State } from "./state.ts";
-import type { Task } from "./task.ts";
-import type { Tasks } from "./tasks.ts";
+import { assert } from "./structures/assert.ts";
+import type { Bitset } from "./structures/bitset.ts";
+import { queueRejection } from "./tasks/assignment.ts";
+import type { Task } from "./tasks/task.ts";
+import type { Tasks } from "./tasks/tasks.ts";
 
 /** More slices than this go into another offer. */
 const MAX_SLICES = 64;

@@ -12,7 +12,7 @@ import type {
   TaskFacts,
 } from "./messages.ts";
 import type { BrokerOptions } from "./options.ts";
-import type { QueueFacts } from "./queue-facts.ts";
+import type { QueueFacts } from "./queues/queue-facts.ts";
 
 const START_MS = 1_700_000_000_000;
 

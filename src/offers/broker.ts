@@ -1,26 +1,26 @@
-import { unreachable } from "./assert.ts";
-import { Assignment } from "./assignment.ts";
 import { Bidders } from "./bidders.ts";
-import { Capacity } from "./capacity.ts";
-import { Explain } from "./explain.ts";
-import { ExplainWaits } from "./explain-waits.ts";
+import { Explain } from "./explain/explain.ts";
+import { ExplainWaits } from "./explain/explain-waits.ts";
+import { Outlooks } from "./explain/outlook.ts";
 import type { Framework } from "./framework.ts";
 import { Frameworks } from "./frameworks.ts";
-import { GangBounds } from "./gang-bounds.ts";
-import { GangStarts } from "./gang-starts.ts";
-import { LongWaits } from "./long-waits.ts";
+import { GangBounds } from "./gangs/gang-bounds.ts";
+import { GangStarts } from "./gangs/gang-starts.ts";
+import { LongWaits } from "./gangs/long-waits.ts";
 import type { Effect, Input } from "./messages.ts";
+import { Capacity } from "./nodes/capacity.ts";
 import { Offers } from "./offers.ts";
 import type { BrokerOptions } from "./options.ts";
-import { Outlooks } from "./outlook.ts";
 import { Programs } from "./presence.ts";
-import { Reclaim } from "./reclaim.ts";
+import { Reclaim } from "./reclaim/reclaim.ts";
 import { Round, type Unmet } from "./round.ts";
 import { Slack } from "./slack.ts";
 import { State } from "./state.ts";
+import { unreachable } from "./structures/assert.ts";
+import type { Alarm } from "./structures/timers.ts";
 import { Summary } from "./summary.ts";
-import { Tasks } from "./tasks.ts";
-import type { Alarm } from "./timers.ts";
+import { Assignment } from "./tasks/assignment.ts";
+import { Tasks } from "./tasks/tasks.ts";
 import type {
   ClaimView,
   ClusterView,

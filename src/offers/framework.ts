@@ -2,7 +2,7 @@ import type { Line } from "./lines.ts";
 import type { FrameworkFacts } from "./messages.ts";
 import type { Offer } from "./offer.ts";
 import type { Presence } from "./presence.ts";
-import type { Task } from "./task.ts";
+import type { Task } from "./tasks/task.ts";
 
 const PENALTY_AFTER = 3;
 const LONGEST_PENALTY_MS = 60_000;

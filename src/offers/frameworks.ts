@@ -1,12 +1,12 @@
-import { type Assignment, queueRejection } from "./assignment.ts";
-import { both } from "./constraints.ts";
 import type { Framework } from "./framework.ts";
 import type { FrameworkFacts } from "./messages.ts";
+import { both } from "./nodes/constraints.ts";
 import type { Offers } from "./offers.ts";
 import type { Programs } from "./presence.ts";
-import type { QueueFacts, QueueRecord } from "./queue-facts.ts";
+import type { QueueFacts, QueueRecord } from "./queues/queue-facts.ts";
 import { UNKNOWN } from "./resources.ts";
 import type { State } from "./state.ts";
+import { type Assignment, queueRejection } from "./tasks/assignment.ts";
 import type { Explanation } from "./views.ts";
 
 /** Frameworks and queues as their objects come, change and go. */

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { Assignment } from "./assignment.ts";
 import { Bidders } from "./bidders.ts";
 import { frameworkFacts, taskFacts } from "./broker.test-support.ts";
 import type { Hold } from "./holds.ts";
 import type { Line } from "./lines.ts";
 import { Offers } from "./offers.ts";
 import { State } from "./state.ts";
-import { Tasks } from "./tasks.ts";
+import { Assignment } from "./tasks/assignment.ts";
+import { Tasks } from "./tasks/tasks.ts";
 
 /** Two nodes of 4 CPUs, a Builtin framework `f` and an Offers framework `o`, each with one Task of three 2-CPU instances. */
 class World {

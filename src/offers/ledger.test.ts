@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Claim, Ledger } from "./ledger.ts";
-import { NodeTable } from "./nodes.ts";
+import { NodeTable } from "./nodes/nodes.ts";
 import { ResourceTable } from "./resources.ts";
 
 /** Two nodes of 10 CPU and 10 memory. */

@@ -1,6 +1,6 @@
-import { assert } from "./assert.ts";
-import type { NodeTable } from "./nodes.ts";
+import type { NodeTable } from "./nodes/nodes.ts";
 import type { Vector } from "./resources.ts";
+import { assert } from "./structures/assert.ts";
 
 /** Who a claim is counted for. */
 export interface Holder {

@@ -1,11 +1,11 @@
-import type { Gang, Waiter } from "./gang.ts";
-import { demandOf } from "./gathered.ts";
-import { type Head, headBefore } from "./heads.ts";
-import type { Heaped } from "./heap.ts";
-import type { Claimant } from "./queues.ts";
+import type { Gang, Waiter } from "./gangs/gang.ts";
+import { demandOf } from "./gangs/gathered.ts";
+import type { Shape, ShapeTable } from "./nodes/shapes.ts";
+import { type Head, headBefore } from "./queues/heads.ts";
+import type { Claimant } from "./queues/queues.ts";
 import type { Vector } from "./resources.ts";
-import type { Shape, ShapeTable } from "./shapes.ts";
-import type { Task } from "./task.ts";
+import type { Heaped } from "./structures/heap.ts";
+import type { Task } from "./tasks/task.ts";
 
 /** Who is served first within a claimant: priority, age, name. Total. */
 export function before(a: Task, b: Task): boolean {

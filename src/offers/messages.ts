@@ -1,7 +1,7 @@
-import type { Constraints, Taint } from "./constraints.ts";
+import type { Reason } from "./explain/reasons.ts";
+import type { Constraints, Taint } from "./nodes/constraints.ts";
 import type { FailoverFacts, LeaseFacts } from "./program-facts.ts";
-import type { QueueFacts, QueueRecord } from "./queue-facts.ts";
-import type { Reason } from "./reasons.ts";
+import type { QueueFacts, QueueRecord } from "./queues/queue-facts.ts";
 import type { Quantities } from "./resources.ts";
 import type { FailureView } from "./views.ts";
 

@@ -1,10 +1,10 @@
-import { unreachable } from "./assert.ts";
+import type { Reason } from "./explain/reasons.ts";
 import type { Claim } from "./ledger.ts";
 import type { Line } from "./lines.ts";
 import type { LaunchOutcome, OfferPhase } from "./messages.ts";
-import type { Claimant } from "./queues.ts";
-import type { Reason } from "./reasons.ts";
+import type { Claimant } from "./queues/queues.ts";
 import type { Vector } from "./resources.ts";
+import { unreachable } from "./structures/assert.ts";
 
 /** One node's part of an offer. */
 export interface OfferSlice {

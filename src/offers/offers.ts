@@ -1,17 +1,17 @@
 import { Acceptance, type Loss, type Raced, sumOf } from "./acceptance.ts";
 import { check, sameNode, strangerTo } from "./answer.ts";
-import type { Assignment } from "./assignment.ts";
 import { type Drafting, withdrawParts } from "./bidders.ts";
+import type { Reason } from "./explain/reasons.ts";
 import type { Framework } from "./framework.ts";
 import type { Answer, LaunchOutcome, OfferFacts } from "./messages.ts";
 import { answerable, type Ended, next, type Offer } from "./offer.ts";
-import type { Claimant } from "./queues.ts";
+import type { Claimant } from "./queues/queues.ts";
 import { DEFAULT_RULES, Race } from "./race.ts";
-import type { Reason } from "./reasons.ts";
 import { type Refusal, refuse, type Wish } from "./refusal.ts";
 import { Settlement } from "./settlement.ts";
 import type { State } from "./state.ts";
-import type { Tasks } from "./tasks.ts";
+import type { Assignment } from "./tasks/assignment.ts";
+import type { Tasks } from "./tasks/tasks.ts";
 
 /** What an end means for people, beside the phase. */
 interface Why {

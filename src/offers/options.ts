@@ -1,4 +1,4 @@
-import type { QueueOrder } from "./queues.ts";
+import type { QueueOrder } from "./queues/queues.ts";
 
 /** How a Builtin framework's instances find their node: the higher the score (0–1), the sooner a node is taken. */
 export interface Placement {

@@ -1,10 +1,10 @@
+import { clockTime } from "./explain/wording.ts";
 import type { Framework } from "./framework.ts";
 import type { Key } from "./messages.ts";
 import type { Offers } from "./offers.ts";
 import type { LeaseFacts } from "./program-facts.ts";
 import type { State } from "./state.ts";
-import type { Tasks } from "./tasks.ts";
-import { clockTime } from "./wording.ts";
+import type { Tasks } from "./tasks/tasks.ts";
 
 /** Whether a framework's program is there, by its Leases. Times in milliseconds. */
 export interface Presence {

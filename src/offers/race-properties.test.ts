@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Bench } from "./broker.test-support.ts";
 import { Broker } from "./broker.ts";
-import { parseIndexes } from "./indexes.ts";
 import type { Effect, FrameworkFacts, Input, Launch, OfferDraft, RaceRules } from "./messages.ts";
+import { parseIndexes } from "./structures/indexes.ts";
 
 const MODES: readonly RaceRules[] = [
   { conflict: "ResourceFit", transaction: "Incremental" },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Bench, podFacts } from "./broker.test-support.ts";
-import { parseIndexes } from "./indexes.ts";
 import type { Launch, OfferFacts, RaceRules } from "./messages.ts";
+import { parseIndexes } from "./structures/indexes.ts";
 
 // A new leader settles what an earlier one may or may not have begun. Versions of nodes do not outlive a term.
 

@@ -1,13 +1,13 @@
 import type { Acceptance, Loss, Raced } from "./acceptance.ts";
-import type { Assignment } from "./assignment.ts";
-import { withoutHalves } from "./gang-answers.ts";
+import { withoutHalves } from "./gangs/gang-answers.ts";
 import type { Claim } from "./ledger.ts";
 import type { RaceRules } from "./messages.ts";
 import type { OfferSlice } from "./offer.ts";
 import { formatQuantities } from "./quantity.ts";
-import { add } from "./queues.ts";
+import { add } from "./queues/queues.ts";
 import { type Wish, withCulprit } from "./refusal.ts";
 import type { State } from "./state.ts";
+import type { Assignment } from "./tasks/assignment.ts";
 
 /** Where nobody knows whether the node has changed since it was shown. */
 export const UNKNOWN_VERSION = -1;

@@ -1,7 +1,7 @@
+import type { Reason } from "./explain/reasons.ts";
 import type { Answer, Launch, LaunchOutcome } from "./messages.ts";
 import type { OfferSlice } from "./offer.ts";
-import type { Reason } from "./reasons.ts";
-import type { Task } from "./task.ts";
+import type { Task } from "./tasks/task.ts";
 
 /** One launch of an answer that may be tried: the task, the slice, and how many. */
 export interface Wish {

@@ -1,8 +1,8 @@
-import { Bitset } from "./bitset.ts";
 import type { Framework } from "./framework.ts";
-import { type Heaped, IndexedHeap } from "./heap.ts";
-import type { NodeTable } from "./nodes.ts";
+import type { NodeTable } from "./nodes/nodes.ts";
 import type { Vector } from "./resources.ts";
+import { Bitset } from "./structures/bitset.ts";
+import { type Heaped, IndexedHeap } from "./structures/heap.ts";
 
 /** What one answer refused: its filters end together. */
 interface Refusal extends Heaped {

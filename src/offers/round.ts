@@ -1,18 +1,18 @@
-import { type Bitset, lowestBit } from "./bitset.ts";
-import type { Descent } from "./descent.ts";
-import type { Gang } from "./gang.ts";
-import type { Place } from "./gang-search.ts";
-import type { GangStarts } from "./gang-starts.ts";
-import { IndexedHeap } from "./heap.ts";
+import type { Gang } from "./gangs/gang.ts";
+import type { Place } from "./gangs/gang-search.ts";
+import type { GangStarts } from "./gangs/gang-starts.ts";
 import type { Hold } from "./holds.ts";
 import type { Claim } from "./ledger.ts";
-import type { Levels } from "./levels.ts";
 import { type Line, type Lines, lineBefore } from "./lines.ts";
-import type { NodeTable } from "./nodes.ts";
-import type { Claimant } from "./queues.ts";
+import type { Levels } from "./nodes/levels.ts";
+import type { NodeTable } from "./nodes/nodes.ts";
+import type { Shape, ShapeTable } from "./nodes/shapes.ts";
+import type { Descent } from "./queues/descent.ts";
+import type { Claimant } from "./queues/queues.ts";
+import type { Room } from "./queues/room.ts";
 import { PODS, type Vector } from "./resources.ts";
-import type { Room } from "./room.ts";
-import type { Shape, ShapeTable } from "./shapes.ts";
+import { type Bitset, lowestBit } from "./structures/bitset.ts";
+import { IndexedHeap } from "./structures/heap.ts";
 
 /** One claimant's side of a round: how much it wants, and what a grant of one instance means for it. */
 export interface Bidder {

@@ -1,12 +1,12 @@
 import type { Acceptance } from "./acceptance.ts";
 import { check } from "./answer.ts";
-import type { Assignment } from "./assignment.ts";
-import { formatIndexes, parseIndexes } from "./indexes.ts";
 import type { Answer, Effect, Launch, LaunchOutcome, OfferFacts, RaceRules } from "./messages.ts";
 import type { Offer } from "./offer.ts";
 import { DEFAULT_RULES, type Race, UNKNOWN_VERSION } from "./race.ts";
 import type { State } from "./state.ts";
-import type { Tasks } from "./tasks.ts";
+import { formatIndexes, parseIndexes } from "./structures/indexes.ts";
+import type { Assignment } from "./tasks/assignment.ts";
+import type { Tasks } from "./tasks/tasks.ts";
 
 /** As many instances as a Task may have. */
 const MAX_INSTANCES = 10_000;

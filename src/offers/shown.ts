@@ -1,5 +1,5 @@
 import type { Framework } from "./framework.ts";
-import { add, type Claimant } from "./queues.ts";
+import { add, type Claimant } from "./queues/queues.ts";
 import type { Vector } from "./resources.ts";
 
 /** By node: what open optimistic offers show the framework. */

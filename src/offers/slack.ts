@@ -1,4 +1,4 @@
-import type { Gang } from "./gang.ts";
+import type { Gang } from "./gangs/gang.ts";
 import type { Claim } from "./ledger.ts";
 import type { Line } from "./lines.ts";
 import type { Offer } from "./offer.ts";

@@ -1,21 +1,21 @@
-import { Changes } from "./changes.ts";
-import { Descent } from "./descent.ts";
 import { Framework } from "./framework.ts";
 import { Holds } from "./holds.ts";
 import { Ledger } from "./ledger.ts";
-import { Levels } from "./levels.ts";
 import { Lines } from "./lines.ts";
 import type { Effect } from "./messages.ts";
-import { NodeTable } from "./nodes.ts";
+import { Levels } from "./nodes/levels.ts";
+import { NodeTable } from "./nodes/nodes.ts";
+import { ShapeTable } from "./nodes/shapes.ts";
 import type { Offer } from "./offer.ts";
 import type { BrokerOptions } from "./options.ts";
-import { QueueTree } from "./queues.ts";
+import { Descent } from "./queues/descent.ts";
+import { QueueTree } from "./queues/queues.ts";
+import { Room } from "./queues/room.ts";
 import { Refusals } from "./refusals.ts";
 import { type Quantities, ResourceTable } from "./resources.ts";
-import { Room } from "./room.ts";
-import { ShapeTable } from "./shapes.ts";
-import type { Task } from "./task.ts";
-import { Timers } from "./timers.ts";
+import { Changes } from "./structures/changes.ts";
+import { Timers } from "./structures/timers.ts";
+import type { Task } from "./tasks/task.ts";
 import type { EndedOffer } from "./views.ts";
 
 /** What the API server makes of a template's pods. */

@@ -1,7 +1,7 @@
-import type { Explain } from "./explain.ts";
+import type { Explain } from "./explain/explain.ts";
 import type { Framework } from "./framework.ts";
 import type { Frameworks } from "./frameworks.ts";
-import { add, type Queue } from "./queues.ts";
+import { add, type Queue } from "./queues/queues.ts";
 import { PODS, type Quantities, type Vector } from "./resources.ts";
 import type { State } from "./state.ts";
 import type { ClusterView, FrameworkView, InstanceCounts, OfferCounts, QueueView } from "./views.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Bench } from "./broker.test-support.ts";
-import type { QueueFacts } from "./queue-facts.ts";
+import type { QueueFacts } from "./queues/queue-facts.ts";
 
 const why = (made: Bench, task = "t") => made.broker.explainTask(`${task}-uid`);
 

@@ -1,5 +1,5 @@
-import type { QueueFacts } from "./queue-facts.ts";
-import type { Reason } from "./reasons.ts";
+import type { Reason } from "./explain/reasons.ts";
+import type { QueueFacts } from "./queues/queue-facts.ts";
 import type { Limits, Quantities } from "./resources.ts";
 
 /** What the broker shows of its state: read-only values for status writers, explain and metrics. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { REASONS } from "../offers/reasons.ts";
+import { REASONS } from "../offers/explain/reasons.ts";
 import type { FailureView } from "../offers/views.ts";
 import { explain } from "./explain.ts";
 import { FakeBroker, noInstances, taskView } from "./views.test-support.ts";

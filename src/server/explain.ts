@@ -1,7 +1,7 @@
+import { REASONS } from "../offers/explain/reasons.ts";
+import { standingsText } from "../offers/explain/standings.ts";
 import { formatQuantities } from "../offers/quantity.ts";
-import { REASONS } from "../offers/reasons.ts";
 import type { Quantities } from "../offers/resources.ts";
-import { standingsText } from "../offers/standings.ts";
 import type { Explanation, FailureView, FrameworkView, Outlook, QueueView, TaskView } from "../offers/views.ts";
 import { amountsText, countsText, type Line, lines, percent, whyLines } from "./explain-text.ts";
 import type { OutlookBudget } from "./outlook-budget.ts";

@@ -1,6 +1,6 @@
-import { matchesLabels, untoleratedTaint } from "../offers/constraints.ts";
-import { parseIndexes } from "../offers/indexes.ts";
 import type { Answer, Inverse, Launch, OfferFacts, Slice, TaskFacts } from "../offers/messages.ts";
+import { matchesLabels, untoleratedTaint } from "../offers/nodes/constraints.ts";
+import { parseIndexes } from "../offers/structures/indexes.ts";
 import type { Cluster } from "./cluster.ts";
 import { minimumOf } from "./gang-tenants.ts";
 import type { Programs } from "./programs.ts";

@@ -1,6 +1,6 @@
-import { parseIndexes } from "../offers/indexes.ts";
 import type { Effect, Input, PodFacts } from "../offers/messages.ts";
 import type { Quantities } from "../offers/resources.ts";
+import { parseIndexes } from "../offers/structures/indexes.ts";
 import { check } from "./check.ts";
 import type { Cluster } from "./cluster.ts";
 import { GangChecks } from "./gang-checks.ts";

@@ -11,7 +11,7 @@ import type {
   TaskFacts,
 } from "../offers/messages.ts";
 import type { LeaseFacts } from "../offers/program-facts.ts";
-import type { QueueFacts, QueueRecord } from "../offers/queue-facts.ts";
+import type { QueueFacts, QueueRecord } from "../offers/queues/queue-facts.ts";
 import type { Quantities } from "../offers/resources.ts";
 import type { TaskView } from "../offers/views.ts";
 

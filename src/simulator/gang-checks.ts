@@ -1,5 +1,5 @@
-import { parseIndexes } from "../offers/indexes.ts";
 import type { PodFacts, TaskFacts } from "../offers/messages.ts";
+import { parseIndexes } from "../offers/structures/indexes.ts";
 import { check } from "./check.ts";
 import type { Cluster } from "./cluster.ts";
 import { minimumOf } from "./gang-tenants.ts";

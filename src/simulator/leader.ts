@@ -1,7 +1,7 @@
 import { Broker } from "../offers/broker.ts";
 import type { Effect, Input, NodeFacts, OfferDraft } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
-import type { QueueOrder } from "../offers/queues.ts";
+import type { QueueOrder } from "../offers/queues/queues.ts";
 import { confirmAbsence } from "./absences.ts";
 import { attemptOf, snapshot } from "./attempts.ts";
 import { check } from "./check.ts";

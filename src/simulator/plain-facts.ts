@@ -1,5 +1,5 @@
 import type { FrameworkFacts, NodeFacts } from "../offers/messages.ts";
-import type { QueueFacts } from "../offers/queue-facts.ts";
+import type { QueueFacts } from "../offers/queues/queue-facts.ts";
 
 // Objects with nothing special about them.
 

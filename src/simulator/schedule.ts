@@ -1,4 +1,4 @@
-import { type Heaped, IndexedHeap } from "../offers/heap.ts";
+import { type Heaped, IndexedHeap } from "../offers/structures/heap.ts";
 
 interface Planned extends Heaped {
   readonly atMs: number;

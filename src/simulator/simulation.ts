@@ -1,6 +1,6 @@
 import type { Effect, Input } from "../offers/messages.ts";
 import type { Placement } from "../offers/options.ts";
-import type { QueueOrder } from "../offers/queues.ts";
+import type { QueueOrder } from "../offers/queues/queues.ts";
 import { Answerers, GOOD_MANNERS, type Manners } from "./answerers.ts";
 import { check } from "./check.ts";
 import { Checks } from "./checks.ts";

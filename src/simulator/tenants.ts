@@ -1,8 +1,8 @@
-import type { Constraints } from "../offers/constraints.ts";
 import type { FrameworkFacts, NodeFacts, PodFacts, RaceRules, TaskFacts } from "../offers/messages.ts";
+import type { Constraints } from "../offers/nodes/constraints.ts";
 import { type Order, POLICIES } from "../offers/policies/registry.ts";
-import type { QueueFacts, ReclaimFacts } from "../offers/queue-facts.ts";
-import type { QueueOrder } from "../offers/queues.ts";
+import type { QueueFacts, ReclaimFacts } from "../offers/queues/queue-facts.ts";
+import type { QueueOrder } from "../offers/queues/queues.ts";
 import type { Cluster } from "./cluster.ts";
 import { brokenGroups, canAnswer, minimumOf, type Together, together } from "./gang-tenants.ts";
 import { capacity, framework, queue } from "./plain-facts.ts";

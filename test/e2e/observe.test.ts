@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { REASONS } from "../../src/offers/explain/reasons.ts";
 import { formatQuantities } from "../../src/offers/quantity.ts";
-import { REASONS } from "../../src/offers/reasons.ts";
 import type { Json } from "../../tools/cluster/api-client.ts";
 import type { OperatorProcess } from "../../tools/operator/start-operator.ts";
 import { eventually } from "./support/eventually.ts";

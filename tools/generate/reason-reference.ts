@@ -1,5 +1,5 @@
-import { REASONS } from "../../src/offers/reasons.ts";
-import { show, type WaitingReason } from "../../src/offers/reasons.worlds.test-support.ts";
+import { REASONS } from "../../src/offers/explain/reasons.ts";
+import { show, type WaitingReason } from "../../src/offers/explain/reasons.worlds.test-support.ts";
 import { explain } from "../../src/server/explain.ts";
 import { type Generator, markdownNotice } from "./output.ts";
 
@@ -25,7 +25,7 @@ function render(): string {
     ([code, [meaning, whatToDo]]) =>
       `## ${code}\n\n${meaning}\n\n*What to do:* ${whatToDo}\n${example(code as WaitingReason)}`,
   );
-  return `${markdownNotice("src/offers/reasons.ts")}${INTRODUCTION}${sections.join("\n")}`;
+  return `${markdownNotice("src/offers/explain/reasons.ts")}${INTRODUCTION}${sections.join("\n")}`;
 }
 
 /** Of a world where something waits for this; nothing where there is none. */

@@ -3,7 +3,7 @@ import type { FrameworkStatus } from "../../api/framework.ts";
 import type { QueueStatus } from "../../api/queue.ts";
 import type { Task, TaskStatus } from "../../api/task.ts";
 import type { KubeObject } from "../../controller/kube/client.ts";
-import { REASONS } from "../../offers/reasons.ts";
+import { REASONS } from "../../offers/explain/reasons.ts";
 import { amountsText, countsText, type Line, lines, whyLines } from "../../server/explain-text.ts";
 
 /** What an object's status tells, as the operator would put it. */

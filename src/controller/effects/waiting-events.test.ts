@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { REASONS } from "../../offers/reasons.ts";
+import { REASONS } from "../../offers/explain/reasons.ts";
 import type { Explanation } from "../../offers/views.ts";
 import { FakeClock } from "../kube/clock.test-support.ts";
 import { conditionReason } from "../manifests/conditions.ts";

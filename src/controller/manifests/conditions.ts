@@ -1,5 +1,5 @@
 import type { Condition } from "../../api/common.ts";
-import { REASONS, type Reason } from "../../offers/reasons.ts";
+import { REASONS, type Reason } from "../../offers/explain/reasons.ts";
 import { clip } from "../observe/json.ts";
 
 export interface ConditionDraft {

@@ -12,7 +12,7 @@ import {
   TRACKING_FINALIZER,
 } from "../../api/labels.ts";
 import type { PodTemplate, TemplateContainer } from "../../api/pod-template.ts";
-import type { Toleration } from "../../offers/constraints.ts";
+import type { Toleration } from "../../offers/nodes/constraints.ts";
 import { keepEncodings } from "../kube/protobuf-writer.ts";
 import { podName, podNamePrefix } from "./names.ts";
 

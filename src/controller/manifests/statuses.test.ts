@@ -3,7 +3,7 @@ import { frameworkDefinition } from "../../api/framework.ts";
 import { offerDefinition } from "../../api/offer.ts";
 import { queueDefinition } from "../../api/queue.ts";
 import { taskDefinition } from "../../api/task.ts";
-import { REASONS, type Reason } from "../../offers/reasons.ts";
+import { REASONS, type Reason } from "../../offers/explain/reasons.ts";
 import type { FrameworkView, QueueView, TaskView } from "../../offers/views.ts";
 import { projectOffer } from "../observe/offer.ts";
 import { conditionReason, conditionsFrom, reasonOfCondition } from "./conditions.ts";

@@ -1,6 +1,6 @@
 import type { Condition } from "../../api/common.ts";
 import type { TaskStatus } from "../../api/task.ts";
-import { REASONS } from "../../offers/reasons.ts";
+import { REASONS } from "../../offers/explain/reasons.ts";
 import type { Explanation, FailureView, TaskState, TaskView } from "../../offers/views.ts";
 import { clip } from "../observe/json.ts";
 import { type ConditionDraft, conditionReason, conditionsFrom, timeText } from "./conditions.ts";

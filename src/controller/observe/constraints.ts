@@ -1,5 +1,5 @@
 import type { Constraints as ApiConstraints } from "../../api/constraints.ts";
-import type { Constraints } from "../../offers/constraints.ts";
+import type { Constraints } from "../../offers/nodes/constraints.ts";
 
 /** Constraints as declared → as the broker reads them: only what is there, and no prototype under labels. */
 export function constraintsOf(declared: ApiConstraints | undefined): Constraints | undefined {

@@ -1,8 +1,8 @@
 import { type Condition, describeIssues } from "../../api/common.ts";
 import type { Constraints as ApiConstraints } from "../../api/constraints.ts";
 import { type FrameworkSpec, frameworkSpec, type TaskDefaults } from "../../api/framework.ts";
-import type { Toleration } from "../../offers/constraints.ts";
 import type { FrameworkFacts } from "../../offers/messages.ts";
+import type { Toleration } from "../../offers/nodes/constraints.ts";
 import { parseQuantities } from "../../offers/quantity.ts";
 import { constraintsOf } from "./constraints.ts";
 import { digestOfStatus } from "./digest.ts";

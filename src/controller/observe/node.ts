@@ -1,5 +1,5 @@
-import type { Taint } from "../../offers/constraints.ts";
 import type { NodeFacts } from "../../offers/messages.ts";
+import type { Taint } from "../../offers/nodes/constraints.ts";
 import { parseQuantities } from "../../offers/quantity.ts";
 import { record, records, sameJson, text, textMap } from "./json.ts";
 

@@ -1,7 +1,7 @@
 import { type Condition, describeIssues } from "../../api/common.ts";
 import { type QueueSpec, queueSpec } from "../../api/queue.ts";
 import { formatQuantities, parseLimits, parseQuantities } from "../../offers/quantity.ts";
-import type { QueueFacts, QueueRecord, ReclaimFacts } from "../../offers/queue-facts.ts";
+import type { QueueFacts, QueueRecord, ReclaimFacts } from "../../offers/queues/queue-facts.ts";
 import { digestOfStatus } from "./digest.ts";
 import { clip, number, record } from "./json.ts";
 import { conditionsOf, type Meta, metaOf } from "./meta.ts";

@@ -1,8 +1,8 @@
 import { type Condition, describeIssues } from "../../api/common.ts";
 import { type PodTemplate, parsePodTemplate } from "../../api/pod-template.ts";
 import { type TaskSpec, taskSpecWithoutTemplate } from "../../api/task.ts";
+import { REASONS, type Reason } from "../../offers/explain/reasons.ts";
 import type { RecordedTask, TaskFacts } from "../../offers/messages.ts";
-import { REASONS, type Reason } from "../../offers/reasons.ts";
 import type { Quantities } from "../../offers/resources.ts";
 import type { FailureView } from "../../offers/views.ts";
 import { podRequests } from "../pod-requests.ts";

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { Bench } from "../broker.test-support.ts";
-import { Descent } from "../descent.ts";
 import { Lines } from "../lines.ts";
-import { NodeTable } from "../nodes.ts";
-import { QueueTree } from "../queues.ts";
+import { NodeTable } from "../nodes/nodes.ts";
+import { ShapeTable } from "../nodes/shapes.ts";
+import { Descent } from "../queues/descent.ts";
+import { QueueTree } from "../queues/queues.ts";
 import { type Quantities, ResourceTable } from "../resources.ts";
-import { ShapeTable } from "../shapes.ts";
 
 interface Asks {
   readonly requests: Quantities;

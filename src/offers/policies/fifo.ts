@@ -1,4 +1,4 @@
-import { headBefore } from "../heads.ts";
+import { headBefore } from "../queues/heads.ts";
 import type { Policy } from "./policy.ts";
 
 /**

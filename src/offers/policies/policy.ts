@@ -1,4 +1,4 @@
-import type { Head } from "../heads.ts";
+import type { Head } from "../queues/heads.ts";
 import type { Vector } from "../resources.ts";
 
 /**

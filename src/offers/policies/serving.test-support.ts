@@ -1,5 +1,5 @@
 import { Bench } from "../broker.test-support.ts";
-import type { QueueFacts } from "../queue-facts.ts";
+import type { QueueFacts } from "../queues/queue-facts.ts";
 import type { Quantities } from "../resources.ts";
 
 export interface Wish {

@@ -3,7 +3,7 @@ import { parseAllDocuments } from "yaml";
 import { projectFramework } from "../../controller/observe/framework.ts";
 import { projectQueue } from "../../controller/observe/queue.ts";
 import type { FrameworkFacts } from "../../offers/messages.ts";
-import type { QueueFacts } from "../../offers/queue-facts.ts";
+import type { QueueFacts } from "../../offers/queues/queue-facts.ts";
 
 /** A cluster's configuration: what an administrator applies before anybody has work. */
 export interface Configuration {

@@ -1,0 +1,247 @@
+import { describe, expect, test } from "vitest";
+import { Bench } from "../broker.test-support.ts";
+import type { BrokerOptions } from "../options.ts";
+
+const HOLD_AFTER_MS = 60_000;
+const TASK_MS = 20_000;
+
+/**
+ * A cluster in which small Tasks run for TASK_MS each, one second apart, and a new one comes for each that ends: somebody
+ * always waits.
+ */
+class Busy {
+  readonly made: Bench;
+  readonly #ends: { readonly name: string; readonly atMs: number }[] = [];
+  #small = 0;
+  readonly startedAtMs = new Map<string, number>();
+
+  constructor(nodes: number, cpu: number, options: Partial<BrokerOptions> = {}, spread = 1_000) {
+    this.made = Bench.open({ holdAfterMs: HOLD_AFTER_MS, ...options })
+      .framework("small")
+      .framework("f");
+    for (let n = 0; n < nodes; n++) this.made.node(`n${n}`, { cpu });
+    for (let n = 0; n < nodes * cpu + 20; n++) this.#add();
+    this.made.settle();
+    this.#follow(spread);
+  }
+
+  #add(): void {
+    this.made.asking(`s${this.#small++}`, { cpu: 1 }, { of: "small", createdAtMs: this.made.nowMs });
+  }
+
+  /** What has started since ends in time; the first ones one after the other. */
+  #follow(apart = 0): void {
+    let n = 0;
+    for (const [name, pod] of this.made.pods) {
+      const [task] = name.split("-") as [string];
+      if (!this.startedAtMs.has(task)) this.startedAtMs.set(task, this.made.nowMs);
+      if (!task.startsWith("s") || pod.phase !== "Pending") continue;
+      this.made.pod(name, { phase: "Running", started: true });
+      this.#ends.push({ name, atMs: this.made.nowMs + (apart > 0 ? (++n * apart) % TASK_MS || TASK_MS : TASK_MS) });
+    }
+    this.#ends.sort((a, b) => a.atMs - b.atMs);
+  }
+
+  run(ms: number): this {
+    const untilMs = this.made.nowMs + ms;
+    for (;;) {
+      const next = this.#ends[0];
+      if (next === undefined || next.atMs > untilMs) break;
+      this.#ends.shift();
+      this.made.wait(Math.max(0, next.atMs - this.made.nowMs));
+      this.made.pod(next.name, { phase: "Succeeded" });
+      this.#add();
+      this.made.settle();
+      this.#follow();
+    }
+    this.made.wait(untilMs - this.made.nowMs);
+    this.#follow();
+    return this;
+  }
+
+  placed(name: string): number {
+    return this.made.all("create-pod").filter(({ attempt }) => attempt.taskUid === `${name}-uid`).length;
+  }
+
+  why(name: string) {
+    return this.made.broker.explainTask(`${name}-uid`)!;
+  }
+}
+
+const gang = (minimum: number) => ({ instances: minimum, gang: { minimum } });
+
+describe("what waits for more room than ever comes free at a time", () => {
+  test("a gang of 50 among 500 small tasks that refill without end starts within holdAfter and the longest task", () => {
+    const busy = new Busy(50, 10, {}, 40);
+    busy.made.asking("t", { cpu: 1 }, { of: "f", ...gang(50), createdAtMs: busy.made.nowMs }).settle();
+    const fromMs = busy.made.nowMs;
+    busy.run(HOLD_AFTER_MS - 1);
+    expect(busy.placed("t")).toBe(0);
+    expect(busy.why("t").reason).toBe("no-node");
+    busy.run(1 + TASK_MS);
+    expect(busy.placed("t")).toBe(50);
+    expect(busy.startedAtMs.get("t")! - fromMs).toBeLessThanOrEqual(HOLD_AFTER_MS + TASK_MS);
+    expect(busy.made.all("delete-pod")).toEqual([]);
+  });
+
+  test("a large task under DRF starts, though small ones are served again and again", () => {
+    const busy = new Busy(2, 4);
+    busy.made.asking("t", { cpu: 4 }, { of: "f", createdAtMs: busy.made.nowMs }).settle();
+    busy.run(HOLD_AFTER_MS);
+    expect(busy.placed("t")).toBe(0);
+    busy.run(TASK_MS + 1_000);
+    expect(busy.placed("t")).toBe(1);
+    expect(busy.made.all("delete-pod")).toEqual([]);
+  });
+
+  test("a gang of instances larger than what comes free at a time starts", () => {
+    const busy = new Busy(4, 4);
+    busy.made.asking("t", { cpu: 3 }, { of: "f", ...gang(3), createdAtMs: busy.made.nowMs }).settle();
+    busy.run(HOLD_AFTER_MS + TASK_MS);
+    busy.run(TASK_MS);
+    expect(busy.placed("t")).toBe(3);
+  });
+
+  test("is offered all of it, where a framework answers", () => {
+    const busy = new Busy(4, 4);
+    busy.made.framework("o", { scheduler: "Offers" });
+    busy.made.asking("t", { cpu: 1 }, { of: "o", ...gang(8), createdAtMs: busy.made.nowMs }).settle();
+    busy.run(HOLD_AFTER_MS + TASK_MS);
+    const [offer] = busy.made.openOffers("o");
+    expect(offer?.slices.reduce((sum, { resources }) => sum + resources.cpu!, 0)).toBe(8);
+    expect([...busy.made.broker.claims()].filter(({ kind }) => kind === "hold")).toEqual([]);
+  });
+
+  test("has held for it no more than it needs, and says what and until when", () => {
+    const busy = new Busy(4, 4);
+    busy.made.asking("t", { cpu: 1 }, { of: "f", ...gang(8), createdAtMs: busy.made.nowMs }).settle();
+    busy.run(HOLD_AFTER_MS);
+    const sinceMs = busy.made.nowMs;
+    let most = 0;
+    for (let second = 0; second < 7; second++) {
+      busy.run(1_000);
+      const holds = [...busy.made.broker.claims()].filter(({ kind }) => kind === "hold");
+      most = Math.max(most, holds.length);
+      if (second === 3) {
+        const clock = (ms: number) => new Date(ms).toISOString().slice(11, 19);
+        expect(busy.why("t")).toEqual({
+          reason: "gathering",
+          message: expect.stringMatching(
+            new RegExp(
+              `^gang of 8: \\d of 8 fit now; holds room on \\d nodes? since ${clock(sinceMs)}Z, passes on at ${clock(sinceMs + HOLD_AFTER_MS)}Z$`,
+            ),
+          ),
+        });
+        expect(busy.made.broker.frameworkView("ns/f")?.why.reason).toBe("gathering");
+      }
+    }
+    expect(most).toBeGreaterThan(2);
+    expect(most).toBeLessThanOrEqual(8);
+  });
+
+  test("holds nothing past its queue's limit", () => {
+    const busy = new Busy(4, 4);
+    busy.made.queue("own", { limit: { cpu: 6 } }).framework("g", { queues: [{ name: "own", weight: 1 }] });
+    busy.made.asking("first", { cpu: 1 }, { of: "g", instances: 1, createdAtMs: 0 }).settle();
+    busy.run(TASK_MS);
+    busy.made.asking("t", { cpu: 1 }, { of: "g", ...gang(6), createdAtMs: busy.made.nowMs }).settle();
+    busy.run(HOLD_AFTER_MS + TASK_MS);
+    expect([...busy.made.broker.claims()].filter(({ kind }) => kind === "hold")).toEqual([]);
+    busy.made.asking("less", { cpu: 1 }, { of: "g", ...gang(5), priority: 1, createdAtMs: busy.made.nowMs }).settle();
+    busy.run(HOLD_AFTER_MS + TASK_MS);
+    expect(busy.placed("less")).toBe(5);
+  });
+});
+
+test("nothing is held of what is kept back for another queue's guarantee", () => {
+  const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS })
+    .queue("gold", { guarantee: { cpu: 8 } })
+    .framework("f")
+    .node("n", { cpu: 10 });
+  const queues = [{ name: "gold", weight: 1 }];
+  made.framework("gold", { queues, scheduler: "Offers", maxOutstanding: 1, offerTimeoutMs: 10 * HOLD_AFTER_MS });
+  for (const name of ["one", "two"]) made.asking(name, { cpu: 4 }, { of: "gold" }).settle();
+  made.asking("t", { cpu: 2 }, gang(3)).settle().wait(HOLD_AFTER_MS);
+  expect(made.broker.explainTask("t-uid")?.reason).toBe("gathering");
+  // Of 6 that are free 4 are kept back.
+  const held = [...made.broker.claims()].filter(({ kind }) => kind === "hold");
+  expect(held.map(({ resources }) => resources.cpu)).toEqual([2]);
+});
+
+describe("the turn", () => {
+  test.each([
+    { name: "a gang larger than the cluster", task: gang(17), cpu: 1 },
+    { name: "a gang whose instances fit nowhere", task: gang(2), cpu: 5 },
+    { name: "a task that fits nowhere", task: {}, cpu: 5 },
+  ])("is never that of $name", ({ task, cpu }) => {
+    const busy = new Busy(4, 4);
+    busy.made.asking("t", { cpu }, { of: "f", ...task, createdAtMs: 0 }).settle();
+    busy.run(3 * HOLD_AFTER_MS);
+    expect([...busy.made.broker.claims()].filter(({ kind }) => kind === "hold")).toEqual([]);
+    expect(busy.made.broker.clusterView().passedHolds).toBe(0);
+  });
+
+  test("passes on after a time that doubles, so that one whose turn is in vain does not keep the others from theirs", () => {
+    const busy = new Busy(4, 4);
+    // Something that never ends leaves room for one of them only.
+    busy.made.asking("forever", { cpu: 2 }, { of: "f", instances: 4, priority: 9, createdAtMs: 0 });
+    busy.run(2 * TASK_MS + HOLD_AFTER_MS);
+    expect(busy.placed("forever")).toBe(4);
+    busy.made.framework("a").framework("b");
+    busy.made.asking("vain", { cpu: 3 }, { of: "a", ...gang(4), createdAtMs: 1 });
+    busy.made.asking("large", { cpu: 2 }, { of: "b", ...gang(3), createdAtMs: 2 }).settle();
+    busy.run(2 * HOLD_AFTER_MS - 1_000);
+    expect(busy.why("vain").reason).toBe("gathering");
+    expect(busy.placed("large")).toBe(0);
+    for (let second = 0; second < 20 && busy.placed("large") === 0; second++) busy.run(1_000);
+    expect(busy.placed("large")).toBe(3);
+    expect(busy.made.broker.clusterView().passedHolds).toBe(1);
+    // Its next turn lasts twice as long.
+    busy.run(2 * HOLD_AFTER_MS - 2_000);
+    expect(busy.why("vain").reason).toBe("gathering");
+    expect(busy.made.broker.clusterView().passedHolds).toBe(1);
+    busy.run(3_000);
+    expect(busy.made.broker.clusterView().passedHolds).toBe(2);
+  });
+
+  test("is not one's who has more than his share while others are served", () => {
+    const busy = new Busy(4, 4);
+    busy.made.asking("much", { cpu: 1 }, { of: "f", instances: 12, createdAtMs: 0 });
+    busy.run(2 * TASK_MS);
+    busy.made.asking("t", { cpu: 4 }, { of: "f", createdAtMs: 1 }).settle();
+    busy.run(3 * HOLD_AFTER_MS);
+    expect(busy.placed("t")).toBe(0);
+    expect([...busy.made.broker.claims()].filter(({ kind }) => kind === "hold")).toEqual([]);
+  });
+
+  test("ends with the Task", () => {
+    const busy = new Busy(4, 4);
+    busy.made.asking("t", { cpu: 1 }, { of: "f", ...gang(8), createdAtMs: busy.made.nowMs }).settle();
+    busy.run(HOLD_AFTER_MS + 3_000);
+    expect(busy.why("t").reason).toBe("gathering");
+    busy.made.apply({ type: "task-gone", uid: "t-uid" });
+    busy.made.settle();
+    expect([...busy.made.broker.claims()].filter(({ kind }) => kind === "hold")).toEqual([]);
+  });
+});
+
+test("what was held for somebody who may not have more just now is at once for others", () => {
+  const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS })
+    .framework("small")
+    .framework("f", { scheduler: "Offers", maxOutstanding: 2 })
+    .framework("g");
+  const on = (node: string) => ({ constraints: { nodeSelector: { node } } });
+  made
+    .node("n", { cpu: 3 }, { labels: { node: "n" } })
+    .asking("s", { cpu: 2 }, { of: "small" })
+    .settle();
+  made.asking("big", { cpu: 2 }, { of: "f" }).settle().wait(HOLD_AFTER_MS);
+  made.asking("t", { cpu: 1 }, { of: "g", ...on("n") }).settle();
+  expect(made.broker.explainTask("t-uid")?.reason).toBe("no-node");
+  made.node("m", { cpu: 1 }).asking("other", { cpu: 1 }, { of: "f" }).settle();
+  expect(made.openOffers("f")).toHaveLength(1);
+  expect(made.broker.explainTask("t-uid")?.reason).toBe("no-node");
+  // Now that is all it may have.
+  made.framework("f", { scheduler: "Offers", maxOutstanding: 1 }).settle();
+  expect(made.broker.explainTask("t-uid")?.reason).toBe("placed");
+});

@@ -1,0 +1,288 @@
+import type { Line } from "../lines.ts";
+import type { Offer } from "../offer.ts";
+import { add, type Claimant, type Queue } from "../queues/queues.ts";
+import { earlier } from "../queues/room.ts";
+import { UNKNOWN } from "../resources.ts";
+import type { Unmet } from "../round.ts";
+import type { State } from "../state.ts";
+import type { Assignment } from "../tasks/assignment.ts";
+import { isLeaving } from "../tasks/instance.ts";
+import { type Clearing, type Clearings, include } from "./clearings.ts";
+import { Entitlement } from "./entitlement.ts";
+import { MAX_NODES } from "./inverse-offer.ts";
+import type { Notice, Notices } from "./notices.ts";
+import { graceMs } from "./reclaim-rules.ts";
+import type { Want } from "./room-choice.ts";
+import { RoomSearch } from "./room-search.ts";
+import { UsageAhead } from "./usage-ahead.ts";
+import { isOffer, Victims } from "./victims.ts";
+
+/** What reclaim needs of the book of offers. */
+export interface Rescinding {
+  /** It is being put together in this round: nobody has seen it. */
+  isDrafting(offer: Offer): boolean;
+  rescind(offer: Offer, why: { readonly reason: "rescinded"; readonly message: string }): void;
+}
+
+/** Room is made for so many instances in a round at most; for the rest in the next. */
+const MOST_AT_ONCE = 1_000;
+/** With more candidates than this, a demand for which nothing was found is not looked at again for a while. */
+const CHEAP = 10_000;
+const RETRY_MS = 1_000;
+
+/** A decision: everything it looks at, and what it has come to. */
+interface Decision {
+  readonly ahead: UsageAhead;
+  readonly victims: Victims;
+  /** Parts and offers that are spoken for since it began. */
+  readonly gone: Set<object>;
+  readonly made: Clearing[];
+  left: number;
+}
+
+/** Who has to make room for demand that is guaranteed and unmet, and asks them for it. */
+export class ReclaimPlan {
+  readonly #state: State;
+  readonly #assignment: Assignment;
+  readonly #clearings: Clearings;
+  readonly #notices: Notices;
+  readonly #offers: Rescinding;
+  /** Not looked at before then: the last look was costly, and in vain. */
+  readonly #restsUntilMs = new WeakMap<Line, number>();
+  /** Why nothing was found: what there is may run until then. */
+  readonly #sparedUntilMs = new WeakMap<Line, number>();
+  #alarmMs = 0;
+
+  constructor(state: State, assignment: Assignment, clearings: Clearings, notices: Notices, offers: Rescinding) {
+    this.#state = state;
+    this.#assignment = assignment;
+    this.#clearings = clearings;
+    this.#notices = notices;
+    this.#offers = offers;
+  }
+
+  /** Until when what could be taken for the line is protected, if that is what it waits for. */
+  sparedUntilMs(line: Line): number | undefined {
+    const untilMs = this.#sparedUntilMs.get(line);
+    return untilMs !== undefined && untilMs > this.#state.nowMs ? untilMs : undefined;
+  }
+
+  run(unmet: readonly Unmet[]): void {
+    const demands = unmet
+      .filter((demand) => partsOf(demand).some((part) => this.#missing(part) > 0))
+      .sort(({ line: a }, { line: b }) => earlier(a, b));
+    if (demands.length === 0) return;
+    let decision: Decision | undefined;
+    for (const demand of demands) {
+      const { line } = demand;
+      this.#sparedUntilMs.delete(line);
+      const restsUntilMs = this.#restsUntilMs.get(line) ?? 0;
+      if (restsUntilMs > this.#state.nowMs) this.#lookAgain(restsUntilMs);
+      else if (this.#mayFind(line, decision?.ahead ?? this.#ahead())) {
+        decision ??= this.#decide();
+        if (line.gang === undefined) this.#serve(demand, decision);
+        else this.#serveWhole(demand, decision);
+      }
+    }
+    if (decision === undefined) return;
+    this.#announce(decision.made);
+  }
+
+  carryOutIfReady(clearing: Clearing): void {
+    const notices = this.#notices.of(clearing);
+    const isReady = (notice: Notice) => notice.agreed.has(clearing) || notice.dueMs <= this.#state.nowMs;
+    if (!notices.every(isReady)) return;
+    this.#clearings.carryOut(clearing);
+    for (const notice of notices) this.#notices.carriedOut(notice, clearing);
+  }
+
+  /** Instances that are neither served nor planned for, and may call on a guarantee. */
+  #missing({ bidder, line }: Unmet): number {
+    if (bidder.claimant.penalised || bidder.claimant.parent === undefined) return 0;
+    if ((line.request[UNKNOWN] ?? 0) > 0) return 0;
+    const missing = bidder.wanted(line, 1) - this.#clearings.planned(line);
+    // One more in a domain may shut it for the next.
+    return line.shape.spread.length === 0 ? missing : Math.min(1, missing);
+  }
+
+  /** Without a look at a single task: does any queue have what this one may call for? */
+  #mayFind({ claimant, request }: Line, ahead: UsageAhead): boolean {
+    const { tree } = this.#state;
+    const entitlement = new Entitlement(tree, ahead, claimant.parent!, request);
+    if (!entitlement.isCovered) return false;
+    for (const queue of tree.queues.values()) if (queue.claimants.size > 0 && entitlement.mayHave(queue)) return true;
+    return false;
+  }
+
+  #ahead(): UsageAhead {
+    const ahead = new UsageAhead(this.#state.tree);
+    for (const clearing of this.#clearings.all()) include(ahead, clearing);
+    return ahead;
+  }
+
+  #decide(): Decision {
+    const ahead = this.#ahead();
+    const { taken } = this.#clearings;
+    let most = 0;
+    for (const { live } of this.#state.tasks.values()) most += live.size;
+    for (const { slices } of this.#state.offers.values()) most += slices.size;
+    const victims = new Victims(this.#state, (task) => this.#assignment.claimant(task), most);
+    for (const offer of this.#state.offers.values()) {
+      if (offer.concurrency === "Exclusive" && !this.#offers.isDrafting(offer)) victims.addOffer(offer, taken);
+    }
+    victims.addTasks(this.#state.tasks.values(), taken);
+    for (const { vector, claimant } of victims.leaving()) ahead.shift(claimant.parent, vector, -1);
+    return { ahead, victims, gone: new Set(), made: [], left: MOST_AT_ONCE };
+  }
+
+  /** Of what starts together all or nothing: half of it would have room made for nothing. */
+  #serveWhole(demand: Unmet, decision: Decision): void {
+    const { dirty } = this.#state;
+    const { length } = decision.made;
+    const parts = partsOf(demand);
+    for (const part of parts) this.#serve(part, decision);
+    if (this.#restFits(parts)) return;
+    for (const clearing of decision.made.splice(length)) {
+      for (const { claimant, vector } of clearing.victims.values()) decision.ahead.shift(claimant.parent, vector, 1);
+      for (let n = 0; n < clearing.holds.length; n++) {
+        decision.ahead.shift(clearing.line.claimant.parent, clearing.line.request, -1);
+      }
+      this.#clearings.dissolve(clearing);
+    }
+    // All is as it was.
+    this.#state.dirty = dirty;
+    for (const { line } of parts) {
+      for (const clearing of this.#clearings.of(line)) if (!clearing.going) this.#clearings.dissolve(clearing);
+    }
+  }
+
+  /** What no room is made for has its place in what is free. */
+  #restFits(parts: readonly Unmet[]): boolean {
+    const { nodes } = this.#state;
+    const left = new Map<number, Float64Array>();
+    return parts.every((part) => {
+      const { shape, request } = part.line;
+      let missing = this.#missing(part);
+      for (const { index } of nodes.entries.filter((entry) => entry !== undefined)) {
+        if (missing <= 0) break;
+        if (!shape.where.admits.has(index) || nodes.overfull(index)) continue;
+        const free = left.get(index) ?? Float64Array.from(nodes.freeVector(index));
+        left.set(index, free);
+        for (; missing > 0 && request.every((asked, r) => asked <= (free[r] ?? 0)); missing--) add(free, request, -1);
+      }
+      return missing <= 0;
+    });
+  }
+
+  /** First from those who have been asked already, then from anybody. */
+  #serve(demand: Unmet, decision: Decision): void {
+    const { line, bidder } = demand;
+    const { where, spread } = line.shape;
+    const entitlement = new Entitlement(this.#state.tree, decision.ahead, line.claimant.parent!, line.request);
+    const want: Want = {
+      queue: line.claimant.parent!,
+      request: line.request,
+      entitlement,
+      admits: (node) =>
+        where.admits.has(node) &&
+        bidder.refused?.has(node) !== true &&
+        !spread.some((group) => !group.allowed.has(node)) &&
+        !this.#state.nodes.overfull(node),
+      keptBack: line.blocked === "kept-back",
+      mayTake: () => true,
+    };
+    const { length } = decision.made;
+    const asked = this.#notices.asked(line);
+    if (asked.size > 0) this.#search(demand, decision, { ...want, mayTake: ({ name }) => asked.has(name) });
+    this.#search(demand, decision, want);
+    if (decision.made.length > length || this.#missing(demand) <= 0) return;
+    if (decision.victims.size > CHEAP) this.#restsUntilMs.set(line, this.#state.nowMs + RETRY_MS);
+    const untilMs = decision.victims.sparedUntilMs(({ parent }) => parent !== undefined && entitlement.mayHave(parent));
+    if (untilMs === Number.POSITIVE_INFINITY) return;
+    this.#sparedUntilMs.set(line, untilMs);
+    this.#lookAgain(untilMs);
+  }
+
+  #search(demand: Unmet, decision: Decision, want: Want): void {
+    const { line } = demand;
+    const { ahead, victims, gone, made } = decision;
+    const search = new RoomSearch(this.#state, ahead, victims, want, gone);
+    const here = new Map<number, Clearing>();
+    while (decision.left > 0 && this.#missing(demand) > 0 && want.entitlement.isCovered) {
+      const found = search.next();
+      if (found === undefined) return;
+      const known = found.shares ? here.get(found.node) : undefined;
+      const clearing = known ?? this.#clearings.place(line, found, want.keptBack);
+      if (clearing === undefined || (known !== undefined && !this.#clearings.extend(known, found.victims))) {
+        for (const { claimant, vector } of found.victims) ahead.shift(claimant.parent, vector, 1);
+        return;
+      }
+      if (known === undefined) made.push(clearing);
+      here.set(found.node, clearing);
+      ahead.shift(want.queue, line.request, 1);
+      decision.left--;
+      this.#attach(clearing);
+    }
+  }
+
+  /** To inverse offers that stand and ask for more than is planned: it need not be asked for again. */
+  #attach(clearing: Clearing): void {
+    for (const claimant of askedOf(clearing)) {
+      if (this.#notices.of(clearing).some((notice) => notice.claimant === claimant.name)) continue;
+      const notice = this.#notices.spare(claimant.name, clearing.line, clearing.holds.length);
+      if (notice === undefined) continue;
+      notice.clearings.add(clearing);
+      // Its answer, if it has one, had nothing to be held against.
+      this.#state.dirty = true;
+    }
+  }
+
+  /** Offers go at once; whoever has tasks that are to go is asked, unless that was done. */
+  #announce(made: readonly Clearing[]): void {
+    const groups = new Map<string, { asked: Claimant[]; clearings: Clearing[]; graceMs: number }>();
+    for (const clearing of made) {
+      this.#rescind(clearing);
+      const told = new Set(this.#notices.of(clearing).map(({ claimant }) => claimant));
+      const asked = askedOf(clearing).filter(({ name }) => !told.has(name));
+      const longestMs = Math.max(0, ...asked.map(({ parent }) => graceMs(parent as Queue)));
+      if (longestMs === 0) continue;
+      const { claimant, shape } = clearing.line;
+      const key = [claimant.name, shape.id, longestMs, ...asked.map(({ name }) => name)].join("|");
+      const group = groups.get(key) ?? { asked, clearings: [], graceMs: longestMs };
+      groups.set(key, group);
+      group.clearings.push(clearing);
+    }
+    for (const { asked, clearings, graceMs: ms } of groups.values()) {
+      for (let from = 0; from < clearings.length; from += MAX_NODES) {
+        for (const claimant of asked) this.#notices.publish(claimant, clearings.slice(from, from + MAX_NODES), ms);
+      }
+    }
+    for (const clearing of made) this.carryOutIfReady(clearing);
+  }
+
+  #rescind({ line, victims }: Clearing): void {
+    const message = `queue ${line.claimant.queueName} has less than its guarantee`;
+    for (const { of } of victims.values()) if (isOffer(of)) this.#offers.rescind(of, { reason: "rescinded", message });
+  }
+
+  /** A round is due then. */
+  #lookAgain(atMs: number): void {
+    if (this.#alarmMs > this.#state.nowMs && this.#alarmMs <= atMs) return;
+    this.#alarmMs = atMs;
+    this.#state.timers.set(atMs, { type: "reclaim" });
+  }
+}
+
+/** Each line of what starts together with this one. */
+function partsOf({ bidder, line }: Unmet): Unmet[] {
+  return (line.gang?.lines() ?? [line]).map((own) => ({ bidder, line: own }));
+}
+
+/** Whose tasks are to be ended for it, by name. */
+function askedOf({ victims }: Clearing): Claimant[] {
+  const asked = new Map<string, Claimant>();
+  for (const { of, part, claimant } of victims.values()) {
+    if (!isOffer(of) && "attempt" in part && !isLeaving(part)) asked.set(claimant.name, claimant);
+  }
+  return [...asked.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}

@@ -1,0 +1,323 @@
+import type { Gang } from "../gangs/gang.ts";
+import { minimumOf } from "../gangs/gathered.ts";
+import type { Offer, OfferSlice } from "../offer.ts";
+import { add, type Claimant } from "../queues/queues.ts";
+import type { Vector } from "../resources.ts";
+import type { State } from "../state.ts";
+import { claimId, type Instance, isLeaving } from "../tasks/instance.ts";
+import type { Task } from "../tasks/task.ts";
+import { minimumRuntimeMs } from "./reclaim-rules.ts";
+
+/** Something whose end makes room on its node. */
+export interface Victim {
+  /** Id of its claim. */
+  readonly claim: string;
+  readonly node: number;
+  readonly vector: Vector;
+  readonly claimant: Claimant;
+  /** What it is of, and which part of that. */
+  readonly of: Task | Offer;
+  readonly part: Instance | OfferSlice;
+  /** All of this ends with it: half a gang is of use to nobody. */
+  readonly gang: Gang | undefined;
+}
+
+export function isOffer(of: Task | Offer): of is Offer {
+  return "slices" in of;
+}
+
+/** What leaves anyhow goes first, then offers that nobody has answered, then tasks: those of the lowest priority first. */
+const LEAVING = 0;
+const OFFER = 1;
+const LOWEST_PRIORITY = -1000;
+const RANKS = 2 ** 11;
+/** Ages are compared in whole seconds, up to 24 days; exactly where it matters, on one node. */
+const AGES = 2 ** 21;
+const ENTRIES = 2 ** 21;
+/** As many are sorted at a time at least. */
+const PORTION = 8_192;
+
+/**
+ * What runs or is offered, as a structure of arrays, in the order in which it would go: rank, then the newest first. Made
+ * for one decision; entries are known by their number.
+ */
+export class Victims {
+  readonly #nowMs: number;
+  readonly #width: number;
+  readonly #claimantOf: (task: Task) => Claimant;
+  readonly #of: (Task | Offer)[];
+  readonly #parts: (Instance | OfferSlice)[];
+  readonly #claimants: Claimant[];
+  readonly #ranks: Int32Array;
+  readonly #nodes: Int32Array;
+  readonly #sinceMs: Float64Array;
+  #size = 0;
+  /** Entry -> all that ends with it, itself included, where that is more. */
+  readonly #units = new Map<number, readonly number[]>();
+  /** Claimant -> when the first of its instances that are too young to go is old enough. */
+  readonly #sparedUntilMs = new Map<Claimant, number>();
+  /** Entries in order, as far as somebody has looked. */
+  readonly #order: Float64Array[] = [];
+
+  /** Of `most` entries at most: to grow would cost more than all the rest. */
+  constructor({ nowMs, resources }: State, claimantOf: (task: Task) => Claimant, most: number) {
+    this.#of = new Array(most);
+    this.#parts = new Array(most);
+    this.#claimants = new Array(most);
+    this.#ranks = new Int32Array(most);
+    this.#nodes = new Int32Array(most);
+    this.#sinceMs = new Float64Array(most);
+    this.#nowMs = nowMs;
+    this.#width = resources.width;
+    this.#claimantOf = claimantOf;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** An exclusive offer with what it holds; `taken` is spoken for already. */
+  addOffer(offer: Offer, taken: ReadonlySet<object>): void {
+    const rank = offer.state.name === "closing" ? LEAVING : OFFER;
+    for (const slice of offer.slices.values()) {
+      if (slice.claim === undefined || taken.has(slice)) continue;
+      this.#add(offer, slice, offer.claimant, slice.node, rank, offer.publishedAtMs);
+    }
+  }
+
+  /** The instances that have run for long enough, or leave already. */
+  addTasks(tasks: Iterable<Task>, taken: ReadonlySet<object>): void {
+    const gangs = new Set<Gang>();
+    for (const task of tasks) {
+      if (task.gang !== undefined) gangs.add(task.gang);
+      else this.#addEach(task, task.live.values(), taken);
+    }
+    for (const gang of gangs) this.#addGang(gang, taken);
+  }
+
+  /** Exactly these, however young: their framework gives them away. Of a gang all, or what it can do without. */
+  addGiven(given: ReadonlyMap<Task, readonly Instance[]>): void {
+    const gangs = new Set<Gang>();
+    for (const [task, instances] of given) {
+      if (this.#claimantOf(task).parent === undefined) continue;
+      if (task.gang !== undefined) gangs.add(task.gang);
+      else for (const instance of instances) this.#addInstance(task, instance);
+    }
+    for (const gang of gangs) {
+      const parts = gang.tasks.map((task) => ({ task, instances: given.get(task) ?? [] }));
+      const stands = parts.every(
+        ({ task, instances }) => instances.length === 0 || task.live.size - instances.length >= minimumOf(task.facts),
+      );
+      if (stands) for (const { task, instances } of parts) for (const one of instances) this.#addInstance(task, one);
+      else if (parts.every(({ task, instances }) => instances.length === task.live.size)) this.#addUnit(parts, []);
+    }
+  }
+
+  #addEach(task: Task, instances: Iterable<Instance>, taken: ReadonlySet<object>): void {
+    const claimant = this.#claimantOf(task);
+    if (claimant.parent === undefined) return;
+    const minimumMs = minimumRuntimeMs(claimant.parent);
+    for (const instance of instances) {
+      if (taken.has(instance)) continue;
+      const oldFromMs = this.#since(instance) + minimumMs;
+      if (isLeaving(instance) || oldFromMs <= this.#nowMs) this.#addInstance(task, instance, claimant);
+      else this.#spare(claimant, oldFromMs);
+    }
+  }
+
+  /** Those beyond what starts together go one by one, the newest first; the others all at once, and these with them. */
+  #addGang({ tasks }: Gang, taken: ReadonlySet<object>): void {
+    const live = tasks.map((task) => ({
+      task,
+      instances: [...task.live.values()].filter((one) => !taken.has(one)).sort((a, b) => this.#newer(a, b)),
+    }));
+    // It is on its way out, or somebody takes it apart.
+    const breaksUp = live.some(({ instances }) => instances.some(isLeaving));
+    const first = this.size;
+    for (const { task, instances } of live) {
+      const beyond = breaksUp ? instances.length : Math.max(0, task.live.size - minimumOf(task.facts));
+      this.#addEach(task, instances.splice(0, beyond), taken);
+    }
+    if (breaksUp) return;
+    const others = Array.from({ length: this.size - first }, (_, n) => first + n);
+    let oldFromMs = 0;
+    for (const { task, instances } of live) {
+      const { parent } = this.#claimantOf(task);
+      if (parent === undefined) return;
+      const since = instances.map((one) => this.#since(one));
+      oldFromMs = Math.max(oldFromMs, ...since.map((ms) => ms + minimumRuntimeMs(parent)));
+    }
+    if (oldFromMs <= this.#nowMs) this.#addUnit(live, others);
+    else this.#spare(this.#claimantOf(tasks[0]!), oldFromMs);
+  }
+
+  /** Those that leave by themselves. */
+  *leaving(): Generator<{ readonly vector: Vector; readonly claimant: Claimant }> {
+    for (let i = 0; i < this.size; i++) {
+      if (this.#ranks[i] === LEAVING) yield { vector: this.#parts[i]!.vector, claimant: this.#claimants[i]! };
+    }
+  }
+
+  /** When the first of those is old enough that are too young now, of the claimants that may be asked; Infinity: none. */
+  sparedUntilMs(mayHave: (claimant: Claimant) => boolean): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const [claimant, untilMs] of this.#sparedUntilMs) if (mayHave(claimant)) first = Math.min(first, untilMs);
+    return first;
+  }
+
+  node(i: number): number {
+    return this.#nodes[i]!;
+  }
+
+  vector(i: number): Vector {
+    return this.#parts[i]!.vector;
+  }
+
+  claimant(i: number): Claimant {
+    return this.#claimants[i]!;
+  }
+
+  part(i: number): Instance | OfferSlice {
+    return this.#parts[i]!;
+  }
+
+  of(i: number): Task | Offer {
+    return this.#of[i]!;
+  }
+
+  /** It ends by itself. */
+  leaves(i: number): boolean {
+    return this.#ranks[i] === LEAVING;
+  }
+
+  isTask(i: number): boolean {
+    return this.#ranks[i]! > OFFER || (this.#ranks[i] === LEAVING && !isOffer(this.#of[i]!));
+  }
+
+  /** All entries that end with it, itself included. */
+  unit(i: number): readonly number[] {
+    return this.#units.get(i) ?? [i];
+  }
+
+  /** Does the end of one of them mean that of the other, or of a part of it? */
+  overlap(i: number, j: number): boolean {
+    return i === j || (this.#units.size > 0 && (this.unit(i).includes(j) || this.unit(j).includes(i)));
+  }
+
+  /** What is given back when it ends, on all nodes. */
+  total(i: number): Vector {
+    const of = this.#of[i]!;
+    const parts = isOffer(of) ? [...of.slices.values()] : this.unit(i).map((j) => this.#parts[j]!);
+    if (parts.length === 1) return parts[0]!.vector;
+    const sum = new Float64Array(this.#width);
+    for (const { vector } of parts) add(sum, vector, 1);
+    return sum;
+  }
+
+  at(i: number): Victim {
+    const [of, part] = [this.#of[i]!, this.#parts[i]!];
+    const claim = isOffer(of) ? (part as OfferSlice).claim!.id : claimId(of.uid, (part as Instance).index);
+    const gang = isOffer(of) || !this.#units.has(i) ? undefined : of.gang;
+    return { claim, node: this.#nodes[i]!, vector: part.vector, claimant: this.#claimants[i]!, of, part, gang };
+  }
+
+  /** Which of two goes first, exactly. Total: later entries first where nothing else tells them apart. */
+  compare(i: number, j: number): number {
+    return this.#ranks[i]! - this.#ranks[j]! || this.#sinceMs[j]! - this.#sinceMs[i]! || j - i;
+  }
+
+  /** All entries in the order in which they would go. */
+  *inOrder(): Generator<number> {
+    const bounds = this.#bounds();
+    for (let n = 0; n + 1 < bounds.length; n++) {
+      this.#order[n] ??= this.#sorted(bounds[n]!, bounds[n + 1]!);
+      for (const key of this.#order[n]!) yield ENTRIES - 1 - (key - Math.floor(key / ENTRIES) * ENTRIES);
+    }
+  }
+
+  /** Ranks at which a portion begins and the one before it ends: what nobody looks at need not be sorted. */
+  #bounds(): number[] {
+    const counts = new Map<number, number>();
+    for (let i = 0; i < this.size; i++) counts.set(this.#rank(i), (counts.get(this.#rank(i)) ?? 0) + 1);
+    const bounds: number[] = [0];
+    let size = 0;
+    for (const [rank, count] of [...counts].sort(([a], [b]) => a - b)) {
+      size += count;
+      if (size < PORTION) continue;
+      bounds.push(rank + 1);
+      size = 0;
+    }
+    if (size > 0) bounds.push(RANKS);
+    return bounds;
+  }
+
+  /**
+   * Those of the ranks from `from` to below `to`. One number an entry, so that the sort needs no comparisons of ours: rank,
+   * age, and the entry, later ones first.
+   */
+  #sorted(from: number, to: number): Float64Array {
+    const keys = new Float64Array(Math.min(this.size, ENTRIES));
+    let n = 0;
+    for (let i = 0; i < keys.length; i++) {
+      const rank = this.#rank(i);
+      if (rank < from || rank >= to) continue;
+      const age = Math.max(0, Math.floor((this.#nowMs - this.#sinceMs[i]!) / 1000));
+      keys[n++] = (rank * AGES + Math.min(age, AGES - 1)) * ENTRIES + (ENTRIES - 1 - i);
+    }
+    return keys.subarray(0, n).sort();
+  }
+
+  #rank(i: number): number {
+    return Math.min(this.#ranks[i]!, RANKS - 1);
+  }
+
+  #newer(a: Instance, b: Instance): number {
+    return this.#since(b) - this.#since(a) || b.index - a.index;
+  }
+
+  /** Since when it runs, or, as long as it does not, has its place. A node's clock may be ahead of ours. */
+  #since({ runsSinceMs, placedAtMs }: Instance): number {
+    return Math.min(this.#nowMs, runsSinceMs ?? placedAtMs);
+  }
+
+  /** Each of them stands for all, and for the entries `others`, which may also go without them. */
+  #addUnit(
+    parts: readonly { readonly task: Task; readonly instances: readonly Instance[] }[],
+    others: readonly number[],
+  ): void {
+    const unit = [...others];
+    for (const { task, instances } of parts) {
+      for (const instance of instances) {
+        this.#units.set(this.size, unit);
+        unit.push(this.size);
+        this.#addInstance(task, instance);
+      }
+    }
+  }
+
+  #addInstance(task: Task, instance: Instance, claimant = this.#claimantOf(task)): void {
+    const rank = isLeaving(instance) ? LEAVING : OFFER + 1 + task.facts.priority - LOWEST_PRIORITY;
+    this.#add(task, instance, claimant, instance.node, rank, this.#since(instance));
+  }
+
+  #add(
+    of: Task | Offer,
+    part: Instance | OfferSlice,
+    claimant: Claimant,
+    node: number,
+    rank: number,
+    ms: number,
+  ): void {
+    const i = this.#size++;
+    this.#of[i] = of;
+    this.#parts[i] = part;
+    this.#claimants[i] = claimant;
+    this.#nodes[i] = node;
+    this.#ranks[i] = rank;
+    this.#sinceMs[i] = ms;
+  }
+
+  #spare(claimant: Claimant, untilMs: number): void {
+    this.#sparedUntilMs.set(claimant, Math.min(this.#sparedUntilMs.get(claimant) ?? untilMs, untilMs));
+  }
+}
