@@ -13,6 +13,8 @@ export interface WorldOptions extends Pick<BrokerOptions, "holdAfterMs"> {
   readonly nodes: number;
   /** Of each node, in millicores. */
   readonly cpu: number;
+  /** So many of them have the label hall: "true". Default none. */
+  readonly hall?: number;
 }
 
 /** A broker with its nodes, in virtual time. Nothing is offered before the input `opened`. */
@@ -20,7 +22,7 @@ export class World {
   readonly broker: Broker;
   nowMs = 0;
 
-  constructor({ nodes, cpu, holdAfterMs }: WorldOptions) {
+  constructor({ nodes, cpu, hall = 0, holdAfterMs }: WorldOptions) {
     this.broker = new Broker({
       term: "1",
       placements: { BinPack: { score: binPack, rotate: false }, Spread: { score: spread, rotate: true } },
@@ -28,10 +30,9 @@ export class World {
     });
     for (let i = 0; i < nodes; i++) {
       const allocatable = { cpu, memory: 128 * GIB, pods: 110 };
-      this.apply({
-        type: "node-observed",
-        node: { name: `n${i}`, uid: `u${i}`, allocatable, labels: { zone: `${i % 3}` }, taints: [], ready: true },
-      });
+      const labels = { zone: `${i % 3}`, hall: `${i < hall}` };
+      const node = { name: `n${i}`, uid: `u${i}`, allocatable, labels, taints: [], ready: true };
+      this.apply({ type: "node-observed", node });
     }
   }
 

@@ -4,6 +4,7 @@ import { ensureBinaries } from "../tools/cluster/binaries.ts";
 import { progressOn } from "../tools/cluster/progress.ts";
 import { brokerFigures } from "./broker.ts";
 import type { Figure } from "./figures.ts";
+import { fullCycleFigure } from "./full-cycle.ts";
 import { failoverFigures, idleFigures, sizeFigures } from "./life.ts";
 import { reclaimFigure } from "./reclaim.ts";
 import { shown, writeResults } from "./results.ts";
@@ -20,6 +21,7 @@ const ways = ["limit", "kube_scheduler", "objects", "objects_array"];
 
 const GROUPS: readonly Group[] = [
   { names: ["broker_cycle_s", "broker_reoffer_ms"], cluster: false, run: () => brokerFigures() },
+  { names: ["broker_full_cycle_s"], cluster: false, run: async () => [fullCycleFigure()] },
   { names: ["broker_reclaim_ms"], cluster: false, run: async () => [reclaimFigure()] },
   {
     names: [...ways.map((way) => `${way}_tasks_per_s`), ...ways.map((way) => `${way}_cpu_s_per_1000`)],

@@ -282,7 +282,7 @@ export class Broker implements BrokerContract {
   /** Demand that the first pass could not serve. True if no slack is to be given out while it is being made room for. */
   #unserved(unmet: () => readonly Unmet[]): boolean {
     const waits = this.#slack.giveWay(unmet);
-    this.#reclaim.plan(unmet());
+    this.#reclaim.plan(unmet);
     return waits;
   }
 

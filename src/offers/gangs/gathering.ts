@@ -11,8 +11,6 @@ import type { Turn } from "./long-waits.ts";
 /** A node on which room may gather for one instance. */
 interface Candidate {
   readonly node: number;
-  /** What is free there, with what is held there already. */
-  readonly has: Vector;
   /** Part of the request that is lacking, of the resource of which most is: 0 when it fits. */
   readonly distance: number;
   readonly avoided: boolean;
@@ -48,14 +46,19 @@ export class Gathering {
   forLine(turn: Turn, bidder: Bidder): void {
     const { line } = turn;
     let [hold] = turn.holds;
-    const nearest = this.#nearest(turn, bidder, line, hold, new Set());
+    const { request } = line.shape;
+    let nearest: Candidate | undefined;
+    for (const candidate of this.#candidates(turn, bidder, line, hold)) {
+      if (nearest !== undefined && nearer(candidate, nearest) >= 0) continue;
+      if (this.#couldFit(turn, candidate.node, request, hold)) nearest = candidate;
+    }
     if (nearest === undefined) return;
     if (hold !== undefined && hold.claim.node !== nearest.node && nearest.distance === 0) {
       this.#state.holds.release(hold);
       turn.holds.delete(hold);
       hold = undefined;
     }
-    if (hold === undefined) this.#hold(turn, bidder, line, nearest.node, least(nearest.has, line.request));
+    if (hold === undefined) this.#hold(turn, bidder, line, nearest.node, this.#least(nearest.node, request));
     else this.#grow(bidder, hold);
   }
 
@@ -80,11 +83,13 @@ export class Gathering {
     let rest = line.ready - own.length;
     for (const hold of partial) this.#grow(bidder, hold);
     const taken = new Set(partial.map(({ claim }) => claim.node));
-    for (; rest > 0; rest--) {
-      const nearest = this.#nearest(turn, bidder, line, undefined, taken);
-      if (nearest === undefined) return;
-      taken.add(nearest.node);
-      if (!this.#hold(turn, bidder, line, nearest.node, least(nearest.has, line.request))) return;
+    const { request } = line.shape;
+    const nearest = rest > 0 ? [...this.#candidates(turn, bidder, line, undefined)].sort(nearer) : [];
+    for (const { node } of nearest) {
+      if (rest <= 0) break;
+      if (taken.has(node) || !this.#couldFit(turn, node, request, undefined)) continue;
+      rest--;
+      if (!this.#hold(turn, bidder, line, node, this.#least(node, request))) return;
     }
     for (const hold of own.slice(line.ready)) {
       this.#state.holds.release(hold);
@@ -92,28 +97,34 @@ export class Gathering {
     }
   }
 
-  /** Where an instance lacks least: a node it may use, on which something of all it asks for is free. */
-  #nearest(
-    turn: Turn,
-    bidder: Bidder,
-    { shape }: Line,
-    hold: Hold | undefined,
-    taken: ReadonlySet<number>,
-  ): Candidate | undefined {
-    const { nodes } = this.#state;
+  /** Nodes that an instance may use and on which something of all it asks for is free, beside the hold or in it. */
+  *#candidates(turn: Turn, bidder: Bidder, { shape }: Line, hold: Hold | undefined): Generator<Candidate> {
     const avoided = this.#avoided.get(turn.waiter);
-    let nearest: Candidate | undefined;
     for (const node of shape.where.admits) {
-      if (taken.has(node) || bidder.refused?.has(node) === true) continue;
+      const distance = this.#distance(node, shape.request, hold);
+      if (distance >= 1 || bidder.refused?.has(node) === true) continue;
       if (shape.spread.some((group) => !group.allowed.has(node))) continue;
-      const has = nodes.freeVector(node);
-      if (has.some((amount) => amount < 0)) continue;
-      if (hold?.claim.node === node) add(has, hold.claim.vector, 1);
-      const candidate = { node, has, distance: distanceOf(has, shape.request), avoided: avoided?.has(node) === true };
-      if (candidate.distance >= 1 || (nearest !== undefined && !nearer(candidate, nearest))) continue;
-      if (this.#couldFit(turn, node, shape.request, hold)) nearest = candidate;
+      yield { node, distance, avoided: avoided?.has(node) === true };
     }
-    return nearest;
+  }
+
+  /** Part of the request that is lacking on the node, of the resource of which most is; 1 where it is over-full. */
+  #distance(node: number, request: Vector, hold: Hold | undefined): number {
+    const { free, width } = this.#state.nodes;
+    const own = hold?.claim.node === node ? hold.claim.vector : undefined;
+    let distance = 0;
+    for (let r = 0; r < width; r++) {
+      const has = free[node * width + r]!;
+      if (has < 0) return 1;
+      const asked = request[r] ?? 0;
+      if (asked > 0) distance = Math.max(distance, (asked - has - (own?.[r] ?? 0)) / asked);
+    }
+    return distance;
+  }
+
+  /** As much of the request as is free on the node. */
+  #least(node: number, request: Vector): Vector {
+    return least(this.#state.nodes.freeVector(node), request);
   }
 
   /** Once all that Proffer has placed there has ended: beside what is not its own, and what it holds already. */
@@ -148,17 +159,9 @@ export class Gathering {
   }
 }
 
-function nearer(a: Candidate, b: Candidate): boolean {
-  if (a.avoided !== b.avoided) return b.avoided;
-  return a.distance < b.distance;
-}
-
-function distanceOf(has: Vector, request: Vector): number {
-  let distance = 0;
-  for (let r = 0; r < request.length; r++) {
-    if (request[r]! > 0) distance = Math.max(distance, (request[r]! - has[r]!) / request[r]!);
-  }
-  return Math.max(0, distance);
+/** Below 0: `a` is to be tried first. */
+function nearer(a: Candidate, b: Candidate): number {
+  return Number(a.avoided) - Number(b.avoided) || a.distance - b.distance;
 }
 
 /** The lesser of the two in each resource. */

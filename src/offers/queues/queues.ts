@@ -165,6 +165,8 @@ export class QueueTree {
   readonly claimants = new Map<string, Claimant>();
   /** Some queue has a guarantee or a limit: otherwise room is what is free. */
   bounded = false;
+  /** Some queue has a guarantee: otherwise nothing is ever taken back. */
+  guaranteed = false;
   /** Rises with every change of the tree. */
   version = 0;
   readonly #resources: ResourceTable;
@@ -257,9 +259,9 @@ export class QueueTree {
     for (const queue of this.queues.values()) this.#place(queue);
     for (const queue of this.root.children) this.#guaranteeOfChildren(queue);
     for (const claimant of this.claimants.values()) this.#adopt(claimant);
-    this.bounded = [...this.queues.values()].some(
-      (queue) => queue.guarantee.some((g) => g > 0) || queue.limit.some((l) => l !== Number.POSITIVE_INFINITY),
-    );
+    const queues = [...this.queues.values()];
+    this.guaranteed = queues.some(({ guarantee }) => guarantee.some((g) => g > 0));
+    this.bounded = this.guaranteed || queues.some(({ limit }) => limit.some((l) => l !== Number.POSITIVE_INFINITY));
   }
 
   #place(queue: Queue): void {

@@ -10,6 +10,22 @@ export interface Contest {
   readonly own: Queue;
 }
 
+/** Does the guarantee of the queue, or of one above it, cover one instance more of the request, as things stand? */
+export function isCovered(tree: QueueTree, ahead: UsageAhead, queue: Queue, request: Vector): boolean {
+  for (const at of tree.path(queue)) if (covers(at, ahead.usage(at), request)) return true;
+  return false;
+}
+
+function covers({ guarantee }: Queue, usage: Vector, request: Vector): boolean {
+  let named = false;
+  for (let r = 0; r < request.length; r++) {
+    if (request[r]! <= 0 || !(guarantee[r]! > 0)) continue;
+    if ((usage[r] ?? 0) + request[r]! > guarantee[r]!) return false;
+    named = true;
+  }
+  return named;
+}
+
 /**
  * What one instance of a queue may have taken back for it (allocation rules, §4). A victim may go if, before it goes, each
  * queue on its own side is above its guarantee in something that the claimant lacks, is guaranteed, and the victim holds;
@@ -46,9 +62,7 @@ export class Entitlement {
 
   /** Does the queue of the claimant's side end within its guarantee with one instance more? */
   covers(own: Queue): boolean {
-    const usage = this.#ahead.usage(own);
-    const guaranteed = this.#guaranteedIn(own);
-    return guaranteed.length > 0 && guaranteed.every((r) => this.excess(own, r, usage) <= 0);
+    return this.#path.some(({ queue }) => queue === own) && covers(own, this.#ahead.usage(own), this.#request);
   }
 
   /** How far the queue would be above its guarantee of a resource with one instance more; canonical units, below 0: not. */

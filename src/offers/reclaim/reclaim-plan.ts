@@ -1,6 +1,6 @@
 import type { Line } from "../lines.ts";
 import type { Offer } from "../offer.ts";
-import { add, type Claimant, type Queue } from "../queues/queues.ts";
+import { add, type Claimant, type Queue, type QueueTree } from "../queues/queues.ts";
 import { earlier } from "../queues/room.ts";
 import { UNKNOWN } from "../resources.ts";
 import type { Unmet } from "../round.ts";
@@ -8,7 +8,7 @@ import type { State } from "../state.ts";
 import type { Assignment } from "../tasks/assignment.ts";
 import { isLeaving } from "../tasks/instance.ts";
 import { type Clearing, type Clearings, include } from "./clearings.ts";
-import { Entitlement } from "./entitlement.ts";
+import { Entitlement, isCovered } from "./entitlement.ts";
 import { MAX_NODES } from "./inverse-offer.ts";
 import type { Notice, Notices } from "./notices.ts";
 import { graceMs } from "./reclaim-rules.ts";
@@ -64,12 +64,14 @@ export class ReclaimPlan {
   /** Until when what could be taken for the line is protected, if that is what it waits for. */
   sparedUntilMs(line: Line): number | undefined {
     const untilMs = this.#sparedUntilMs.get(line);
-    return untilMs !== undefined && untilMs > this.#state.nowMs ? untilMs : undefined;
+    const stands = untilMs !== undefined && untilMs > this.#state.nowMs && mayCall(this.#state.tree, line);
+    return stands ? untilMs : undefined;
   }
 
   run(unmet: readonly Unmet[]): void {
+    const { tree } = this.#state;
     const demands = unmet
-      .filter((demand) => partsOf(demand).some((part) => this.#missing(part) > 0))
+      .filter((demand) => partsOf(demand).some((part) => mayCall(tree, part.line) && this.#missing(part) > 0))
       .sort(({ line: a }, { line: b }) => earlier(a, b));
     if (demands.length === 0) return;
     let decision: Decision | undefined;
@@ -108,8 +110,8 @@ export class ReclaimPlan {
   /** Without a look at a single task: does any queue have what this one may call for? */
   #mayFind({ claimant, request }: Line, ahead: UsageAhead): boolean {
     const { tree } = this.#state;
+    if (!isCovered(tree, ahead, claimant.parent!, request)) return false;
     const entitlement = new Entitlement(tree, ahead, claimant.parent!, request);
-    if (!entitlement.isCovered) return false;
     for (const queue of tree.queues.values()) if (queue.claimants.size > 0 && entitlement.mayHave(queue)) return true;
     return false;
   }
@@ -274,6 +276,14 @@ export class ReclaimPlan {
 }
 
 /** Each line of what starts together with this one. */
+/** Is anything of what it asks for guaranteed to its queue, or to one above it? */
+function mayCall(tree: QueueTree, { claimant, request }: Line): boolean {
+  for (const { guarantee } of tree.path(claimant.parent)) {
+    for (let r = 0; r < request.length; r++) if (request[r]! > 0 && guarantee[r]! > 0) return true;
+  }
+  return false;
+}
+
 function partsOf({ bidder, line }: Unmet): Unmet[] {
   return (line.gang?.lines() ?? [line]).map((own) => ({ bidder, line: own }));
 }

@@ -63,8 +63,8 @@ export class Reclaim {
   }
 
   /** Between the passes of a round: asks back what serves `unmet`. */
-  plan(unmet: readonly Unmet[]): void {
-    this.#plan.run(unmet);
+  plan(unmet: () => readonly Unmet[]): void {
+    this.#plan.run(this.#state.tree.guaranteed ? unmet() : []);
   }
 
   /** The round is over. What it has granted may be what room was to be made for. */
