@@ -81,7 +81,7 @@ tools/mutation/node_modules/.package-lock.json: tools/mutation/package-lock.json
 	@touch $@
 
 .PHONY: mutation
-mutation: setup tools/mutation/node_modules/.package-lock.json ## Break what decides who gets what, line by line, and see that a test fails; FILES=src/offers/room.ts for some (an hour or more)
+mutation: setup tools/mutation/node_modules/.package-lock.json ## Break what decides who gets what, line by line, and see that a test fails; FILES=src/offers/queues/room.ts for some (an hour or more)
 	@npm run --silent mutation -- $(if $(FILES),--mutate $(FILES))
 
 .PHONY: image

@@ -111,6 +111,7 @@ test("of a framework: shares, instances, offers and resources as Kubernetes writ
     counts: { ...noInstances, running: 2 },
     offers: { open: 1, accepted: 5, declined: 0, expired: 0, rescinded: 0, refused: 0 },
     allocated: { cpu: 1_500, memory: 4 * 1_048_576 },
+    held: { cpu: 500 },
     demand: { "nvidia.com/gpu": 2 },
   });
   const document = explain(broker, "framework", { namespace: "team-a", name: "etl" }, nowMs)!;
@@ -119,12 +120,15 @@ test("of a framework: shares, instances, offers and resources as Kubernetes writ
     queue: "research",
     allocated: { cpu: "1500m", memory: "4Gi" },
     offered: {},
+    held: { cpu: "500m" },
     demand: { "nvidia.com/gpu": "2" },
     why: { reason: "no-demand" },
   });
   expect(document.text).toContain("Framework team-a/etl in queue research\n  Dominant share:  12.3 %\n");
   expect(document.text).toContain("  Offers:          open 1, accepted 5\n");
-  expect(document.text).toContain("  Allocated:       cpu 1500m, memory 4Gi\n  Offered:         nothing\n");
+  expect(document.text).toContain(
+    "  Allocated:       cpu 1500m, memory 4Gi\n  Offered:         nothing\n  Held:            cpu 500m\n",
+  );
 });
 
 test("of a queue: its place, its bounds and what is wrong with it", () => {

@@ -185,19 +185,22 @@ function failureText({ index, attempt, node, reason, message, at }: ReturnType<t
   return `${at} index ${index}, attempt ${attempt} on ${node}: ${reason}: ${message}`;
 }
 
-function amountsOf(view: { allocated: Quantities; offered: Quantities; demand: Quantities }) {
-  const { allocated, offered, demand } = view;
+function amountsOf(view: { allocated: Quantities; offered: Quantities; held: Quantities; demand: Quantities }) {
+  const { allocated, offered, held, demand } = view;
   return {
     allocated: formatQuantities(allocated),
     offered: formatQuantities(offered),
+    held: formatQuantities(held),
     demand: formatQuantities(demand),
   };
 }
 
-function amountLines({ allocated, offered, demand }: ReturnType<typeof amountsOf>): Line[] {
+function amountLines({ allocated, offered, held, demand }: ReturnType<typeof amountsOf>): Line[] {
   return [
     ["Allocated", amountsText(allocated) || "nothing"],
     ["Offered", amountsText(offered) || "nothing"],
+    // Seldom there: room that is kept for what waits.
+    ["Held", amountsText(held)],
     ["Demand", amountsText(demand) || "nothing"],
   ];
 }

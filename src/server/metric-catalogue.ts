@@ -100,6 +100,12 @@ export const METRICS = {
     labels: ["queue", "resource"],
     unit: byResource,
   },
+  proffer_queue_held: {
+    type: "gauge",
+    help: "What is held for instances of the queue and its children that wait: room that is taken back, or gathers, for them.",
+    labels: ["queue", "resource"],
+    unit: byResource,
+  },
   proffer_queue_demand: {
     type: "gauge",
     help: "What pending tasks and stated demand of the queue and its children ask for.",
@@ -139,6 +145,12 @@ export const METRICS = {
   proffer_cluster_offered: {
     type: "gauge",
     help: "What open exclusive offers hold.",
+    labels: ["resource"],
+    unit: byResource,
+  },
+  proffer_cluster_held: {
+    type: "gauge",
+    help: "What is held for instances that wait: room that is taken back, or gathers, for them.",
     labels: ["resource"],
     unit: byResource,
   },

@@ -119,9 +119,10 @@ describe("units", () => {
 
   test("of a queue likewise, and a resource of which it holds none is 0 where it wants some", async () => {
     const { broker, metrics } = setUp();
-    broker.addQueue("research", { allocated: { cpu: 250 }, demand: { "nvidia.com/gpu": 2 } });
+    broker.addQueue("research", { allocated: { cpu: 250 }, held: { memory: 1 }, demand: { "nvidia.com/gpu": 2 } });
     const series = await scrape(metrics);
     expect(series.get('proffer_queue_allocated{queue="research",resource="cpu"}')).toBe(0.25);
+    expect(series.get('proffer_queue_held{queue="research",resource="memory"}')).toBe(1_024);
     expect(series.get('proffer_queue_demand{queue="research",resource="cpu"}')).toBe(0);
     expect(series.get('proffer_queue_allocated{queue="research",resource="nvidia.com/gpu"}')).toBe(0);
     expect(series.get('proffer_queue_demand{queue="research",resource="nvidia.com/gpu"}')).toBe(2);
@@ -302,12 +303,12 @@ describe("what the broker holds", () => {
     expect(series.get('proffer_api_requests_total{verb="watch",resource="pods",code="200"}')).toBe(1);
   });
 
-  test("every resource of the cluster has all five numbers, so that they can be set off against each other", async () => {
+  test("every resource of the cluster has all six numbers, so that they can be set off against each other", async () => {
     const { broker, metrics } = setUp();
-    broker.cluster = { ...broker.cluster, allocatable: { cpu: 4_000 }, free: { cpu: 4_000 } };
+    broker.cluster = { ...broker.cluster, allocatable: { cpu: 4_000 }, held: { cpu: 1_000 }, free: { cpu: 3_000 } };
     const series = await scrape(metrics);
     const of = (part: string) => series.get(`proffer_cluster_${part}{resource="cpu"}`);
-    expect(["allocatable", "free", "allocated", "offered", "foreign"].map(of)).toEqual([4, 4, 0, 0, 0]);
+    expect(["allocatable", "free", "held", "allocated", "offered", "foreign"].map(of)).toEqual([4, 3, 1, 0, 0, 0]);
   });
 
   test("lost races count on from scrape to scrape, and begin anew with a term", async () => {

@@ -13,7 +13,7 @@ export interface MetricViews {
   frameworkView(key: string, nowMs: number): Pick<FrameworkView, "dominantShare" | "counts"> | undefined;
   queueView(
     name: string,
-  ): Pick<QueueView, "allocated" | "offered" | "demand" | "dominantShare" | "fairnessError"> | undefined;
+  ): Pick<QueueView, "allocated" | "offered" | "held" | "demand" | "dominantShare" | "fairnessError"> | undefined;
   clusterView(): ClusterView;
 }
 
@@ -48,12 +48,14 @@ const answered: ReadonlySet<string> = new Set(["accepted", "refused", "declined"
 const queueGauges = {
   allocated: "proffer_queue_allocated",
   offered: "proffer_queue_offered",
+  held: "proffer_queue_held",
   demand: "proffer_queue_demand",
 } as const;
 const clusterGauges = {
   allocatable: "proffer_cluster_allocatable",
   allocated: "proffer_cluster_allocated",
   offered: "proffer_cluster_offered",
+  held: "proffer_cluster_held",
   free: "proffer_cluster_free",
   foreign: "proffer_cluster_foreign",
 } as const;
@@ -206,7 +208,7 @@ export class Metrics {
       const queue = this.#queues.admit(name);
       share.take(queue, view.dominantShare);
       error.take(queue, view.fairnessError);
-      for (const resource of resourcesOf(view.allocated, view.offered, view.demand)) {
+      for (const resource of resourcesOf(view.allocated, view.offered, view.held, view.demand)) {
         if (!this.#nameResource(resources, resource)) continue;
         for (const [part, gauge] of Object.entries(queueGauges) as [keyof typeof queueGauges, MetricName][]) {
           made[gauge as (typeof queueGauges)[typeof part]].inc({ queue, resource }, baseUnits(resource, view[part]));

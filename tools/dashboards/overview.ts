@@ -2,7 +2,7 @@ import { type DashboardShape, OURS, type PanelShape, quantiles } from "./parts.t
 
 const part = (what: string) =>
   `max by (resource) (proffer_cluster_${what}{${OURS},resource=~"$resource"}) / max by (resource) (proffer_cluster_allocatable{${OURS},resource=~"$resource"})`;
-const WHERE = ["allocated", "offered", "foreign", "free"] as const;
+const WHERE = ["allocated", "offered", "held", "foreign", "free"] as const;
 
 const count = (title: string, about: string, expr: string): PanelShape => ({
   kind: "stat",
@@ -44,7 +44,7 @@ export const overview: DashboardShape = {
           kind: "graph",
           title: "Where $resource is",
           about:
-            "Parts of what the nodes have: held by Proffer's tasks, in open offers, held by other pods, free. What is missing to 100 % is on nodes that are closed.",
+            "Parts of what the nodes have: of Proffer's tasks, in open offers, held for what waits, of other pods, free. What is missing to 100 % is on nodes that are closed.",
           unit: "percentunit",
           stacked: true,
           repeat: "resource",

@@ -75,11 +75,11 @@ export const queues: DashboardShape = {
       ],
     },
     {
-      title: "Held",
+      title: "Allocated",
       panels: [
         {
           kind: "graph",
-          title: "$resource held, of the cluster",
+          title: "$resource allocated, of the cluster",
           about: "What running tasks of the queue and its children hold.",
           unit: "percentunit",
           repeat: "resource",
@@ -110,6 +110,47 @@ export const queues: DashboardShape = {
           unit: "percentunit",
           repeat: "resource",
           queries: [["{{queue}}", part("offered")]],
+        },
+      ],
+    },
+    {
+      title: "Held for what waits",
+      panels: [
+        {
+          kind: "graph",
+          title: "$resource held, of the cluster",
+          about:
+            "Room that is taken back for a guarantee, or gathers for a gang or a large instance, until that starts.",
+          unit: "percentunit",
+          repeat: "resource",
+          queries: [["{{queue}}", part("held")]],
+        },
+      ],
+    },
+    {
+      title: "Giving back",
+      panels: [
+        {
+          kind: "graph",
+          title: "Asked back",
+          about: "Inverse offers a second: what a queue has borrowed is wanted for another one's guarantee.",
+          unit: "ops",
+          queries: [["inverse offers", `sum(rate(proffer_inverse_offers_total{${OURS}}[$__rate_interval]))`]],
+        },
+        {
+          kind: "graph",
+          title: "Taken back",
+          about: "Instances a second that were ended for a guarantee. They run again as soon as there is room.",
+          unit: "ops",
+          queries: [["instances", `sum(rate(proffer_evictions_total{${OURS}}[$__rate_interval]))`]],
+        },
+        {
+          kind: "graph",
+          title: "Turns in vain",
+          about:
+            "Turns a second in which room was held and did not suffice. Many: what waits is too large for what becomes free.",
+          unit: "ops",
+          queries: [["turns", `sum(rate(proffer_holds_passed_total{${OURS}}[$__rate_interval]))`]],
         },
       ],
     },

@@ -5,8 +5,8 @@ import { type Generator, markdownNotice } from "./output.ts";
 
 const INTRODUCTION = `# Reasons
 
-Every reason for which an answer is refused, something waits, or an attempt fails. The same words appear in \`status\`, in
-conditions and events (there in CamelCase: \`LostRace\`), and in the scheduler API.
+Every reason for which an answer is refused, something waits, or an attempt fails. The same words appear in \`status\`, under
+\`/explain\`, and in conditions and events (there in CamelCase: \`LostRace\`).
 
 Where something waits for a reason, an example shows what \`kubectl proffer explain task t\` tells of it, in a small world that a
 test makes. \`kubectl describe task t\` says the same after \`Why\`: the reason and the message of the condition \`Waiting\` (or

@@ -95,8 +95,8 @@ export const WAITING_REASONS = {
     "Run it in a Builtin framework, or ask for fewer and larger instances.",
   ],
   gathering: [
-    "It has waited long for more room than is free at a time: what becomes free is kept for it now.",
-    "Wait. The message says what is kept, and when another one's turn comes if that is not enough by then.",
+    "It has waited long for more room than is free at a time: what becomes free is held for it now.",
+    "Wait. The message says what is held, and when another one's turn comes if that is not enough by then.",
   ],
   "in-line": ["Nodes fit, and others are served first.", "Wait: the next round comes when something changes."],
   "not-starting": [
