@@ -62,6 +62,48 @@ describe("what starts together and is taken back", () => {
     expect(made.placed()).toEqual(["due-0", "more-0"]);
   });
 
+  test("is not halved when more is asked back while what is beyond its minimum goes", () => {
+    const made = cluster(1);
+    made
+      .cpu("b", "gang", 1, 4, { gang: { minimum: 2 } })
+      .settle()
+      .run()
+      .wait(1_000);
+    made.cpu("a", "due", 1, 2).settle().wait(GRACE_MS);
+    expect(made.ending).toHaveLength(2);
+    made.cpu("a", "more", 1).settle().wait(GRACE_MS);
+    expect(made.ending).toHaveLength(4);
+  });
+
+  test("is not halved when one beyond its minimum is killed", () => {
+    const made = cluster(1);
+    made
+      .cpu("b", "gang", 1, 4, { gang: { minimum: 2 } })
+      .settle()
+      .run()
+      .wait(1_000);
+    made.apply({ type: "task-observed", task: { ...made.tasks.get("gang-uid")!, kill: { indexes: "3" } } });
+    expect(made.ending).toEqual(["gang-3-0"]);
+    made.cpu("a", "due", 1, 3).settle().wait(GRACE_MS).terminate().terminate();
+    expect(made.placed()).toEqual(["due-0", "due-1", "due-2"]);
+  });
+
+  test("may not be given in half while what is beyond its minimum goes", () => {
+    const made = cluster(1).answering("b", { slack: 1 }).settle();
+    made
+      .cpu("b", "gang", 1, 4, { gang: { minimum: 2 } })
+      .settle()
+      .accepting("b", "gang")
+      .accepting("b", "gang")
+      .run();
+    made.cpu("a", "due", 1, 2).settle().wait(GRACE_MS);
+    expect(made.ending).toHaveLength(2);
+    made.cpu("a", "more", 1).settle();
+    const stays = [0, 1, 2, 3].find((index) => !made.ending.includes(`gang-${index}-0`));
+    made.give(made.asked()[0]!, [{ task: "gang", indexes: String(stays) }]);
+    expect(made.ending).toHaveLength(2);
+  });
+
   test("is asked for as a whole, and may not be given in half", () => {
     const made = cluster(1).answering("b", { slack: 1 }).settle();
     made
