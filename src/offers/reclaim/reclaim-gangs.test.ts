@@ -240,6 +240,76 @@ describe("what starts together and is due", () => {
     expect(made.used("a")).toBe(6);
   });
 
+  test("starts in what is kept for it, were there no other room at all", () => {
+    const made = cluster(1);
+    made.cpu("b", "tb", 2, 2).settle().run();
+    made
+      .cpu("a", "gang", 2, 2, { gang: { minimum: 2 } })
+      .settle()
+      .wait(GRACE_MS)
+      .terminate();
+    expect(made.placed()).toEqual(["gang-0", "gang-1"]);
+  });
+
+  test("has no more taken back for it when room for some of it is whole", () => {
+    const made = cluster(2, 8);
+    made.cpu("b", "tb", 2, 4).settle().run();
+    made
+      .cpu("a", "gang", 2, 2, { gang: { minimum: 2 } })
+      .settle()
+      .wait(GRACE_MS);
+    const [first, ...others] = made.ending;
+    made.pod(first!, { phase: "Failed", exitCode: 143 });
+    made.podGone(first!);
+    made.settle();
+    expect([made.asked(), made.wait(GRACE_MS).ending]).toEqual([[], others]);
+    expect(others).toHaveLength(1);
+  });
+
+  test("has room made for the rest when some of what was asked for ends by itself", () => {
+    const made = cluster(1);
+    made.cpu("b", "tb", 2, 2).settle().run();
+    made.cpu("a", "gang", 2, 2, { gang: { minimum: 2 } }).settle();
+    made.pod("tb-0-0", { phase: "Succeeded" });
+    made.settle().wait(GRACE_MS).terminate();
+    expect(made.placed()).toEqual(["gang-0", "gang-1"]);
+  });
+
+  test("keeps nothing once no more is taken back for the rest of it", () => {
+    const made = cluster(1);
+    made.cpu("b", "tb", 2, 2).settle().run();
+    made.cpu("a", "gang", 2, 2, { gang: { minimum: 2 } }).settle();
+    made.pod("tb-0-0", { phase: "Succeeded" });
+    made.settle();
+    expect(made.keptFor("a")).toBe(2);
+    made.queue("a").cpu("b", "more", 2).settle();
+    expect([made.keptFor("a"), made.used("b")]).toEqual([0, 4]);
+  });
+
+  test("has room made for all of it, however many that are", () => {
+    const made = ReclaimBench.of({ a: { guarantee: { cpu: 1_001 } }, b: {} });
+    made.node("n", { cpu: 1_001, pods: 2_000 });
+    made.cpu("b", "tb", 1, 1_001).settle().run();
+    made
+      .cpu("a", "gang", 1, 1_001, { gang: { minimum: 1_001 } })
+      .settle()
+      .wait(GRACE_MS);
+    expect(made.ending).toHaveLength(1_001);
+  });
+
+  test("leaves what does not make room for all of it to those behind it", () => {
+    const made = cluster(1, 6);
+    made.queue("c", { guarantee: { cpu: 4 } }).framework("c", { queues: [{ name: "c", weight: 1 }] });
+    made.cpu("b", "tb", 1, 4).settle().run();
+    made.node("own", { cpu: 4 }).cpu("c", "tc", 1, 4).settle().run();
+    made
+      .cpu("a", "gang", 3, 2, { gang: { minimum: 2 } })
+      .cpu("a", "single", 2)
+      .settle()
+      .wait(GRACE_MS);
+    expect(made.ending).toHaveLength(2);
+  });
+
   test("has nothing taken back for it where not all of it would have room", () => {
     const made = cluster(1, 6);
     made.queue("c", { guarantee: { cpu: 4 } }).framework("c", { queues: [{ name: "c", weight: 1 }] });
