@@ -266,7 +266,7 @@ export class Broker implements BrokerContract {
     for (const node of gained) refusals.gained(node, demandedBy);
     const bidders = this.#bidders.begin();
     const started = this.#gangs.begin() + this.#longWaits.begin(bidders);
-    const redeemed = started + this.#state.holds.redeem(bidders);
+    const redeemed = started + this.#state.holds.redeem(bidders) + this.#gangs.redeem(bidders);
     this.#reclaim.begin(bidders);
     const grants = redeemed + this.#round.run(bidders, (unmet) => this.#unserved(unmet));
     // What was granted may have made room elsewhere, as when a guarantee is partly spent: again, until nothing is.

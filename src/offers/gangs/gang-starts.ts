@@ -44,6 +44,23 @@ export class GangStarts {
     return granted;
   }
 
+  /** Where room is kept for all of a gang it starts before anybody else is served, were there no other room at all. */
+  redeem(bidders: readonly Bidder[]): number {
+    const held = new Map<Gang, Claimant>();
+    for (const { line } of this.#state.holds.all()) if (line.gang !== undefined) held.set(line.gang, line.claimant);
+    let granted = 0;
+    for (const [gang, claimant] of held) {
+      const lines = gang.lines();
+      const isWhole = lines.length > 0 && lines.every(({ held, ready }) => held >= ready);
+      const bidder = isWhole ? bidders.find((one) => one.claimant === claimant) : undefined;
+      if (bidder === undefined || bidder.full) continue;
+      this.#state.room.refresh();
+      const outcome = this.serve(bidder, gang);
+      if (typeof outcome === "number") granted += outcome;
+    }
+    return granted;
+  }
+
   /** Its turn in the round. */
   serve(bidder: Bidder, gang: Gang): Outcome {
     const parts = gang.parts();

@@ -255,6 +255,16 @@ describe("a group of Tasks", () => {
     expect(["b", "c"].map((name) => placed(made, name))).toEqual([1, 1]);
   });
 
+  test("is made up anew when the Task that says another size is deleted", () => {
+    const made = cluster(1, 4);
+    made.asking("a", { cpu: 1 }, { ...inGroup(5), createdAtMs: 1 });
+    for (const name of ["b", "c"]) made.asking(name, { cpu: 1 }, { ...inGroup(2), createdAtMs: 2 });
+    made.settle();
+    made.apply({ type: "task-gone", uid: "a-uid" });
+    made.settle();
+    expect([placed(made, "b"), placed(made, "c")]).toEqual([1, 1]);
+  });
+
   test("goes on when a Task of it has ended", () => {
     const made = cluster(2, 4).asking("driver", { cpu: 1 }, driver).asking("executors", { cpu: 1 }, executors).settle();
     made.finish("driver-0-0");

@@ -56,9 +56,9 @@ export class Gangs {
     if (tasks?.delete(task) !== true) return;
     if (tasks.size === 0) this.#groups.delete(groupKey(task));
     this.#regroup(tasks);
-    if (gang === undefined) return;
-    if (gang.tasks.length === 0) this.#forget(gang);
-    else this.look(gang);
+    const next = [...tasks].find((other) => other.gang !== undefined)?.gang;
+    if (gang !== undefined && gang !== next) this.#forget(gang);
+    if (next !== undefined) this.look(next);
   }
 
   /** All facts are in: what lives of a gang has started together, or is half of a start. */

@@ -1,3 +1,4 @@
+import type { Gang } from "../gangs/gang.ts";
 import type { Hold } from "../holds.ts";
 import { isWhole } from "../holds.ts";
 import type { Line } from "../lines.ts";
@@ -28,6 +29,8 @@ export interface Clearing {
 export class Clearings {
   readonly #state: State;
   readonly #all = new Set<Clearing>();
+  /** What is whole for those that start together, until they do. */
+  readonly #whole = new Map<Gang, Set<Hold>>();
   /** Parts of tasks and offers that are spoken for. */
   readonly taken = new Set<object>();
 
@@ -117,10 +120,28 @@ export class Clearings {
         if (this.#state.ledger.get(victim.claim)?.node !== victim.node) this.spare(clearing, victim);
       }
       this.#fill(clearing);
-      clearing.holds = clearing.holds.filter((hold) => this.#state.holds.has(hold) && !isWhole(hold));
+      clearing.holds = clearing.holds.filter((hold) => this.#state.holds.has(hold) && !this.#isDone(hold));
       if (clearing.holds.length === 0) this.#close(clearing);
       else if (!this.#canBecomeWhole(clearing)) this.dissolve(clearing);
     }
+  }
+
+  /** Of what starts together all or nothing: once nothing more is cleared for those that lack room still, they keep none. */
+  releaseHalves(): void {
+    for (const [gang, whole] of this.#whole) {
+      const lacks = gang.lines().some(({ ready, held }) => held < ready);
+      if (lacks && [...this.#all].some(({ line }) => line.gang === gang)) continue;
+      if (lacks) for (const hold of whole) this.#state.holds.release(hold);
+      for (const hold of whole) if (!this.#state.holds.has(hold)) whole.delete(hold);
+      if (whole.size === 0) this.#whole.delete(gang);
+    }
+  }
+
+  #isDone(hold: Hold): boolean {
+    if (!isWhole(hold)) return false;
+    const { gang } = hold.line;
+    if (gang !== undefined) this.#whole.set(gang, (this.#whole.get(gang) ?? new Set()).add(hold));
+    return true;
   }
 
   /** What the clearing's instances ask for, less what they hold already: to come from victims and from what is free. */

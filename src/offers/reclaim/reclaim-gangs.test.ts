@@ -62,6 +62,48 @@ describe("what starts together and is taken back", () => {
     expect(made.placed()).toEqual(["due-0", "more-0"]);
   });
 
+  test("is not halved when more is asked back while what is beyond its minimum goes", () => {
+    const made = cluster(1);
+    made
+      .cpu("b", "gang", 1, 4, { gang: { minimum: 2 } })
+      .settle()
+      .run()
+      .wait(1_000);
+    made.cpu("a", "due", 1, 2).settle().wait(GRACE_MS);
+    expect(made.ending).toHaveLength(2);
+    made.cpu("a", "more", 1).settle().wait(GRACE_MS);
+    expect(made.ending).toHaveLength(4);
+  });
+
+  test("is not halved when one beyond its minimum is killed", () => {
+    const made = cluster(1);
+    made
+      .cpu("b", "gang", 1, 4, { gang: { minimum: 2 } })
+      .settle()
+      .run()
+      .wait(1_000);
+    made.apply({ type: "task-observed", task: { ...made.tasks.get("gang-uid")!, kill: { indexes: "3" } } });
+    expect(made.ending).toEqual(["gang-3-0"]);
+    made.cpu("a", "due", 1, 3).settle().wait(GRACE_MS).terminate().terminate();
+    expect(made.placed()).toEqual(["due-0", "due-1", "due-2"]);
+  });
+
+  test("may not be given in half while what is beyond its minimum goes", () => {
+    const made = cluster(1).answering("b", { slack: 1 }).settle();
+    made
+      .cpu("b", "gang", 1, 4, { gang: { minimum: 2 } })
+      .settle()
+      .accepting("b", "gang")
+      .accepting("b", "gang")
+      .run();
+    made.cpu("a", "due", 1, 2).settle().wait(GRACE_MS);
+    expect(made.ending).toHaveLength(2);
+    made.cpu("a", "more", 1).settle();
+    const stays = [0, 1, 2, 3].find((index) => !made.ending.includes(`gang-${index}-0`));
+    made.give(made.asked()[0]!, [{ task: "gang", indexes: String(stays) }]);
+    expect(made.ending).toHaveLength(2);
+  });
+
   test("is asked for as a whole, and may not be given in half", () => {
     const made = cluster(1).answering("b", { slack: 1 }).settle();
     made
@@ -196,6 +238,76 @@ describe("what starts together and is due", () => {
       .wait(GRACE_MS)
       .terminate();
     expect(made.used("a")).toBe(6);
+  });
+
+  test("starts in what is kept for it, were there no other room at all", () => {
+    const made = cluster(1);
+    made.cpu("b", "tb", 2, 2).settle().run();
+    made
+      .cpu("a", "gang", 2, 2, { gang: { minimum: 2 } })
+      .settle()
+      .wait(GRACE_MS)
+      .terminate();
+    expect(made.placed()).toEqual(["gang-0", "gang-1"]);
+  });
+
+  test("has no more taken back for it when room for some of it is whole", () => {
+    const made = cluster(2, 8);
+    made.cpu("b", "tb", 2, 4).settle().run();
+    made
+      .cpu("a", "gang", 2, 2, { gang: { minimum: 2 } })
+      .settle()
+      .wait(GRACE_MS);
+    const [first, ...others] = made.ending;
+    made.pod(first!, { phase: "Failed", exitCode: 143 });
+    made.podGone(first!);
+    made.settle();
+    expect([made.asked(), made.wait(GRACE_MS).ending]).toEqual([[], others]);
+    expect(others).toHaveLength(1);
+  });
+
+  test("has room made for the rest when some of what was asked for ends by itself", () => {
+    const made = cluster(1);
+    made.cpu("b", "tb", 2, 2).settle().run();
+    made.cpu("a", "gang", 2, 2, { gang: { minimum: 2 } }).settle();
+    made.pod("tb-0-0", { phase: "Succeeded" });
+    made.settle().wait(GRACE_MS).terminate();
+    expect(made.placed()).toEqual(["gang-0", "gang-1"]);
+  });
+
+  test("keeps nothing once no more is taken back for the rest of it", () => {
+    const made = cluster(1);
+    made.cpu("b", "tb", 2, 2).settle().run();
+    made.cpu("a", "gang", 2, 2, { gang: { minimum: 2 } }).settle();
+    made.pod("tb-0-0", { phase: "Succeeded" });
+    made.settle();
+    expect(made.keptFor("a")).toBe(2);
+    made.queue("a").cpu("b", "more", 2).settle();
+    expect([made.keptFor("a"), made.used("b")]).toEqual([0, 4]);
+  });
+
+  test("has room made for all of it, however many that are", () => {
+    const made = ReclaimBench.of({ a: { guarantee: { cpu: 1_001 } }, b: {} });
+    made.node("n", { cpu: 1_001, pods: 2_000 });
+    made.cpu("b", "tb", 1, 1_001).settle().run();
+    made
+      .cpu("a", "gang", 1, 1_001, { gang: { minimum: 1_001 } })
+      .settle()
+      .wait(GRACE_MS);
+    expect(made.ending).toHaveLength(1_001);
+  });
+
+  test("leaves what does not make room for all of it to those behind it", () => {
+    const made = cluster(1, 6);
+    made.queue("c", { guarantee: { cpu: 4 } }).framework("c", { queues: [{ name: "c", weight: 1 }] });
+    made.cpu("b", "tb", 1, 4).settle().run();
+    made.node("own", { cpu: 4 }).cpu("c", "tc", 1, 4).settle().run();
+    made
+      .cpu("a", "gang", 3, 2, { gang: { minimum: 2 } })
+      .cpu("a", "single", 2)
+      .settle()
+      .wait(GRACE_MS);
+    expect(made.ending).toHaveLength(2);
   });
 
   test("has nothing taken back for it where not all of it would have room", () => {

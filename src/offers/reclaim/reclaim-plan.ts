@@ -11,7 +11,7 @@ import { type Clearing, type Clearings, include } from "./clearings.ts";
 import { Entitlement, isCovered } from "./entitlement.ts";
 import { MAX_NODES } from "./inverse-offer.ts";
 import type { Notice, Notices } from "./notices.ts";
-import { graceMs } from "./reclaim-rules.ts";
+import { graceMs, waiting } from "./reclaim-rules.ts";
 import type { Want } from "./room-choice.ts";
 import { RoomSearch } from "./room-search.ts";
 import { UsageAhead } from "./usage-ahead.ts";
@@ -32,10 +32,10 @@ const RETRY_MS = 1_000;
 
 /** A decision: everything it looks at, and what it has come to. */
 interface Decision {
-  readonly ahead: UsageAhead;
+  ahead: UsageAhead;
   readonly victims: Victims;
   /** Parts and offers that are spoken for since it began. */
-  readonly gone: Set<object>;
+  gone: Set<object>;
   readonly made: Clearing[];
   left: number;
 }
@@ -102,7 +102,7 @@ export class ReclaimPlan {
   #missing({ bidder, line }: Unmet): number {
     if (bidder.claimant.penalised || bidder.claimant.parent === undefined) return 0;
     if ((line.request[UNKNOWN] ?? 0) > 0) return 0;
-    const missing = bidder.wanted(line, 1) - this.#clearings.planned(line);
+    const missing = waiting(bidder, line) - this.#clearings.planned(line);
     // One more in a domain may shut it for the next.
     return line.shape.spread.length === 0 ? missing : Math.min(1, missing);
   }
@@ -140,17 +140,18 @@ export class ReclaimPlan {
   /** Of what starts together all or nothing: half of it would have room made for nothing. */
   #serveWhole(demand: Unmet, decision: Decision): void {
     const { dirty } = this.#state;
-    const { length } = decision.made;
+    const { victims } = decision;
+    const [ahead, gone] = [decision.ahead.copy(), new Set(decision.gone)];
+    const trial: Decision = { ahead, victims, gone, made: [], left: Number.POSITIVE_INFINITY };
     const parts = partsOf(demand);
-    for (const part of parts) this.#serve(part, decision);
-    if (this.#restFits(parts)) return;
-    for (const clearing of decision.made.splice(length)) {
-      for (const { claimant, vector } of clearing.victims.values()) decision.ahead.shift(claimant.parent, vector, 1);
-      for (let n = 0; n < clearing.holds.length; n++) {
-        decision.ahead.shift(clearing.line.claimant.parent, clearing.line.request, -1);
-      }
-      this.#clearings.dissolve(clearing);
+    for (const part of parts) this.#serve(part, trial);
+    if (this.#restFits(parts)) {
+      for (const { holds } of trial.made) decision.left -= holds.length;
+      decision.made.push(...trial.made);
+      [decision.ahead, decision.gone] = [ahead, gone];
+      return;
     }
+    for (const clearing of trial.made) this.#clearings.dissolve(clearing);
     // All is as it was.
     this.#state.dirty = dirty;
     for (const { line } of parts) {
@@ -275,7 +276,6 @@ export class ReclaimPlan {
   }
 }
 
-/** Each line of what starts together with this one. */
 /** Is anything of what it asks for guaranteed to its queue, or to one above it? */
 function mayCall(tree: QueueTree, { claimant, request }: Line): boolean {
   for (const { guarantee } of tree.path(claimant.parent)) {
@@ -284,6 +284,7 @@ function mayCall(tree: QueueTree, { claimant, request }: Line): boolean {
   return false;
 }
 
+/** Each line of what starts together with this one. */
 function partsOf({ bidder, line }: Unmet): Unmet[] {
   return (line.gang?.lines() ?? [line]).map((own) => ({ bidder, line: own }));
 }

@@ -11,6 +11,7 @@ import { Entitlement } from "./entitlement.ts";
 import { GivingBack } from "./giving-back.ts";
 import { Notices } from "./notices.ts";
 import { ReclaimPlan, type Rescinding } from "./reclaim-plan.ts";
+import { waiting } from "./reclaim-rules.ts";
 import { UsageAhead } from "./usage-ahead.ts";
 import { isOffer } from "./victims.ts";
 
@@ -71,6 +72,7 @@ export class Reclaim {
   end(): void {
     const before = this.#clearings.size;
     if (before > 0) this.#verify();
+    this.#clearings.releaseHalves();
     const closed = this.#notices.close();
     // What is not needed here may be asked back elsewhere.
     if (closed || this.#clearings.size < before) this.#state.dirty = true;
@@ -104,7 +106,8 @@ export class Reclaim {
     for (const { line, holds } of this.#clearings.all()) planned.set(line, (planned.get(line) ?? 0) + holds.length);
     for (const clearing of [...this.#clearings.all()].reverse()) {
       const { line } = clearing;
-      const wanted = Math.max(0, byClaimant.get(line.claimant)?.wanted(line, 1) ?? 0);
+      const bidder = byClaimant.get(line.claimant);
+      const wanted = bidder === undefined ? 0 : waiting(bidder, line);
       while (clearing.holds.length > 0 && planned.get(line)! > wanted) {
         planned.set(line, planned.get(line)! - 1);
         this.#clearings.shrink(clearing);

@@ -98,6 +98,7 @@ export class Victims {
   /** Exactly these, however young: their framework gives them away. Of a gang all, or what it can do without. */
   addGiven(given: ReadonlyMap<Task, readonly Instance[]>): void {
     const gangs = new Set<Gang>();
+    const staying = ({ live }: Task) => [...live.values()].filter((one) => !isLeaving(one)).length;
     for (const [task, instances] of given) {
       if (this.#claimantOf(task).parent === undefined) continue;
       if (task.gang !== undefined) gangs.add(task.gang);
@@ -106,10 +107,10 @@ export class Victims {
     for (const gang of gangs) {
       const parts = gang.tasks.map((task) => ({ task, instances: given.get(task) ?? [] }));
       const stands = parts.every(
-        ({ task, instances }) => instances.length === 0 || task.live.size - instances.length >= minimumOf(task.facts),
+        ({ task, instances }) => instances.length === 0 || staying(task) - instances.length >= minimumOf(task.facts),
       );
       if (stands) for (const { task, instances } of parts) for (const one of instances) this.#addInstance(task, one);
-      else if (parts.every(({ task, instances }) => instances.length === task.live.size)) this.#addUnit(parts, []);
+      else if (parts.every(({ task, instances }) => instances.length === staying(task))) this.#addUnit(parts, []);
     }
   }
 
@@ -125,29 +126,39 @@ export class Victims {
     }
   }
 
-  /** Those beyond what starts together go one by one, the newest first; the others all at once, and these with them. */
+  /**
+   * Those beyond what starts together go one by one, the newest first; the others all at once, and these with them. What
+   * leaves already is no part of either.
+   */
   #addGang({ tasks }: Gang, taken: ReadonlySet<object>): void {
-    const live = tasks.map((task) => ({
-      task,
-      instances: [...task.live.values()].filter((one) => !taken.has(one)).sort((a, b) => this.#newer(a, b)),
-    }));
-    // It is on its way out, or somebody takes it apart.
-    const breaksUp = live.some(({ instances }) => instances.some(isLeaving));
-    const first = this.size;
-    for (const { task, instances } of live) {
-      const beyond = breaksUp ? instances.length : Math.max(0, task.live.size - minimumOf(task.facts));
-      this.#addEach(task, instances.splice(0, beyond), taken);
+    const parts = tasks.map((task) => {
+      const left = [...task.live.values()].filter((one) => !taken.has(one));
+      const instances = left.filter((one) => !isLeaving(one)).sort((a, b) => this.#newer(a, b));
+      return { task, instances, leaving: left.filter(isLeaving) };
+    });
+    for (const { task, leaving } of parts) this.#addEach(task, leaving, taken);
+    const isShort = parts.some(
+      ({ task, instances }) => instances.length < Math.min(task.live.size, minimumOf(task.facts)),
+    );
+    if (isShort) {
+      // It is on its way out, or somebody takes it apart. Or all of it is spoken for: what has joined since goes with it.
+      const breaksUp = parts.some(({ leaving }) => leaving.length > 0);
+      for (const { task, instances } of parts) if (breaksUp) this.#addEach(task, instances, taken);
+      return;
     }
-    if (breaksUp) return;
+    const first = this.size;
+    for (const { task, instances } of parts) {
+      this.#addEach(task, instances.splice(0, Math.max(0, instances.length - minimumOf(task.facts))), taken);
+    }
     const others = Array.from({ length: this.size - first }, (_, n) => first + n);
     let oldFromMs = 0;
-    for (const { task, instances } of live) {
+    for (const { task, instances } of parts) {
       const { parent } = this.#claimantOf(task);
       if (parent === undefined) return;
       const since = instances.map((one) => this.#since(one));
       oldFromMs = Math.max(oldFromMs, ...since.map((ms) => ms + minimumRuntimeMs(parent)));
     }
-    if (oldFromMs <= this.#nowMs) this.#addUnit(live, others);
+    if (oldFromMs <= this.#nowMs) this.#addUnit(parts, others);
     else this.#spare(this.#claimantOf(tasks[0]!), oldFromMs);
   }
 
