@@ -2,7 +2,7 @@ import { ApiError, isStatus, TransportError } from "../../controller/kube/api-er
 import { backoffMs } from "../../controller/kube/backoff.ts";
 import { type Clock, sleep } from "../../controller/kube/clock.ts";
 import { sentenceOf } from "../errors.ts";
-import { LogCutter, ShownLines } from "./log-lines.ts";
+import { isLost, LogCutter, ShownLines } from "./log-lines.ts";
 
 /** Opens a container's log and hands it on as it comes; resolves at its end. Rejects as `Transport.watch` does. */
 export type OpenLog = (
@@ -105,8 +105,10 @@ async function readOn(options: FollowOptions, shown: ShownLines, isLast: boolean
     outcome ??= why;
     stop.abort();
   };
+  let lost: string | undefined;
   const cutter = new LogCutter((line) => {
-    if (!shown.isNew(line)) return;
+    if (isLost(line)) lost = line.text;
+    if (isLost(line) || !shown.isNew(line)) return;
     progress = true;
     onLine(line.text);
   });
@@ -124,7 +126,9 @@ async function readOn(options: FollowOptions, shown: ShownLines, isLast: boolean
     await open(from, onData, AbortSignal.any([signal, stop.signal]));
     // Half a line at the end of anything else is the begin of one that comes again as a whole.
     if (isLast && !progress) cutter.end();
-    return { outcome: "ended", progress };
+    return lost === undefined
+      ? { outcome: "ended", progress }
+      : { outcome: "failed", progress, error: new Error(lost) };
   } catch (error) {
     if (!(error instanceof ApiError) && !(error instanceof TransportError)) throw error;
     return { outcome: outcome ?? "failed", progress, error };

@@ -11,6 +11,14 @@ const newline = 0x0a;
 const stamped = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) ?/;
 
 /**
+ * Is it no line of the log, but what a kubelet says in its place, as if all were well, when the container is gone or is just
+ * going?
+ */
+export function isLost({ stamp, text }: LogLine): boolean {
+  return stamp === "" && text.startsWith("unable to retrieve container logs for ");
+}
+
+/**
  * Cuts a log with time stamps (`timestamps=true`) into lines. A line that is not whole yet is kept, so that a connection that
  * breaks within a line loses nothing: the rest of it comes with the line when the log is read again. Lines of more than 1 MiB
  * come in pieces.
