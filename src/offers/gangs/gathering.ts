@@ -80,7 +80,14 @@ export class Gathering {
   #gatherRest(turn: Turn, bidder: Bidder, line: Line): void {
     const own = [...turn.holds].filter((hold) => hold.line === line);
     const partial = own.filter((hold) => !isWhole(hold));
-    let rest = line.ready - own.length;
+    const whole = own.filter(isWhole);
+    // Room that others make for it counts as well. What is whole stays, wherever the rest was to gather.
+    const rests = Math.max(0, line.ready - (line.holds - partial.length));
+    for (const hold of [...partial.splice(rests), ...whole.splice(line.ready)]) {
+      this.#state.holds.release(hold);
+      turn.holds.delete(hold);
+    }
+    let rest = line.ready - line.holds;
     for (const hold of partial) this.#grow(bidder, hold);
     const taken = new Set(partial.map(({ claim }) => claim.node));
     const { request } = line.shape;
@@ -90,10 +97,6 @@ export class Gathering {
       if (taken.has(node) || !this.#couldFit(turn, node, request, undefined)) continue;
       rest--;
       if (!this.#hold(turn, bidder, line, node, this.#least(node, request))) return;
-    }
-    for (const hold of own.slice(line.ready)) {
-      this.#state.holds.release(hold);
-      turn.holds.delete(hold);
     }
   }
 
@@ -142,8 +145,10 @@ export class Gathering {
   #hold(turn: Turn, bidder: Bidder, line: Line, node: number, vector: Vector): boolean {
     if (this.#state.room.refuses(bidder.claimant, vector) !== undefined) return false;
     const hold = this.#state.holds.place(line, node, vector);
-    if (hold !== undefined) turn.holds.add(hold);
-    return hold !== undefined;
+    if (hold === undefined) return false;
+    turn.holds.add(hold);
+    this.#taken(hold);
+    return true;
   }
 
   #grow(bidder: Bidder, hold: Hold): void {
@@ -155,7 +160,14 @@ export class Gathering {
 
   #resize(bidder: Bidder, hold: Hold, vector: Vector): void {
     const more = vector.map((amount, r) => Math.max(0, amount - (hold.claim.vector[r] ?? 0)));
-    if (this.#state.room.refuses(bidder.claimant, more) === undefined) this.#state.holds.resize(hold, vector);
+    if (this.#state.room.refuses(bidder.claimant, more) !== undefined) return;
+    if (this.#state.holds.resize(hold, vector)) this.#taken(hold);
+  }
+
+  /** What its queue keeps back is less by that. */
+  #taken(hold: Hold): void {
+    if (isWhole(hold)) this.#state.room.granted(hold.line);
+    else this.#state.room.taken(hold.line);
   }
 }
 

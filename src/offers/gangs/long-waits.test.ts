@@ -168,7 +168,59 @@ test("nothing is held of what is kept back for another queue's guarantee", () =>
   expect(held.map(({ resources }) => resources.cpu)).toEqual([2]);
 });
 
+test.each([
+  { what: "whole instances", cpu: 1, minimum: 8 },
+  { what: "parts of instances", cpu: 3, minimum: 4 },
+])("held of what comes free at once is no more than is not kept back for others: $what", ({ cpu, minimum }) => {
+  const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS }).framework("f");
+  // For what waits in its own queue as much is kept back, and what is held counts against that.
+  for (const name of ["gold", "silver"]) {
+    made.queue(name, { guarantee: { cpu: 4 } }).framework(name, { queues: [{ name, weight: 1 }] });
+  }
+  made.queue("default", { reclaim: { minimumRuntimeMs: 100 * HOLD_AFTER_MS } });
+  for (const n of [0, 1, 2, 3]) made.node(`n${n}`, { cpu: 4 });
+  made.asking("stay", { cpu: 2 }, { instances: 8 }).settle();
+  made.asking("g", { cpu }, { of: "gold", ...gang(minimum) }).asking("small", { cpu: 1 }, { of: "gold", instances: 4 });
+  made.asking("s", { cpu: 1 }, { of: "silver", instances: 4 }).settle().wait(HOLD_AFTER_MS);
+  for (const name of [0, 2, 4, 6]) made.finish(`stay-${name}-0`);
+  made.settle();
+  expect(made.all("create-pod").filter(({ framework }) => framework === "ns/silver")).toHaveLength(4);
+});
+
 describe("the turn", () => {
+  test("keeps what is whole, where room for that comes elsewhere than it gathers", () => {
+    const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS }).framework("f").framework("o");
+    for (const n of [0, 1, 2]) made.node(`n${n}`, { cpu: 4 });
+    for (const cpu of [4, 2, 3]) made.asking(`s${cpu}`, { cpu }, { of: "o" }).settle();
+    const held = () => {
+      const holds = [...made.broker.claims()].filter(({ kind }) => kind === "hold");
+      return holds.map(({ node, resources }) => `${node}: ${resources.cpu}`);
+    };
+    made
+      .asking("t", { cpu: 3 }, { ...gang(2) })
+      .settle()
+      .wait(HOLD_AFTER_MS);
+    expect(held()).toEqual(["n1: 2", "n2: 1"]);
+    made.finish("s4-0-0");
+    made.settle();
+    expect(held()).toEqual(["n1: 2", "n0: 3"]);
+  });
+
+  test("is lost by a gang that moves to another queue, whose limit holds for it there", () => {
+    const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS })
+      .queue("q")
+      .queue("little", { limit: { cpu: 2 } });
+    made.framework("o").node("n", { cpu: 4 });
+    const [q, little] = ["q", "little"].map((name) => ({ name, weight: 1 }));
+    made.framework("f", { queues: [q!, little!] });
+    made.asking("s", { cpu: 4 }, { of: "o" }).settle().asking("other", { cpu: 9 }, { queue: "q" });
+    made.asking("t", { cpu: 1 }, gang(4)).settle().wait(HOLD_AFTER_MS);
+    made.framework("f", { queues: [little!, q!] }).settle();
+    made.finish("s-0-0");
+    made.settle();
+    expect(made.all("create-pod").filter(({ framework }) => framework === "ns/f")).toEqual([]);
+  });
+
   test.each([
     { name: "a gang larger than the cluster", task: gang(17), cpu: 1 },
     { name: "a gang whose instances fit nowhere", task: gang(2), cpu: 5 },

@@ -1,4 +1,4 @@
-import type { Hold } from "../holds.ts";
+import { type Hold, isWhole } from "../holds.ts";
 import { type Line, lineBefore } from "../lines.ts";
 import type { Vector } from "../resources.ts";
 import type { Bidder } from "../round.ts";
@@ -132,8 +132,20 @@ export class LongWaits {
 
   #stands({ waiter, line }: Turn, bidder: Bidder | undefined): bidder is Bidder {
     if (bidder === undefined || waiter.waitingSinceMs === undefined) return false;
-    const lines = line.gang?.lines() ?? [line];
-    return lines.some((own) => bidder.wanted(own, 1) > 0);
+    // Its framework may have moved to another queue: there it has its turn anew.
+    const lines = (line.gang?.lines() ?? [line]).filter(({ claimant }) => claimant === line.claimant);
+    return lines.some((own) => this.#waiting(bidder, own) > 0);
+  }
+
+  /** Instances of the line that want to start and for which nobody else makes room, as reclaim does. */
+  #waiting(bidder: Bidder, line: Line): number {
+    const wanted = bidder.wanted(line, 1);
+    if (line.holds === 0) return wanted;
+    const { holds } = this.#state;
+    const own = [...(this.#turn?.holds ?? [])].filter((hold) => hold.line === line && holds.has(hold));
+    if (line.gang !== undefined) return wanted - (line.holds - own.length);
+    // Those that are whole are not wanted any more.
+    return wanted - (line.holds - line.held - own.filter((hold) => !isWhole(hold)).length);
   }
 
   /** `last`: whose turn has just passed; it may be its turn again. */
@@ -183,7 +195,8 @@ export class LongWaits {
   }
 
   #wanted(bidder: Bidder): Line[] {
-    const lines = [...this.#state.lines.of(bidder.claimant)].filter((line) => line.leads && bidder.wanted(line, 1) > 0);
+    const all = [...this.#state.lines.of(bidder.claimant)];
+    const lines = all.filter((line) => line.leads && this.#waiting(bidder, line) > 0);
     for (const line of lines) line.blocked = undefined;
     return lines.sort((a, b) => (lineBefore(a, b) ? -1 : 1));
   }

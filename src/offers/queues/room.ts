@@ -127,6 +127,14 @@ export class Room {
     return loosened;
   }
 
+  /** Room was taken for the line, less than for an instance (its usage counts already): no queue keeps back past its guarantee. */
+  taken({ claimant }: Line): void {
+    for (const queue of this.#tree.path(claimant.parent)) {
+      const kept = this.#kept.get(queue);
+      if (kept !== undefined) this.#shrink(queue, kept);
+    }
+  }
+
   /** A queue that keeps nothing has no entry: until the next `refresh` usage only grows, so it stays without. */
   #keep(queue: Queue): void {
     if (!queue.guarantee.some((g, r) => g > queue.usage[r]!)) return;

@@ -28,6 +28,18 @@ describe("what others have borrowed", () => {
     expect(made.wait(600_000).ending).toEqual([]);
   });
 
+  test("is given back though the one who is due waits so long that room would gather for it", () => {
+    const made = ReclaimBench.of({
+      a: { guarantee: { cpu: 4 } },
+      b: { reclaim: { graceMs: 600_000 } },
+      c: { guarantee: { cpu: 2 } },
+    });
+    made.node("n", { cpu: 4 }).cpu("b", "tb", 4).settle();
+    made.node("m", { cpu: 4 }).cpu("c", "tc", 2).settle();
+    made.cpu("a", "ta", 4).settle().wait(600_000);
+    expect(made.ending).toEqual(["tb-0-0"]);
+  });
+
   test("is not asked for again while it is on its way", () => {
     const made = halves().node("n", { cpu: 10 });
     made.cpu("b", "tb", 1, 10).settle().cpu("a", "ta", 1, 5).settle();
