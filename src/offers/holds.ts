@@ -115,7 +115,8 @@ export class Holds {
     const { node } = claim;
     if (line.pending - line.outstanding < Math.max(1, line.held)) return false;
     if (!line.shape.where.admits.has(node) || bidder.refused?.has(node) === true) return false;
-    if (line.shape.spread.some((group) => !group.allowed.has(node))) return false;
+    // What starts together is spread together: where one may go hangs on where the others do.
+    if (line.gang === undefined && line.shape.spread.some((group) => !group.allowed.has(node))) return false;
     return !this.#state.room.overLimit(line.claimant, claim.vector, claim.vector);
   }
 

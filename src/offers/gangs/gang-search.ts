@@ -121,13 +121,29 @@ export class GangSearch {
     if (isPlain && missing > (this.#most.get(shape) ?? Number.POSITIVE_INFINITY)) return 0;
     const isFirst = trial.left.size === 0;
     let rest = missing;
-    // What is held for it is there for nothing else.
-    for (const node of own.keys()) if (rest > 0) rest -= this.#take(trial, task, node, rest);
-    if (rest > 0) rest = widest ? this.#widest(trial, task, rest) : this.#inOrder(trial, task, rest);
+    for (let before = -1; rest > 0 && before !== rest; ) {
+      before = rest;
+      // What is held for it is there for nothing else.
+      rest = this.#inOwn(trial, task, rest);
+      if (rest > 0) rest = widest ? this.#widest(trial, task, rest) : this.#inOrder(trial, task, rest);
+      // Where it is spread, one there may open what is held for the next.
+      if (own.size === 0 || shape.spread.length === 0) break;
+    }
     if (rest > 0 && isPlain && isFirst && shape.spread.length === 0 && !trial.tooWide) {
       this.#most.set(shape, missing - rest);
     }
     return missing - rest;
+  }
+
+  /** Nodes on which room is held for the start. Returns how many are left over. */
+  #inOwn(trial: Trial, task: Task, count: number): number {
+    const { spread } = task.shape!;
+    let rest = count;
+    for (const node of trial.own.keys()) {
+      if (rest === 0 || spread.some((group) => !group.allowed.has(node))) continue;
+      rest -= this.#take(trial, task, node, spread.length > 0 ? 1 : rest);
+    }
+    return rest;
   }
 
   /** Nodes in the order of the bidder's placement. Returns how many are left over. */

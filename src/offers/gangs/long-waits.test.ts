@@ -206,6 +206,27 @@ describe("the turn", () => {
     expect(held()).toEqual(["n1: 2", "n0: 3"]);
   });
 
+  test("holds for a gang that is spread no more than one in a domain that is ahead, and it starts spread", () => {
+    const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS }).framework("f").framework("o");
+    for (const zone of ["x", "y"]) made.node(zone, { cpu: 4 }, { labels: { zone } });
+    const constraints = { spread: [{ topologyKey: "zone", maxSkew: 1, over: "Framework" as const }] };
+    const on = (zone: string) => ({ of: "o", constraints: { nodeSelector: { zone } } });
+    made.asking("one", { cpu: 1 }, { constraints }).settle();
+    made.asking("sx", { cpu: 2 }, on("x")).asking("sy", { cpu: 3 }, on("y")).settle();
+    made
+      .asking("t", { cpu: 1 }, { ...gang(4), constraints })
+      .settle()
+      .wait(HOLD_AFTER_MS - 1);
+    made.nowMs++;
+    made.settle();
+    expect(made.broker.explainTask("t-uid")?.reason).toBe("gathering");
+    made.finish("sx-0-0");
+    made.finish("sy-0-0");
+    made.settle();
+    const at = made.all("create-pod").filter(({ framework }) => framework === "ns/f");
+    expect(at.map(({ node }) => node).sort()).toEqual(["x", "x", "x", "y", "y"]);
+  });
+
   test("is lost by a gang that moves to another queue, whose limit holds for it there", () => {
     const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS })
       .queue("q")

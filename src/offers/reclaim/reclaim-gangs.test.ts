@@ -310,6 +310,18 @@ describe("what starts together and is due", () => {
     expect(made.ending).toHaveLength(2);
   });
 
+  test("has nothing taken back for it where it is spread, for that would be in one place", () => {
+    const made = ReclaimBench.of({ a: { guarantee: { cpu: 4 } }, b: {} });
+    for (const zone of ["x", "y"]) made.node(zone, { cpu: 4 }, { labels: { zone } });
+    made.cpu("b", "tb", 1, 8).settle().run();
+    const constraints = { spread: [{ topologyKey: "zone", maxSkew: 1, over: "Task" as const }] };
+    made
+      .cpu("a", "gang", 1, 4, { gang: { minimum: 4 }, constraints })
+      .settle()
+      .wait(GRACE_MS);
+    expect([made.asked(), made.ending]).toEqual([[], []]);
+  });
+
   test("has nothing taken back for it where not all of it would have room", () => {
     const made = cluster(1, 6);
     made.queue("c", { guarantee: { cpu: 4 } }).framework("c", { queues: [{ name: "c", weight: 1 }] });

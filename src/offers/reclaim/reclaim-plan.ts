@@ -1,3 +1,4 @@
+import { type Hold, isWhole } from "../holds.ts";
 import type { Line } from "../lines.ts";
 import type { Offer } from "../offer.ts";
 import { add, type Claimant, type Queue, type QueueTree } from "../queues/queues.ts";
@@ -72,6 +73,7 @@ export class ReclaimPlan {
     const { tree } = this.#state;
     const demands = unmet
       .filter((demand) => partsOf(demand).some((part) => mayCall(tree, part.line) && this.#missing(part) > 0))
+      .filter((demand) => !isSpreadTogether(demand))
       .sort(({ line: a }, { line: b }) => earlier(a, b));
     if (demands.length === 0) return;
     let decision: Decision | undefined;
@@ -80,10 +82,17 @@ export class ReclaimPlan {
       this.#sparedUntilMs.delete(line);
       const restsUntilMs = this.#restsUntilMs.get(line) ?? 0;
       if (restsUntilMs > this.#state.nowMs) this.#lookAgain(restsUntilMs);
-      else if (this.#mayFind(line, decision?.ahead ?? this.#ahead())) {
-        decision ??= this.#decide();
-        if (line.gang === undefined) this.#serve(demand, decision);
-        else this.#serveWhole(demand, decision);
+      else {
+        const ahead = decision?.ahead ?? this.#ahead();
+        const gathered = this.#lift(demand, ahead);
+        const before = decision?.made.length ?? 0;
+        if (this.#mayFind(line, ahead)) {
+          decision ??= this.#decide(ahead);
+          if (line.gang === undefined) this.#serve(demand, decision);
+          else this.#serveWhole(demand, decision);
+        }
+        if ((decision?.made.length ?? 0) === before) this.#putBack(gathered, ahead);
+        else for (const hold of gathered) this.#state.holds.release(hold);
       }
     }
     if (decision === undefined) return;
@@ -122,8 +131,28 @@ export class ReclaimPlan {
     return ahead;
   }
 
-  #decide(): Decision {
-    const ahead = this.#ahead();
+  /** What has gathered for parts of instances is as good as free to them: it must not stand in the way of whole ones. */
+  #lift(demand: Unmet, ahead: UsageAhead): Hold[] {
+    const lines = partsOf(demand).map(({ line }) => line);
+    const cleared = new Set(lines.flatMap((line) => this.#clearings.of(line)).flatMap(({ holds }) => holds));
+    const all = lines.flatMap((line) => this.#state.holds.of(line));
+    const gathered = all.filter((hold) => !isWhole(hold) && !cleared.has(hold));
+    for (const { line, claim } of gathered) {
+      ahead.shift(line.claimant.parent, claim.vector, -1);
+      this.#state.ledger.forget(claim.id);
+    }
+    return gathered;
+  }
+
+  #putBack(gathered: readonly Hold[], ahead: UsageAhead): void {
+    for (const { line, claim } of gathered) {
+      this.#state.ledger.put(claim);
+      ahead.shift(line.claimant.parent, claim.vector, 1);
+    }
+  }
+
+  /** `ahead`: once all clearings have come about. */
+  #decide(ahead: UsageAhead): Decision {
     const { taken } = this.#clearings;
     let most = 0;
     for (const { live } of this.#state.tasks.values()) most += live.size;
@@ -287,6 +316,11 @@ function mayCall(tree: QueueTree, { claimant, request }: Line): boolean {
 /** Each line of what starts together with this one. */
 function partsOf({ bidder, line }: Unmet): Unmet[] {
   return (line.gang?.lines() ?? [line]).map((own) => ({ bidder, line: own }));
+}
+
+/** Where one of them may go hangs on where the others do: room that is made for each alone may be of use to none. */
+function isSpreadTogether({ line }: Unmet): boolean {
+  return line.gang?.lines().some(({ shape }) => shape.spread.length > 0) === true;
 }
 
 /** Whose tasks are to be ended for it, by name. */

@@ -40,6 +40,16 @@ describe("what others have borrowed", () => {
     expect(made.ending).toEqual(["tb-0-0"]);
   });
 
+  test("is asked back once it may be, though room has gathered for a part of what is due", () => {
+    const made = ReclaimBench.of({ a: { guarantee: { cpu: 4 } }, b: { reclaim: { minimumRuntimeMs: 600_000 } } });
+    made.node("n", { cpu: 4 }).cpu("b", "tb", 2).settle().run();
+    made.cpu("a", "ta", 4).settle().wait(599_999);
+    expect(made.keptFor("a")).toBe(2);
+    expect(made.asked()).toEqual([]);
+    made.wait(1 + GRACE_MS).terminate();
+    expect(made.placed()).toEqual(["ta-0"]);
+  });
+
   test("is not asked for again while it is on its way", () => {
     const made = halves().node("n", { cpu: 10 });
     made.cpu("b", "tb", 1, 10).settle().cpu("a", "ta", 1, 5).settle();
