@@ -49,6 +49,8 @@ export class Reclaim {
 
   closed(key: string): void {
     this.#notices.closed(key);
+    // While it stood, nothing new was asked of its framework for the same.
+    this.#state.dirty = true;
   }
 
   /** A round begins: what is not wanted or not right any more is let go, answers are heard, what is due is carried out. */
