@@ -1,6 +1,7 @@
 /** Machines and pods of the openb trace (FGD, USENIX ATC 2023), read from the user's own copy. */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { parseCsv } from "../../src/simulator/csv.ts";
 import type { Machine, PodSample } from "./shapes.ts";
 
 export const NODE_FILE = "openb_node_list_gpu_node.csv";
@@ -24,7 +25,7 @@ export function readTrace(folder: string): Trace {
 }
 
 export function parseMachines(text: string): Machine[] {
-  return parse(NODE_FILE, text, ["sn", "cpu_milli", "memory_mib", "gpu", "model"], (row) => {
+  return parseCsv(NODE_FILE, text, ["sn", "cpu_milli", "memory_mib", "gpu", "model"]).map((row) => {
     const model = row.text("model");
     return {
       name: row.text("sn"),
@@ -38,7 +39,7 @@ export function parseMachines(text: string): Machine[] {
 
 export function parsePods(text: string): PodSample[] {
   const columns = ["cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "creation_time", "deletion_time"] as const;
-  return parse(POD_FILE, text, [...columns, "scheduled_time"], (row) => {
+  return parseCsv(POD_FILE, text, [...columns, "scheduled_time"]).map((row) => {
     const begun = row.text("scheduled_time") === "" ? row.number("creation_time") : row.number("scheduled_time");
     return {
       cpuMilli: row.number("cpu_milli"),
@@ -48,35 +49,4 @@ export function parsePods(text: string): PodSample[] {
       seconds: Math.max(0, row.number("deletion_time") - begun),
     };
   });
-}
-
-interface Row<Column> {
-  text(column: Column): string;
-  number(column: Column): number;
-}
-
-/** CSV without quotes, with a header that names at least these columns. */
-function parse<Column extends string, T>(
-  file: string,
-  text: string,
-  columns: readonly Column[],
-  make: (row: Row<Column>) => T,
-): T[] {
-  const [header = "", ...lines] = text.split(/\r?\n/);
-  const names = header.split(",");
-  const missing = columns.filter((column) => !names.includes(column));
-  if (missing.length > 0) throw new Error(`${file}: the first line does not name the column ${missing.join(", ")}`);
-  const rows = lines.flatMap((line, at) => {
-    if (line.trim() === "") return [];
-    const cells = line.split(",");
-    const textOf = (column: Column) => cells[names.indexOf(column)]?.trim() ?? "";
-    const number = (column: Column) => {
-      const cell = textOf(column);
-      if (!/^\d+(\.\d+)?$/.test(cell)) throw new Error(`${file}, line ${at + 2}: ${column} is "${cell}", not a number`);
-      return Number(cell);
-    };
-    return [make({ text: textOf, number })];
-  });
-  if (rows.length === 0) throw new Error(`${file}: there is nothing in it`);
-  return rows;
 }

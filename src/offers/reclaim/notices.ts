@@ -77,14 +77,7 @@ export class Notices {
       instances: clearings.reduce((sum, { holds }) => sum + holds.length, 0),
       dueMs: nowMs + graceMs,
       keptUntilMs: 0,
-      answer: undefined,
-      heard: undefined,
-      clearings: new Set(clearings),
-      agreed: new Set(),
-      spent: 0,
-      released: new Map(),
-      closing: false,
-      unwritten: false,
+      ...unheard(clearings),
     };
     this.#byKey.set(notice.key, notice);
     this.#state.counters.inverseOffers++;
@@ -217,20 +210,27 @@ export class Notices {
       instances: inverse.instances,
       dueMs: inverse.expiresAtMs,
       keptUntilMs,
-      answer: undefined,
-      heard: undefined,
-      clearings: new Set(),
-      agreed: new Set(),
-      spent: 0,
-      released: new Map(),
-      closing: false,
-      unwritten: false,
+      ...unheard([]),
     };
     this.#byKey.set(notice.key, notice);
     for (const atMs of [notice.dueMs, keptUntilMs]) this.#state.timers.set(atMs, { type: "reclaim" });
     this.#state.dirty = true;
     return notice;
   }
+}
+
+/** What a notice is before anybody has answered. */
+function unheard(clearings: Iterable<Clearing>) {
+  return {
+    answer: undefined,
+    heard: undefined,
+    clearings: new Set(clearings),
+    agreed: new Set<Clearing>(),
+    spent: 0,
+    released: new Map<string, number[]>(),
+    closing: false,
+    unwritten: false,
+  };
 }
 
 /** Its clearings that wait for it, or for others. */

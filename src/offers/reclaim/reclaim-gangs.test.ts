@@ -10,6 +10,17 @@ function cluster(nodes: number, guarantee = 4, b = {}): ReclaimBench {
   return made;
 }
 
+/** A program's gang of three runs on the only node, and 2 CPUs of it are asked back. */
+function ofThree(): ReclaimBench {
+  const made = cluster(1).answering("b", { slack: 1 }).settle();
+  made
+    .cpu("b", "gang", 1, 3, { gang: { minimum: 3 } })
+    .settle()
+    .accepting("b", "gang")
+    .run();
+  return made.cpu("a", "due", 2).settle();
+}
+
 describe("what starts together and is taken back", () => {
   test("goes as a whole, on all nodes, and starts anew as a whole", () => {
     const made = cluster(2);
@@ -105,13 +116,7 @@ describe("what starts together and is taken back", () => {
   });
 
   test("is asked for as a whole, and may not be given in half", () => {
-    const made = cluster(1).answering("b", { slack: 1 }).settle();
-    made
-      .cpu("b", "gang", 1, 3, { gang: { minimum: 3 } })
-      .settle()
-      .accepting("b", "gang")
-      .run();
-    made.cpu("a", "due", 2).settle();
+    const made = ofThree();
     expect(made.asked()).toMatchObject([{ inverse: { candidates: [{ task: "gang", indexes: "0-2" }] } }]);
     made.give(made.asked()[0]!, [{ task: "gang", indexes: "0-1" }]);
     expect(made.ending).toEqual([]);
@@ -120,13 +125,7 @@ describe("what starts together and is taken back", () => {
   });
 
   test("is given whole at once, where its framework says so", () => {
-    const made = cluster(1).answering("b", { slack: 1 }).settle();
-    made
-      .cpu("b", "gang", 1, 3, { gang: { minimum: 3 } })
-      .settle()
-      .accepting("b", "gang")
-      .run();
-    made.cpu("a", "due", 2).settle();
+    const made = ofThree();
     made.give(made.asked()[0]!, [{ task: "gang", indexes: "0-2" }]);
     expect(made.ending).toHaveLength(3);
   });

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { parseCsv } from "../csv.ts";
 
 /** Published tables of the Mesos paper (Hindman et al., NSDI 2011), read from the user's own copy. */
 export interface NsdiTables {
@@ -29,9 +30,9 @@ export function readTables(folder: string): NsdiTables {
 
 /** @throws Error that says which line is wrong */
 export function parseTables(workload: string, results: string): NsdiTables {
-  const rows = parse(RESULTS_FILE, results, ["table", "framework", "job_type", "static_s", "mesos_s", "speedup"]);
+  const rows = parseCsv(RESULTS_FILE, results, ["table", "framework", "job_type", "static_s", "mesos_s", "speedup"]);
   return {
-    bins: parse(WORKLOAD_FILE, workload, ["bin", "job_type", "map_tasks", "reduce_tasks", "jobs"]).map((row) => ({
+    bins: parseCsv(WORKLOAD_FILE, workload, ["bin", "job_type", "map_tasks", "reduce_tasks", "jobs"]).map((row) => ({
       bin: row.number("bin"),
       jobType: row.text("job_type"),
       maps: row.number("map_tasks"),
@@ -55,30 +56,4 @@ export function parseTables(workload: string, results: string): NsdiTables {
         speedup: row.number("speedup"),
       })),
   };
-}
-
-interface Row {
-  text(column: string): string;
-  number(column: string): number;
-}
-
-/** CSV without quotes, with a header that names at least these columns. */
-function parse(file: string, text: string, columns: readonly string[]): Row[] {
-  const [header = "", ...lines] = text.split(/\r?\n/);
-  const names = header.split(",");
-  const missing = columns.filter((column) => !names.includes(column));
-  if (missing.length > 0) throw new Error(`${file}: the first line does not name the column ${missing.join(", ")}`);
-  const rows = lines.flatMap((line, at) => {
-    if (line.trim() === "") return [];
-    const cells = line.split(",");
-    const textOf = (column: string) => cells[names.indexOf(column)]?.trim() ?? "";
-    const number = (column: string) => {
-      const cell = textOf(column);
-      if (!/^\d+(\.\d+)?$/.test(cell)) throw new Error(`${file}, line ${at + 2}: ${column} is "${cell}", not a number`);
-      return Number(cell);
-    };
-    return [{ text: textOf, number }];
-  });
-  if (rows.length === 0) throw new Error(`${file}: there is nothing in it`);
-  return rows;
 }
