@@ -4,13 +4,18 @@ import type { Frameworks } from "./frameworks.ts";
 import { add, type Queue } from "./queues/queues.ts";
 import { PODS, type Quantities, type Vector } from "./resources.ts";
 import type { State } from "./state.ts";
+import type { Task } from "./tasks/task.ts";
 import type { ClusterView, FrameworkView, InstanceCounts, OfferCounts, QueueView } from "./views.ts";
+
+type Counts = { -readonly [State in keyof InstanceCounts]: number };
 
 /** Read-only summaries for status, metrics and people. */
 export class Summary {
   readonly #state: State;
   readonly #explain: Explain;
   readonly #frameworks: Frameworks;
+  /** Of each Task as it last was: a framework has thousands, of which few change between two looks. */
+  readonly #counts = new WeakMap<Task, { readonly version: number; readonly counts: InstanceCounts }>();
 
   constructor(state: State, explain: Explain, frameworks: Frameworks) {
     this.#state = state;
@@ -40,7 +45,7 @@ export class Summary {
       key: facts.key,
       queue: first,
       dominantShare: claimant === undefined ? 0 : this.#share(claimant.usage),
-      counts: instanceCounts(framework),
+      counts: this.#countsOf(framework),
       offers: offerCounts(framework),
       allocated: this.#state.resources.quantities(allocated),
       offered: this.#difference(held, allocated, holding),
@@ -123,6 +128,29 @@ export class Summary {
     };
   }
 
+  #countsOf({ tasks }: Framework): InstanceCounts {
+    const sum: Counts = {
+      pending: 0,
+      staging: 0,
+      starting: 0,
+      running: 0,
+      unreachable: 0,
+      finished: 0,
+      failed: 0,
+      killed: 0,
+      lost: 0,
+    };
+    for (const task of tasks) {
+      let known = this.#counts.get(task);
+      if (known?.version !== task.version) {
+        known = { version: task.version, counts: task.counts() };
+        this.#counts.set(task, known);
+      }
+      addCounts(sum, known.counts);
+    }
+    return sum;
+  }
+
   /** How far the queue's share is from its even part (by weight) of what its siblings with demand or usage hold. */
   #fairnessError(queue: Queue): number {
     const siblings = [...(queue.parent?.children ?? [])].filter(
@@ -180,23 +208,16 @@ export class Summary {
   }
 }
 
-function instanceCounts(framework: Framework): InstanceCounts {
-  const sum = {
-    pending: 0,
-    staging: 0,
-    starting: 0,
-    running: 0,
-    unreachable: 0,
-    finished: 0,
-    failed: 0,
-    killed: 0,
-    lost: 0,
-  };
-  for (const task of framework.tasks) {
-    const counts = task.counts();
-    for (const state of Object.keys(sum) as (keyof InstanceCounts)[]) sum[state] += counts[state];
-  }
-  return sum;
+function addCounts(sum: Counts, counts: InstanceCounts): void {
+  sum.pending += counts.pending;
+  sum.staging += counts.staging;
+  sum.starting += counts.starting;
+  sum.running += counts.running;
+  sum.unreachable += counts.unreachable;
+  sum.finished += counts.finished;
+  sum.failed += counts.failed;
+  sum.killed += counts.killed;
+  sum.lost += counts.lost;
 }
 
 function offerCounts(framework: Framework): OfferCounts {

@@ -147,8 +147,14 @@ function put(out: JsonObject, { name, shape }: Field, value: unknown): void {
   else (out[name] as unknown[]).push(value);
 }
 
+/** Objects made in a burst share their second. */
+let latest: { readonly seconds: unknown; readonly text: string | undefined } = { seconds: undefined, text: undefined };
+
 /** The zero time is written as nothing at all. */
 function isoTime({ seconds }: JsonObject): string | undefined {
-  const time = new Date(((seconds as number | undefined) ?? Number.NaN) * 1_000);
-  return Number.isNaN(time.getTime()) ? undefined : time.toISOString();
+  if (seconds !== latest.seconds) {
+    const time = new Date((seconds as number) * 1_000);
+    latest = { seconds, text: Number.isNaN(time.getTime()) ? undefined : time.toISOString() };
+  }
+  return latest.text;
 }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** Equal for equal JSON, whatever the order of its members. */
 export function digestOf(value: unknown): string {
@@ -11,19 +11,21 @@ export function digestOfStatus(status: object): string | undefined {
 }
 
 export function digestOfText(source: string): string {
-  return createHash("sha256").update(source).digest("base64url").slice(0, 22);
+  return hash("sha256", source, "base64url").slice(0, 22);
 }
 
 function canonicalJson(value: unknown): string {
-  return (
-    JSON.stringify(value, (_key, member: unknown) => {
-      if (typeof member !== "object" || member === null || Array.isArray(member)) return member;
-      const source = member as Record<string, unknown>;
-      return Object.fromEntries(
-        Object.keys(source)
-          .sort()
-          .map((key) => [key, source[key]]),
-      );
-    }) ?? ""
+  return JSON.stringify(sorted(value)) ?? "";
+}
+
+/** The same JSON with the members of its objects in order. Not a replacer: JSON.stringify calls one slowly. */
+function sorted(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(sorted);
+  const source = value as Record<string, unknown>;
+  return Object.fromEntries(
+    Object.keys(source)
+      .sort()
+      .map((key) => [key, sorted(source[key])]),
   );
 }
