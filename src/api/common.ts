@@ -80,7 +80,9 @@ export interface ResourceDefinition {
   description: string;
   /** Top-level members beside `metadata`: `spec`, `status`, and `answer` of an Offer. */
   members: Record<string, z.ZodType>;
-  /** Rules about the whole object, name included. */
+  /** Whether its name is no longer than a label's value, and without dots. */
+  nameIsLabel: boolean;
+  /** Rules about the whole object. */
   // biome-ignore lint/suspicious/noExplicitAny: each resource has its own object type; rules are checked where they are made
   rules: Rule<any>[];
   columns: Column[];
@@ -164,13 +166,19 @@ export const count = () => int(0, 1_000_000_000);
 /** A text with a bound. */
 export const text = (max: number, min = 0) => (min > 0 ? z.string().min(min).max(max) : z.string().max(max));
 
+/**
+ * Names of Queues, Frameworks and Tasks, which become label values and parts of pod names. A bound of the schema and no rule:
+ * a rule that reads the name took the API server longer than all others of a Task together.
+ */
+export const LABEL_NAME = {
+  maxLength: 63,
+  pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+  message: "the name must be a DNS label: at most 63 characters, no dots",
+};
+
 /** A DNS label: the name of a queue, framework or task, which must also do as a label's value. */
 export const label = () =>
-  z
-    .string()
-    .min(1)
-    .max(63)
-    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "must be a DNS label");
+  z.string().min(1).max(LABEL_NAME.maxLength).regex(new RegExp(LABEL_NAME.pattern), "must be a DNS label");
 
 /** A DNS subdomain: the name of a node, a config map, and so on. */
 export const subdomain = () =>
@@ -260,13 +268,6 @@ export const conditions = () => listMap(condition, ["type"], 16).optional().desc
 export const observedGeneration = () =>
   int(0, 9_007_199_254_740_000).optional().describe("The generation of the spec that this status was made from.");
 
-/** Name and length rule of Queues, Frameworks and Tasks: their names become label values and parts of pod names. */
-export const nameRule: Rule<{ metadata: { name: string } }> = {
-  cel: "self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",
-  message: "the name must be a DNS label: at most 63 characters, no dots",
-  holds: ({ metadata }) => metadata.name.length <= 63 && !metadata.name.includes("."),
-};
-
 /**
  * Checks a whole object against a definition: every member and every rule but those about a change.
  * @returns what is wrong, one sentence each; empty when nothing is
@@ -278,7 +279,11 @@ export function problemsOf(definition: ResourceDefinition, object: object): stri
     if (!parsed.success) problems.push(...describeIssues(parsed.error, member));
   }
   if (problems.length > 0) return problems;
-  return definition.rules.filter((rule) => rule.holds && !rule.holds(object)).map((rule) => rule.message);
+  const { nameIsLabel, rules } = definition;
+  if (nameIsLabel && !label().safeParse((object as { metadata: ObjectMeta }).metadata.name).success) {
+    problems.push(LABEL_NAME.message);
+  }
+  return [...problems, ...rules.filter((rule) => rule.holds && !rule.holds(object)).map((rule) => rule.message)];
 }
 
 /** Parse errors as sentences: `spec.weight: must be …`. */

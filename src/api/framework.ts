@@ -9,7 +9,6 @@ import {
   list,
   listMap,
   listSet,
-  nameRule,
   observedGeneration,
   quantities,
   type Resource,
@@ -251,7 +250,8 @@ export const frameworkDefinition: ResourceDefinition = {
   scope: "Namespaced",
   description: "An application's scheduler and its tasks: which queues it draws from and who decides about placement.",
   members: { spec: frameworkSpec.prefault({}), status: frameworkStatus.optional() },
-  rules: [nameRule],
+  nameIsLabel: true,
+  rules: [],
   selectableFields: [],
   columns: [
     { name: "Queue", type: "string", jsonPath: ".spec.queues[0].name", description: "The first queue" },

@@ -13,9 +13,9 @@ const long = (length: number) => "a".repeat(length);
 
 const names: Example[] = [
   { name: "a name of 63 characters does as a label", object: queue({}, long(63)) },
-  { name: "a name of 64 characters does not", object: queue({}, long(64)), refused: "at most 63 characters" },
-  { name: "a framework's name has no dots", object: framework({}, "a.b"), refused: "no dots" },
-  { name: "a task's name is no longer than 63", object: task({}, long(64)), refused: "at most 63 characters" },
+  { name: "a name of 64 characters does not", object: queue({}, long(64)), refused: "63" },
+  { name: "a framework's name has no dots", object: framework({}, "a.b"), refused: "name" },
+  { name: "a task's name is no longer than 63", object: task({}, long(64)), refused: "63" },
 ];
 
 const queues: Example[] = [

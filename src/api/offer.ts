@@ -204,6 +204,7 @@ export const offerDefinition: ResourceDefinition = {
     "give back until then. The operator writes it; the framework's program answers it once, in `answer`. Deleting an offer " +
     "rescinds it; the deadline of an inverse offer stands all the same.",
   members: { spec: offerSpec, answer: offerAnswer.optional(), status: offerStatus.prefault({}) },
+  nameIsLabel: false,
   rules: [answerOnce, answeredWhileOpen, knownSlices, releasesWhatIsAskedBack, launchesWhatIsOffered],
   selectableFields: [".spec.framework"],
   columns: [

@@ -7,7 +7,6 @@ import {
   int,
   label,
   listSet,
-  nameRule,
   observedGeneration,
   quantities,
   type Resource,
@@ -152,7 +151,8 @@ export const queueDefinition: ResourceDefinition = {
     "A place in the tree of tenants: how much of the cluster its Frameworks are due, are sure of and may use at most. " +
     "A queue named `default`, open to every namespace, always exists.",
   members: { spec: queueSpec.prefault({}), status: queueStatus.optional() },
-  rules: [nameRule, notOwnParent],
+  nameIsLabel: true,
+  rules: [notOwnParent],
   selectableFields: [],
   columns: [
     { name: "Parent", type: "string", jsonPath: ".spec.parent", description: "The queue above this one" },

@@ -6,7 +6,6 @@ import {
   int,
   label,
   list,
-  nameRule,
   observedGeneration,
   type Resource,
   type ResourceDefinition,
@@ -214,7 +213,8 @@ export const taskDefinition: ResourceDefinition = {
   scope: "Namespaced",
   description: "Work: a number of equal pods, each placed, run to its end and tried again on its own.",
   members: { spec: taskSpec, status: taskStatus.prefault({}) },
-  rules: [nameRule],
+  nameIsLabel: true,
+  rules: [],
   selectableFields: [".spec.framework"],
   columns: [
     { name: "Framework", type: "string", jsonPath: ".spec.framework", description: "The framework" },

@@ -95,11 +95,12 @@ export function problemOf(node: SchemaNode): string | undefined {
   }
 }
 
-/** `anyOf` holds exactly the two types; bounds stand beside it and act on the type that they are about. */
-function intOrString(node: SchemaNode): SchemaNode {
-  const { anyOf = [], ...rest } = node;
-  const bounds = Object.assign({}, ...anyOf.map(({ type: _, format: __, ...bound }) => bound)) as SchemaNode;
-  return { ...rest, ...bounds, anyOf: [{ type: "integer" }, { type: "string" }] };
+/**
+ * Bounds stand beside the mark and act on the type that they are about. The two types are not named again in an `anyOf`, as
+ * they may be: the API server would check each quantity three times.
+ */
+function intOrString({ anyOf = [], ...rest }: SchemaNode): SchemaNode {
+  return Object.assign(rest, ...anyOf.map(({ type: _, format: __, ...bound }) => bound)) as SchemaNode;
 }
 
 function formatOf({ minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY }: SchemaNode): string {

@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import { celOf, GROUP, type ResourceDefinition, VERSION } from "../../src/api/common.ts";
+import { celOf, GROUP, LABEL_NAME, type ResourceDefinition, VERSION } from "../../src/api/common.ts";
 import { definitions } from "../../src/api/definitions.ts";
 import { type SchemaNode, structuralSchema } from "./crd-schema.ts";
 import type { Generator, Output } from "./output.ts";
@@ -55,11 +55,13 @@ export function crdOf(definition: ResourceDefinition) {
   };
 }
 
-function rootSchema({ kind, description, members, rules }: ResourceDefinition): SchemaNode {
+const labelName: SchemaNode = { type: "string", maxLength: LABEL_NAME.maxLength, pattern: LABEL_NAME.pattern };
+
+function rootSchema({ kind, description, members, nameIsLabel, rules }: ResourceDefinition): SchemaNode {
   const properties: Record<string, SchemaNode> = {
     apiVersion: { type: "string", description: "The version of this object's schema." },
     kind: { type: "string", description: "The kind of this object." },
-    metadata: { type: "object" },
+    metadata: { type: "object", ...(nameIsLabel ? { properties: { name: labelName } } : {}) },
   };
   const required: string[] = [];
   for (const [name, schema] of Object.entries(members)) {
@@ -69,7 +71,9 @@ function rootSchema({ kind, description, members, rules }: ResourceDefinition): 
   return {
     type: "object",
     description,
-    "x-kubernetes-validations": rules.map(celOf) as SchemaNode["x-kubernetes-validations"] & object,
+    ...(rules.length > 0
+      ? { "x-kubernetes-validations": rules.map(celOf) as SchemaNode["x-kubernetes-validations"] & object }
+      : {}),
     ...(required.length > 0 ? { required } : {}),
     properties,
   };

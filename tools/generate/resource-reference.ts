@@ -1,4 +1,4 @@
-import { API_VERSION, type ResourceDefinition, SHARED_TYPE } from "../../src/api/common.ts";
+import { API_VERSION, LABEL_NAME, type ResourceDefinition, SHARED_TYPE } from "../../src/api/common.ts";
 import { definitions } from "../../src/api/definitions.ts";
 import { REFUSED } from "../../src/api/refused.ts";
 import { openApiSchema, type SchemaNode } from "./crd-schema.ts";
@@ -46,13 +46,14 @@ class Reference {
   }
 
   #resource(definition: ResourceDefinition): string {
-    const { kind, description, shortNames, plural, scope, members, rules, selectableFields } = definition;
+    const { kind, description, shortNames, plural, scope, members, nameIsLabel, rules, selectableFields } = definition;
     const facts = [
       `\`kubectl get ${plural}\` (\`${shortNames.join("`, `")}\`)`,
       scope === "Cluster" ? "cluster-scoped" : "namespaced",
       ...(selectableFields.length > 0 ? [`field selectors: ${selectableFields.map(fieldSelector).join(", ")}`] : []),
     ];
-    const section: Section = { rows: [], refused: [], rules: rules.map(({ message }) => message) };
+    const said = rules.map(({ message }) => message);
+    const section: Section = { rows: [], refused: [], rules: nameIsLabel ? [LABEL_NAME.message, ...said] : said };
     for (const [name, schema] of Object.entries(members)) {
       const required = !schema.safeParse(undefined).success;
       const node = openApiSchema(schema, `${kind}.${name}`);
