@@ -55,7 +55,8 @@ export default defineConfig({
             // Operators and frameworks are started a hundred times, half of their start is the compiler's.
             NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node"),
           },
-          testTimeout: 180_000,
+          // Minutes pass while a busy machine upgrades a chart several times over.
+          testTimeout: 300_000,
           // The first hook may have to build the control plane.
           hookTimeout: 1_800_000,
         },

@@ -22,7 +22,6 @@ beforeAll(async () => {
 afterAll(() => site?.close());
 needs(() => site.cluster, "fakeKubelets", "processes");
 
-const SLOW = { timeout: 300_000 };
 /** Of each racer; `RACE=1000` in continuous integration. */
 const INSTANCES = Number(process.env.RACE ?? 300);
 const NODES = 10;
@@ -73,7 +72,7 @@ function countOf(ranges: string): number {
 }
 
 describe.each(MODES)("under $conflict, $transaction", (optimistic) => {
-  test("two racers never get more than there is, lose races, and finish", SLOW, async () => {
+  test("two racers never get more than there is, lose races, and finish", async () => {
     const namespace = `${optimistic.conflict}-${optimistic.transaction}`.toLowerCase();
     const before = await lostRaces();
     const tenant = await site.tenant(namespace, `cpu=${CPUS},memory=64Gi`, NODES);

@@ -116,7 +116,7 @@ test("a Task of many instances costs a write of its status now and then, not one
   expect(writes.filter(({ resource }) => resource === "tasks/status").length).toBeLessThanOrEqual(seconds + 3);
 });
 
-test("when all is done, and while what is left waits, it asks for nothing at all", { timeout: 180_000 }, async () => {
+test("when all is done, and while what is left waits, it asks for nothing at all", async () => {
   const tenant = await scene("waits");
   await tenant.task("too-large", { requests: { cpu: "1000" } });
   await tenant.task("runs", { instances: 10 });
@@ -131,7 +131,7 @@ test("when all is done, and while what is left waits, it asks for nothing at all
   await tenant.waits("offered", "WaitingForAnswer");
   // Offers that ended before are deleted a minute later.
   const ended = async () => (await tenant.api.get("/apis/proffer.dev/v1alpha1/namespaces/offers/offers")).items;
-  await eventually("ended offers are gone", ended, (items) => items.length === 0, { timeoutMs: 90_000 });
+  await eventually("ended offers are gone", ended, (items) => items.length === 0);
   await settled();
   const sinceMs = Date.now();
   await eventually(
