@@ -35,7 +35,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["src/**/*.test.ts", "tools/**/*.test.ts"],
-          testTimeout: 30_000,
+          testTimeout: 60_000,
           // By default one core is left idle, which is half of a small machine.
           maxWorkers: "100%",
         },

@@ -205,7 +205,8 @@ describe("a gang of 50 among 500 small tasks that come again without end", () =>
       requests: { memory: "8Mi" },
       fake: { duration: `${seconds}s` },
     });
-    for (const seconds of [9, 10, 11, 12]) await tenant.task(`small-${seconds}`, small(seconds));
+    // Long enough for a busy machine to start all of them before the first one ends.
+    for (const seconds of [14, 15, 16, 17]) await tenant.task(`small-${seconds}`, small(seconds));
     const everyMs = 500;
     await tenant.podsUntil("the cluster is full", (pods) => pods.length >= 500, undefined, { everyMs });
     await tenant.task("train", gang(50, 50, { framework: "large", requests: { memory: "8Mi" } }));
