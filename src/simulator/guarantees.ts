@@ -13,20 +13,37 @@ interface Candidate {
 
 /** The tree of queues at one moment, and what each uses once those have gone whose room is being taken back. */
 class Tree {
-  readonly #views = new Map<string, QueueView>();
-  readonly #usage = new Map<string, Record<string, number>>();
-  readonly #guarantees = new Map<string, Quantities>();
+  readonly #views: ReadonlyMap<string, QueueView>;
+  readonly #usage: ReadonlyMap<string, Record<string, number>>;
+  readonly #guarantees: Map<string, Quantities>;
 
-  constructor(broker: Broker) {
-    for (const name of broker.queues()) {
-      const view = broker.queueView(name)!;
-      this.#views.set(name, view);
+  private constructor(
+    views: ReadonlyMap<string, QueueView>,
+    usage: ReadonlyMap<string, Record<string, number>>,
+    guarantees: Map<string, Quantities>,
+  ) {
+    this.#views = views;
+    this.#usage = usage;
+    this.#guarantees = guarantees;
+  }
+
+  static of(broker: Broker): Tree {
+    const views = new Map(broker.queues().map((name) => [name, broker.queueView(name)!]));
+    const usage = new Map<string, Record<string, number>>();
+    for (const [name, { allocated, offered, held }] of views) {
       const sum: Record<string, number> = {};
-      for (const part of [view.allocated, view.offered, view.held]) {
+      for (const part of [allocated, offered, held]) {
         for (const [r, n] of Object.entries(part)) sum[r] = (sum[r] ?? 0) + n;
       }
-      this.#usage.set(name, sum);
+      usage.set(name, sum);
     }
+    return new Tree(views, usage, new Map());
+  }
+
+  /** The same queues, to try out what they would use: moves in one are not seen in the other. */
+  copy(): Tree {
+    const usage = new Map([...this.#usage].map(([name, sum]) => [name, { ...sum }]));
+    return new Tree(this.#views, usage, this.#guarantees);
   }
 
   /** How far above its guarantee a queue is. */
@@ -70,6 +87,15 @@ class Tree {
     }
     return path;
   }
+}
+
+/** What there is to be had at one moment, whoever asks: worked out once, since it is asked for each Task and node. */
+interface Look {
+  readonly tree: Tree;
+  /** By node: what nobody has claimed. */
+  readonly free: ReadonlyMap<string, Quantities>;
+  /** By node: pods that run long enough and are not on their way out. */
+  readonly victims: ReadonlyMap<string, readonly PodFacts[]>;
 }
 
 /**
@@ -123,11 +149,13 @@ export class Guarantees {
    * worlds without constraints; of the demand of Builtin frameworks.
    */
   met({ broker, nodes }: Leader, nowMs: number, boundMs: number, minimumRuntimeMs: number): void {
+    let look: Look | undefined;
     for (const { facts } of this.#cluster.tasks.values()) {
       const framework = this.#cluster.frameworks.get(facts.framework);
       const waits = framework?.scheduler === "Builtin" && broker.pendingOf(facts.uid) > 0;
       const queue = framework?.queues[0]?.name ?? "";
-      const possible = waits && this.#couldHave(broker, [...nodes.keys()], facts, queue, nowMs - minimumRuntimeMs);
+      if (waits) look ??= this.#look(broker, [...nodes.keys()], nowMs - minimumRuntimeMs);
+      const possible = waits && look !== undefined && this.#couldHave(look, facts, queue);
       if (!possible) this.#unmetSinceMs.delete(facts.uid);
       else if (!this.#unmetSinceMs.has(facts.uid)) this.#unmetSinceMs.set(facts.uid, nowMs);
       const forMs = nowMs - (this.#unmetSinceMs.get(facts.uid) ?? nowMs);
@@ -144,15 +172,27 @@ export class Guarantees {
     this.#unmetSinceMs.delete(taskUid);
   }
 
+  #look(broker: Broker, nodes: readonly string[], bornBeforeMs: number): Look {
+    const free = new Map(nodes.map((node) => [node, { ...this.#cluster.nodes.get(node)?.allocatable }]));
+    for (const { node, resources } of broker.claims()) {
+      const left: Record<string, number> | undefined = free.get(node);
+      if (left !== undefined) for (const [r, n] of Object.entries(resources)) left[r] = (left[r] ?? 0) - n;
+    }
+    // Forgets those that are gone, and is needed before anybody is said to leave.
+    const tree = this.#tree(broker);
+    const old = [...this.#cluster.pods.values()]
+      .map(({ facts }) => facts)
+      .filter((pod) => pod.phase === "Running" && !pod.deleting && !this.#isLeaving(pod))
+      .filter(({ startedAtMs = Number.POSITIVE_INFINITY }) => startedAtMs <= bornBeforeMs);
+    return { tree, free, victims: Map.groupBy(old, ({ node }) => node) };
+  }
+
   /** Is there a node, with victims on it that may go one after the other, where an instance fits then? */
-  #couldHave(broker: Broker, nodes: readonly string[], task: TaskFacts, queue: string, bornBeforeMs: number): boolean {
-    return nodes.some((node) => {
-      const tree = this.#tree(broker);
-      const free = this.#free(broker, node);
-      const victims = [...this.#cluster.pods.values()]
-        .map(({ facts }) => facts)
-        .filter((pod) => pod.node === node && pod.phase === "Running" && !pod.deleting && !this.#isLeaving(pod))
-        .filter(({ startedAtMs = Number.POSITIVE_INFINITY }) => startedAtMs <= bornBeforeMs);
+  #couldHave(look: Look, task: TaskFacts, queue: string): boolean {
+    return [...look.free.keys()].some((node) => {
+      const tree = look.tree.copy();
+      const free: Record<string, number> = { ...look.free.get(node) };
+      const victims = [...(look.victims.get(node) ?? [])];
       for (let gone = 0; ; gone++) {
         // Without a victim it is not reclaim's to serve.
         if (Object.entries(task.requests).every(([r, asked]) => (free[r] ?? 0) >= asked)) return gone > 0;
@@ -187,22 +227,13 @@ export class Guarantees {
   }
 
   #tree(broker: Broker): Tree {
-    const tree = new Tree(broker);
+    const tree = Tree.of(broker);
     const claims = new Set([...broker.claims()].map(({ id }) => id));
     for (const [id, { queue, requests }] of this.#leaving) {
       if (claims.has(id)) tree.move(queue, requests, -1);
       else this.#leaving.delete(id);
     }
     return tree;
-  }
-
-  #free(broker: Broker, node: string): Record<string, number> {
-    const free: Record<string, number> = { ...this.#cluster.nodes.get(node)?.allocatable };
-    for (const claim of broker.claims()) {
-      if (claim.node !== node) continue;
-      for (const [r, n] of Object.entries(claim.resources)) free[r] = (free[r] ?? 0) - n;
-    }
-    return free;
   }
 
   /** A pod whose Task is gone says itself where it belongs. */

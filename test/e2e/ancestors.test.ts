@@ -78,7 +78,7 @@ async function answer(name: (typeof TENANTS)[number], offers: readonly Json[]): 
   });
   const answer = { by: people[name]!.user, decision: "Accept", launches };
   expect(await people[name]!.patch("offer", offer.metadata.name, { answer })).toMatchObject({ code: 0 });
-  const read = () => people[name]!.get("offer", offer.metadata.name);
+  const read = () => tenant.api.get(tenant.path("offers", offer.metadata.name));
   await eventually(`the offer to ${name} ends`, read, ({ status }) => status.phase !== "Open");
 }
 
@@ -90,7 +90,8 @@ describe("two tenants that both want all of one node", () => {
     const { scheduler } = readConfiguration(join(EXAMPLES, fileOf(variant, "small"))).frameworks[0]!;
     await begin(variant);
     if (scheduler === "Offers") {
-      const open = async () => (await people.ads!.list("offers")).filter(({ status }) => status?.phase === "Open");
+      const all = async (): Promise<Json[]> => (await tenant.api.get(tenant.path("offers"))).items;
+      const open = async () => (await all()).filter(({ status }) => status?.phase === "Open");
       const both = (offers: Json[]) => TENANTS.every((name) => offers.some(({ spec }) => spec.framework === name));
       const offers = await eventually("an offer to each", open, both);
       // Bio's program is the quicker one.

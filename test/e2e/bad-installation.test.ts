@@ -86,11 +86,9 @@ const says = (of: OperatorProcess, line: string | RegExp) =>
     `the operator says ${line}`,
     async () => warnings(of),
     (lines) => lines.some((said) => (typeof line === "string" ? said.includes(line) : line.test(said))),
-    { timeoutMs: 60_000 },
   );
 const ready = async (of: OperatorProcess) => (await fetch(`${of.url}/readyz`)).status === 200;
-const leads = (of: OperatorProcess) =>
-  eventually("it leads or stands by", () => ready(of), Boolean, { timeoutMs: 60_000 });
+const leads = (of: OperatorProcess) => eventually("it leads or stands by", () => ready(of), Boolean);
 
 describe("helm install", () => {
   test("with wrong values is refused, and nothing is made", async () => {
@@ -267,7 +265,6 @@ describe("an operator", () => {
       "it leads again",
       async () => terms(),
       (count) => count === 2,
-      { timeoutMs: 60_000 },
     );
   });
 

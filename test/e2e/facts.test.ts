@@ -86,7 +86,7 @@ describe.concurrent("a node", () => {
     const [other] = await tenant.nodes(SHAPE);
     await site.cluster.api.delete(node("deleted-0000"));
     expect(await tenant.counts("again", { unreachable: 1 })).toMatchObject({ state: "Unreachable" });
-    const lost = await tenant.ended("never", { timeoutMs: 100_000 });
+    const lost = await tenant.ended("never");
     expect(lost).toMatchObject({ state: "Lost", counts: { lost: 1 } });
     expect(reasons(lost)).toEqual(["node-lost"]);
     const isSecond = ({ metadata, spec, status }: Json) =>

@@ -161,7 +161,8 @@ describe.concurrent("a gang in offers", () => {
     const app = await Person.in(site.cluster, "offers", "app");
     await tenant.framework({ scheduler: { type: "Offers" }, answerers: [app.user], offers: { timeoutSeconds: 120 } });
     await tenant.task("train", gang(5));
-    const open = async () => (await app.list("offers")).filter(({ status }) => status?.phase === "Open");
+    const all = async (): Promise<Json[]> => (await tenant.api.get(tenant.path("offers"))).items;
+    const open = async () => (await all()).filter(({ status }) => status?.phase === "Open");
     const offered = async () => (await eventually("one offer", open, (offers) => offers.length === 1))[0];
     const answered = async (offer: Json, count: (cpu: number) => number) => {
       const slices: Json[] = offer.spec.slices;
@@ -172,7 +173,7 @@ describe.concurrent("a gang in offers", () => {
       }));
       const answer = { by: app.user, decision: "Accept", launches, filter: { refuseSeconds: 0 } };
       expect(await app.patch("offer", offer.metadata.name, { answer })).toMatchObject({ code: 0 });
-      const read = () => app.get("offer", offer.metadata.name);
+      const read = () => tenant.api.get(tenant.path("offers", offer.metadata.name));
       return (await eventually("the offer ends", read, ({ status }) => status.phase !== "Open")).status;
     };
     const first = await offered();
@@ -204,7 +205,8 @@ describe("a gang of 50 among 500 small tasks that come again without end", () =>
       requests: { memory: "8Mi" },
       fake: { duration: `${seconds}s` },
     });
-    for (const seconds of [9, 10, 11, 12]) await tenant.task(`small-${seconds}`, small(seconds));
+    // Long enough for a busy machine to start all of them before the first one ends.
+    for (const seconds of [14, 15, 16, 17]) await tenant.task(`small-${seconds}`, small(seconds));
     const everyMs = 500;
     await tenant.podsUntil("the cluster is full", (pods) => pods.length >= 500, undefined, { everyMs });
     await tenant.task("train", gang(50, 50, { framework: "large", requests: { memory: "8Mi" } }));

@@ -7,21 +7,25 @@ import { Person } from "./support/person.ts";
 import { needs, Site } from "./support/site.ts";
 import type { Tenant } from "./support/tenant.ts";
 
-// Two frameworks, programs of their own, race for the same nodes with 1,000 instances each, in each of the four modes.
+// Two frameworks, programs of their own, race for the same nodes in each of the four modes. There is room for half of what
+// they want at a time, and their queue's limit leaves them less, so they race again and again.
 
 let site: Site;
 beforeAll(async () => {
-  // Rounds far apart: fewer offers, and larger ones, for which it is worth racing.
-  site = await Site.open({ args: ["--metrics-auth", "false", "--round-min-interval-ms", "500"] });
+  // Rounds far apart: fewer offers, and larger ones, for which it is worth racing. One term, though the machine stand still for
+  // a while: with another its counters would begin anew.
+  const rounds = ["--round-min-interval-ms", "500"];
+  const lease = ["--lease-seconds", "60", "--renew-deadline-seconds", "50"];
+  site = await Site.open({ args: ["--metrics-auth", "false", ...rounds, ...lease] });
   await becomes(site.operator, "leader");
 });
 afterAll(() => site?.close());
 needs(() => site.cluster, "fakeKubelets", "processes");
 
-const SLOW = { timeout: 300_000 };
-const INSTANCES = 1_000;
+/** Of each racer; `RACE=1000` in continuous integration. */
+const INSTANCES = Number(process.env.RACE ?? 300);
 const NODES = 10;
-const CPUS = 100;
+const CPUS = INSTANCES / NODES;
 /** 60 % of what the nodes have. */
 const LIMIT = 0.6 * NODES * CPUS;
 const RACERS = ["left", "right"] as const;
@@ -68,7 +72,7 @@ function countOf(ranges: string): number {
 }
 
 describe.each(MODES)("under $conflict, $transaction", (optimistic) => {
-  test("two racers of 1,000 instances each never get more than there is, lose races, and finish", SLOW, async () => {
+  test("two racers never get more than there is, lose races, and finish", async () => {
     const namespace = `${optimistic.conflict}-${optimistic.transaction}`.toLowerCase();
     const before = await lostRaces();
     const tenant = await site.tenant(namespace, `cpu=${CPUS},memory=64Gi`, NODES);

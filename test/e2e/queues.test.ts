@@ -28,12 +28,14 @@ const change = (name: string, spec: Json): Promise<Json> => site.cluster.api.pat
 
 const isInvalid = (status: Json): boolean => accepted({ status }).reason === "QueueInvalid";
 
-/** A tenant whose nodes have so many slots, all of them taken by the Task `blocker` of framework `fw` in queue `default`. */
+/** A tenant whose nodes have so many slots, all of them taken by the Task `blocker`, which soon gives back what it borrows. */
 async function blocked(namespace: string, slots: number): Promise<Tenant & { readonly slot: Json }> {
   const name = `${namespace}.test/slots`;
   const tenant = await site.tenant(namespace, `cpu=64,memory=64Gi,${name}=${slots}`);
   const slot = { cpu: "10m", [name]: "1" };
-  await tenant.framework();
+  const queue = `${namespace}-blocker`;
+  await site.queue(queue, { reclaim: { graceSeconds: 1 } });
+  await tenant.framework({ queues: [{ name: queue }] });
   await tenant.task("blocker", { instances: slots, requests: slot });
   await tenant.counts("blocker", { running: slots });
   return Object.assign(tenant, { slot });
@@ -184,6 +186,7 @@ describe("the order of service", () => {
     for (const queue of ["small", "large"]) {
       await tenant.framework({ queues: [{ name: queue }] }, queue);
       await tenant.task(queue, { framework: queue, instances: 8, requests: tenant.slot });
+      // It has got its guarantee back by then.
       await tenant.waits(queue, "NoNode");
     }
     await tenant.patchTask("blocker", { kill: {} });

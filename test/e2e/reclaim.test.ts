@@ -52,23 +52,25 @@ async function scene(name: string, scheduler: "Builtin" | "Offers", graceSeconds
 }
 
 /** The borrower accepts what it is offered. */
-async function takeAll({ app }: Scene): Promise<void> {
-  const open = async () => (await app.list("offers")).filter(({ status }) => status?.phase === "Open");
+async function takeAll({ app, tenant }: Scene): Promise<void> {
+  const open = async () => (await offers(tenant)).filter(({ status }) => status?.phase === "Open");
   const [offer] = await eventually("an offer", open, (offers) => offers.length > 0);
   const launches = [{ task: "borrowed", slice: offer.spec.slices[0].name, count: 4 }];
   const answer = { by: app.user, decision: "Accept", launches, filter: { refuseSeconds: 0 } };
   expect(await app.patch("offer", offer.metadata.name, { answer })).toMatchObject({ code: 0 });
 }
 
+const offers = async (tenant: Tenant): Promise<Json[]> => (await tenant.api.get(tenant.path("offers"))).items;
+
 /** The inverse offer of the namespace, once there is one. */
-async function asked({ app }: Scene): Promise<Json> {
-  const open = async () => (await app.list("offers")).filter(({ spec }) => spec.inverse !== undefined);
+async function asked({ tenant }: Scene): Promise<Json> {
+  const open = async () => (await offers(tenant)).filter(({ spec }) => spec.inverse !== undefined);
   const [offer] = await eventually("an inverse offer", open, (offers) => offers.length > 0);
   return offer;
 }
 
-async function end({ app }: Scene, offer: Json): Promise<Json> {
-  const read = () => app.get("offer", offer.metadata.name);
+async function end({ tenant }: Scene, offer: Json): Promise<Json> {
+  const read = () => tenant.api.get(tenant.path("offers", offer.metadata.name));
   return (await eventually("the inverse offer ends", read, (now) => now.status.phase !== "Open")).status;
 }
 
@@ -183,8 +185,7 @@ test("a deadline stands, though the operator that set it is gone", async () => {
   await becomes(site.operator, "leader");
   expect(await end(stage, offer)).toMatchObject({ phase: "Expired", released: [{ task: "borrowed" }] });
   await givenBack(stage, 2);
-  const { items } = await stage.tenant.api.get(stage.tenant.path("offers"));
-  expect(items.filter(({ spec }: Json) => spec.inverse !== undefined)).toHaveLength(1);
+  expect((await offers(stage.tenant)).filter(({ spec }) => spec.inverse !== undefined)).toHaveLength(1);
   const dueMs = Date.parse(offer.spec.expiresAt);
   for (const pod of await taken(stage)) expect(deletedAtMs(pod)).toBeGreaterThan(dueMs - 1_000);
 });

@@ -58,7 +58,7 @@ async function firstPodAfter(sinceMs: number): Promise<number> {
 const print = (what: string, ms: number) => console.log(`${what}: ${(ms / 1_000).toFixed(2)} s`);
 
 describe("an operator killed in the middle of a burst", () => {
-  test("goes on where it was: 1,000 instances, each once", { timeout: 300_000 }, async () => {
+  test("goes on where it was: 1,000 instances, each once", async () => {
     const tenant = await crowd("killed", 30);
     const first = await operator();
     const instances = burst(tenant, { together: 500, alone: 500, duration: "1s" });
@@ -70,7 +70,7 @@ describe("an operator killed in the middle of a burst", () => {
     print("1,000 instances, from the kill to the end", Date.now() - killedAtMs);
   });
 
-  test("twice over: 150 instances, each once", { timeout: 300_000 }, async () => {
+  test("twice over: 150 instances, each once", async () => {
     const tenant = await crowd("killed-often", 3);
     const instances = burst(tenant, { together: 80, alone: 70, duration: "500ms" });
     for (const made of [40, 80]) {
@@ -84,7 +84,7 @@ describe("an operator killed in the middle of a burst", () => {
 });
 
 describe("of two operators", () => {
-  test("the other takes over when the leader is killed", { timeout: 300_000 }, async () => {
+  test("the other takes over when the leader is killed", async () => {
     const tenant = await crowd("takes-over", 4);
     const [leader, standby] = await pair();
     const instances = await burst(tenant, { together: 200, duration: "500ms" });
@@ -94,11 +94,11 @@ describe("of two operators", () => {
     const ms = await firstPodAfter(killedAtMs);
     print("from the leader's death to the first launch by the other", ms);
     expect(ms).toBeLessThan(15_000);
-    expect(await roleOf(standby)).toBe("leader");
+    await becomes(standby, "leader");
     await ranExactlyOnce(site.pods, tenant, instances);
   });
 
-  test("the other hands over at once when told to end", { timeout: 300_000 }, async () => {
+  test("the other hands over at once when told to end", async () => {
     const tenant = await crowd("hands-over", 4);
     const [leader, standby] = await pair();
     const instances = await burst(tenant, { together: 200, duration: "500ms" });
@@ -114,7 +114,7 @@ describe("of two operators", () => {
     await ranExactlyOnce(site.pods, tenant, instances);
   });
 
-  test("one that was frozen past its lease does nothing twice when it thaws", { timeout: 300_000 }, async () => {
+  test("one that was frozen past its lease does nothing twice when it thaws", async () => {
     const tenant = await crowd("thaws", 4);
     const [leader, standby] = await pair();
     const instances = await burst(tenant, { together: 150, alone: 50, duration: "500ms" });
@@ -125,11 +125,13 @@ describe("of two operators", () => {
     await madeAtLeast(site.pods, tenant, made + 40);
     leader.signal("SIGCONT");
     await becomes(leader, "standby");
-    expect(await roleOf(standby)).toBe("leader");
+    // The other, unless the machine stood still for longer than its lease: then whoever was first.
+    const roles = async () => [await roleOf(leader), await roleOf(standby)].sort().join();
+    await eventually("one of them leads", roles, (both) => both === "leader,standby");
     await ranExactlyOnce(site.pods, tenant, instances);
   });
 
-  test("the new leader settles answers and takes back open offers", { timeout: 300_000 }, async () => {
+  test("the new leader settles answers and takes back open offers", async () => {
     const tenant = await site.tenant("settles", "cpu=4,memory=8Gi", 2);
     tenants.push(tenant);
     await tenant.api.create(`/api/v1/namespaces/settles/serviceaccounts`, { metadata: { name: "app" } });
@@ -178,7 +180,7 @@ describe("of two operators", () => {
     expect(ms).toBeLessThan(15_000);
     expect(fresh.spec.term).not.toBe(idle.spec.term);
     await tenant.podsUntil("one runs", (pods) => pods.length === 1 && pods[0].status.phase === "Running");
-    expect(await roleOf(standby)).toBe("leader");
+    await becomes(standby, "leader");
     await neverTooFull(site.pods, tenant);
   });
 });
@@ -203,7 +205,7 @@ describe("a Lease that somebody deletes", () => {
 });
 
 describe("an outage of the API server", () => {
-  test("sends the leader to standby and back to work, in the same process", { timeout: 300_000 }, async () => {
+  test("sends the leader to standby and back to work, in the same process", async () => {
     const tenant = await crowd("outage", 4);
     const only = await operator();
     await becomes(only, "leader");

@@ -36,7 +36,7 @@ async function backup(): Promise<() => Promise<void>> {
 
 const doubts = (operator: OperatorProcess) => operator.log().map(({ doubt }) => doubt);
 
-test("operators go on from what a restored etcd says, without a restart", { timeout: 300_000 }, async () => {
+test("operators go on from what a restored etcd says, without a restart", async () => {
   const tenant = await site.tenant("restored", "cpu=4,memory=8Gi", 2);
   await tenant.framework();
   const leader = await site.startOperator();

@@ -4,6 +4,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { extract } from "tar-stream";
 import { z } from "zod";
+import { withLock } from "../cluster/file-lock.ts";
 import type { Progress } from "../cluster/progress.ts";
 import { cached, IMAGE_CACHE } from "./cache.ts";
 import { ProgramFailed, runProgram } from "./run-program.ts";
@@ -72,17 +73,18 @@ async function download(wanted: DebianPin, into: string, path: string, progress:
     if (!(error instanceof ProgramFailed) || error.missing) throw error;
   }
   // This machine's lists of packages may be old or none at all.
-  const options = await freshLists(progress);
-  try {
-    await fetch(options);
-  } catch (error) {
-    if (!(error instanceof ProgramFailed)) throw error;
-    throw new Error(
-      `the pinned ${name} ${version} cannot be had from this machine's package sources (${lastLine(error.message)}). ` +
-        "Debian keeps the newest version only: `npm run image -- update` pins what there is now. " +
-        `To build with the pinned one, put it at ${path}.`,
-    );
-  }
+  await mkdir(IMAGE_CACHE, { recursive: true });
+  await withLock(join(IMAGE_CACHE, "apt.lock"), async () => {
+    const options = await freshLists(progress);
+    await fetch(options).catch((error: unknown) => {
+      if (!(error instanceof ProgramFailed)) throw error;
+      throw new Error(
+        `the pinned ${name} ${version} cannot be had from this machine's package sources (${lastLine(error.message)}). ` +
+          "Debian keeps the newest version only: `npm run image -- update` pins what there is now. " +
+          `To build with the pinned one, put it at ${path}.`,
+      );
+    });
+  });
 }
 
 const lastLine = (text: string) => text.split("\n").at(-1) ?? text;

@@ -122,7 +122,6 @@ export class Installation {
       `${count} pods of the operator to be ready`,
       () => this.operators(),
       (pods) => pods.length === count && pods.every(isReady),
-      { timeoutMs: 120_000 },
     );
   }
 }
