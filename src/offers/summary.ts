@@ -1,6 +1,7 @@
 import type { Explain } from "./explain/explain.ts";
 import type { Framework } from "./framework.ts";
 import type { Frameworks } from "./frameworks.ts";
+import type { FrameworkFacts } from "./messages.ts";
 import { add, type Queue } from "./queues/queues.ts";
 import { PODS, type Quantities, type Vector } from "./resources.ts";
 import type { State } from "./state.ts";
@@ -29,13 +30,17 @@ export class Summary {
     const width = this.#state.resources.width;
     const [allocated, held, demand] = [new Float64Array(width), new Float64Array(width), new Float64Array(width)];
     const holding = new Float64Array(width);
+    let vainTurns = 0;
     for (const { name } of facts.queues) {
       const claimant = this.#state.tree.claimants.get(`${facts.key} ${name}`);
       if (claimant === undefined) continue;
       add(allocated, claimant.allocated, 1);
       add(held, claimant.usage, 1);
       add(holding, claimant.holding, 1);
-      for (const line of this.#state.lines.of(claimant)) add(demand, line.request, line.pending);
+      for (const line of this.#state.lines.of(claimant)) {
+        add(demand, line.request, line.pending);
+        if (line.pending > 0) vainTurns = Math.max(vainTurns, (line.gang ?? line).vainHolds);
+      }
     }
     const first = facts.queues[0]?.name ?? "";
     const claimant = this.#state.tree.claimants.get(`${facts.key} ${first}`);
@@ -51,6 +56,8 @@ export class Summary {
       offered: this.#difference(held, allocated, holding),
       held: this.#state.resources.quantities(holding),
       demand: this.#state.resources.quantities(demand),
+      vainTurns,
+      lowered: this.#lowered(facts.queues),
       ...(rejected === undefined ? {} : { rejected }),
       ...(framework.presence === undefined ? {} : { presence: framework.presence }),
       // Worked out when read: it looks at every node.
@@ -89,6 +96,13 @@ export class Summary {
       counts,
       ...(problem === undefined ? {} : { rejected: { reason: "queue-invalid", message: problem } }),
     };
+  }
+
+  #lowered(queues: FrameworkFacts["queues"]): FrameworkView["lowered"] {
+    return queues.flatMap(({ name: queue, weight }) => {
+      const most = this.#state.tree.queues.get(queue)?.facts?.maxFrameworkWeight ?? weight;
+      return weight > most ? [{ queue, weight, most }] : [];
+    });
   }
 
   /** Why what is declared is not in force, and what is instead. */

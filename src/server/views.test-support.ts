@@ -25,6 +25,8 @@ function frameworkView(key: string, changes: Partial<FrameworkView> = {}): Frame
     offered: {},
     held: {},
     demand: {},
+    vainTurns: 0,
+    lowered: [],
     why: { reason: "no-demand", message: "Nothing is waiting." },
     ...changes,
   };
@@ -84,6 +86,7 @@ export class FakeBroker implements MetricViews, ExplainSource {
     lostRaces: 0,
     passedHolds: 0,
     inverseOffers: 0,
+    inverseOfferEnds: { accepted: 0, refused: 0, declined: 0, expired: 0, rescinded: 0 },
     evictions: 0,
     inconsistencies: 0,
   };

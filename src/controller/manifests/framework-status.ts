@@ -24,7 +24,7 @@ export function frameworkStatus(
   unpublished: string | undefined,
   context: StatusContext,
 ): FrameworkStatus {
-  const drafts = [accepted(view?.rejected, context.invalid)];
+  const drafts = [accepted(view?.rejected, context.invalid, view?.lowered)];
   if (unpublished !== undefined) {
     drafts.push({ type: "OffersHeldBack", status: "True", reason: "AdmissionPolicyMissing", message: unpublished });
   }
@@ -53,6 +53,7 @@ export function frameworkStatus(
     offers: { ...offers },
     allocated: formatQuantities(view.allocated),
     offered: formatQuantities(view.offered),
+    ...heldOf(view),
     demand: formatQuantities(view.demand),
     why: clip(unpublished ?? view.rejected?.message ?? view.why.message, maxWhyLength),
   };
@@ -75,6 +76,7 @@ export function queueStatus(view: QueueView | undefined, context: StatusContext)
     }),
     allocated: formatQuantities(view.allocated),
     offered: formatQuantities(view.offered),
+    ...heldOf(view),
     demand: formatQuantities(view.demand),
     dominantShare: view.dominantShare.toFixed(4),
     frameworks: view.frameworks,
@@ -83,15 +85,28 @@ export function queueStatus(view: QueueView | undefined, context: StatusContext)
   };
 }
 
+/** Seldom there, so it is left out where there is nothing. */
+function heldOf({ held }: FrameworkView | QueueView): Pick<QueueStatus, "held"> {
+  return Object.keys(held).length > 0 ? { held: formatQuantities(held) } : {};
+}
+
 function connected({ state, message }: PresenceView): ConditionDraft {
   const reasons = { connected: "Connected", disconnected: "Disconnected", abandoned: "FailoverTimeout" } as const;
   return { type: "Connected", status: state === "connected" ? "True" : "False", reason: reasons[state], message };
 }
 
-function accepted(rejected: Explanation | undefined, invalid: string | undefined): ConditionDraft {
+function accepted(
+  rejected: Explanation | undefined,
+  invalid: string | undefined,
+  lowered: FrameworkView["lowered"] = [],
+): ConditionDraft {
   if (invalid !== undefined) return { type: "Accepted", status: "False", reason: "Invalid", message: invalid };
   if (rejected === undefined) {
-    return { type: "Accepted", status: "True", reason: "Accepted", message: "In use as declared." };
+    const but = lowered.map(
+      ({ queue, weight, most }) => `weight ${weight} in queue ${queue} counts as ${most}, its maxFrameworkWeight`,
+    );
+    const message = but.length > 0 ? `In use, but ${but.join("; ")}.` : "In use as declared.";
+    return { type: "Accepted", status: "True", reason: "Accepted", message };
   }
   return { type: "Accepted", status: "False", reason: conditionReason(rejected.reason), message: rejected.message };
 }

@@ -188,6 +188,8 @@ describe("the statuses of Frameworks and Queues", () => {
     offered: {},
     held: {},
     demand: { cpu: 500 },
+    vainTurns: 0,
+    lowered: [],
     why: { reason: "in-line", message: "others first" },
   };
   const context = { generation: 3, invalid: undefined, standing: [], nowMs };
@@ -210,7 +212,7 @@ describe("the statuses of Frameworks and Queues", () => {
       limit: {},
       allocated: { cpu: 1000 },
       offered: {},
-      held: {},
+      held: { memory: 1_048_576 },
       demand: {},
       dominantShare: 0.5,
       fairnessError: 0,
@@ -220,13 +222,29 @@ describe("the statuses of Frameworks and Queues", () => {
       inForce: true,
     };
     const queued = queueStatus(queue, context);
-    expect(queued).toMatchObject({ dominantShare: "0.5000", allocated: { cpu: "1" }, frameworks: 2, queues: 3 });
+    const said = { dominantShare: "0.5000", allocated: { cpu: "1" }, held: { memory: "1Gi" } };
+    expect(queued).toMatchObject({ ...said, frameworks: 2, queues: 3 });
     isValid(queueDefinition as never, queued);
+  });
+
+  test("say of weights that count for less than declared", () => {
+    const lowered = [{ queue: "default", weight: 5, most: 1 }];
+    expect(frameworkStatus({ ...view, lowered }, undefined, context).conditions?.[0]).toMatchObject({
+      status: "True",
+      message: "In use, but weight 5 in queue default counts as 1, its maxFrameworkWeight.",
+    });
+  });
+
+  test("say what is held, where anything is", () => {
+    expect(frameworkStatus(view, undefined, context)).not.toHaveProperty("held");
+    const status = frameworkStatus({ ...view, held: { cpu: 500 } }, undefined, context);
+    expect(status.held).toEqual({ cpu: "500m" });
+    isValid(frameworkDefinition as never, status);
   });
 
   test("say whether the framework's program is there, where that is known", () => {
     const conditionOf = (state: "connected" | "disconnected" | "abandoned") => {
-      const presence = { state, message: "Lease ns/l" };
+      const presence = { state, message: "Lease ns/l", keptUntilMs: nowMs };
       return frameworkStatus({ ...view, presence }, undefined, context).conditions?.[1];
     };
     const said = { type: "Connected", message: "Lease ns/l" };
