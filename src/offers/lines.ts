@@ -75,6 +75,14 @@ export class Line implements Heaped, Waiter {
     return this.#tasks[this.#head];
   }
 
+  /** The task joins it, and has waited since before: so has the line. */
+  goOnWaiting(task: Task): void {
+    const { waitedSinceMs } = task;
+    if (this.gang !== undefined || waitedSinceMs === undefined) return;
+    this.waitingSinceMs = Math.min(this.waitingSinceMs ?? waitedSinceMs, waitedSinceMs);
+    task.waitedSinceMs = undefined;
+  }
+
   /** It got something: its wait is over. */
   served(): void {
     this.waitingSinceMs = undefined;
@@ -148,7 +156,7 @@ export class Line implements Heaped, Waiter {
 }
 
 /** All lines of one claimant. */
-interface Own {
+export interface Own {
   readonly all: Set<Line>;
   /** Those that are not part of a gang. */
   readonly byShape: Map<Shape, Line>;
@@ -156,7 +164,8 @@ interface Own {
 
 /** All lines, by claimant. */
 export class Lines {
-  readonly #byClaimant = new Map<Claimant, Own>();
+  /** Those that have any. */
+  readonly #claimants = new Set<Claimant>();
   readonly #shapes: ShapeTable;
 
   constructor(shapes: ShapeTable) {
@@ -164,11 +173,11 @@ export class Lines {
   }
 
   claimants(): Iterable<Claimant> {
-    return this.#byClaimant.keys();
+    return this.#claimants;
   }
 
   of(claimant: Claimant): Iterable<Line> {
-    return this.#byClaimant.get(claimant)?.all ?? [];
+    return claimant.lines?.all ?? [];
   }
 
   /** The line of the claimant that is served first, of those that want something and may get it. */
@@ -185,12 +194,12 @@ export class Lines {
     const known = this.get(claimant, shape);
     if (known !== undefined) return known;
     const line = this.#add(new Line(claimant, shape));
-    this.#byClaimant.get(claimant)!.byShape.set(shape, line);
+    claimant.lines!.byShape.set(shape, line);
     return line;
   }
 
   get(claimant: Claimant, shape: Shape): Line | undefined {
-    return this.#byClaimant.get(claimant)?.byShape.get(shape);
+    return claimant.lines?.byShape.get(shape);
   }
 
   /** What the task adds to its line's demand may have changed. True if it did. */
@@ -204,8 +213,10 @@ export class Lines {
     const demand = demandOf(task);
     if (demand === task.counted) return moved;
     const line = before !== undefined && stays ? before : this.#lineOf(task, claimant, shape, own);
-    if (task.counted === 0) line.add(task);
-    else if (demand === 0) line.remove(task);
+    if (task.counted === 0) {
+      line.add(task);
+      line.goOnWaiting(task);
+    } else if (demand === 0) line.remove(task);
     line.ready += demand - task.counted;
     task.counted = demand;
     task.line = demand === 0 ? undefined : line;
@@ -214,10 +225,11 @@ export class Lines {
     return true;
   }
 
-  /** Before what orders or groups the task changes: takes it out. */
+  /** Before what orders or groups the task changes: takes it out. Its wait goes on wherever it is put then. */
   withdraw(task: Task): void {
     const { line } = task;
     if (line === undefined) return;
+    if (line.gang === undefined) task.waitedSinceMs = line.waitingSinceMs;
     line.remove(task);
     line.ready -= task.counted;
     task.counted = 0;
@@ -228,12 +240,15 @@ export class Lines {
 
   dropIfEmpty(line: Line): void {
     if (line.pending > 0 || line.outstanding > 0 || line.holds > 0) return;
-    const own = this.#byClaimant.get(line.claimant);
+    const { claimant } = line;
+    const own = claimant.lines;
     if (own?.all.delete(line) !== true) return;
     if (line.gang === undefined) own.byShape.delete(line.shape);
     line.shape.users--;
     this.#shapes.asked(line.shape, -1);
-    if (own.all.size === 0) this.#byClaimant.delete(line.claimant);
+    if (own.all.size > 0) return;
+    claimant.lines = undefined;
+    this.#claimants.delete(claimant);
   }
 
   #lineOf(task: Task, claimant: Claimant, shape: Shape, gang: Gang | undefined): Line {
@@ -241,19 +256,16 @@ export class Lines {
     const known = task.ownLine;
     // What is offered or held for it stays its own while it is not startable for a moment.
     const stands = known?.claimant === claimant && known.shape === shape && known.gang === gang;
-    if (known !== undefined && stands && this.#byClaimant.get(claimant)?.all.has(known) === true) return known;
+    if (known !== undefined && stands && claimant.lines?.all.has(known) === true) return known;
     task.ownLine = this.#add(new Line(claimant, shape, gang));
     return task.ownLine;
   }
 
   #add(line: Line): Line {
     const { claimant, shape } = line;
-    let own = this.#byClaimant.get(claimant);
-    if (own === undefined) {
-      own = { all: new Set(), byShape: new Map() };
-      this.#byClaimant.set(claimant, own);
-    }
-    own.all.add(line);
+    claimant.lines ??= { all: new Set(), byShape: new Map() };
+    claimant.lines.all.add(line);
+    this.#claimants.add(claimant);
     shape.users++;
     this.#shapes.asked(shape, 1);
     return line;
