@@ -27,8 +27,8 @@ class World {
     state.framework("ns/f").facts = frameworkFacts("f");
     state.framework("ns/o").facts = frameworkFacts("o", { scheduler: "Offers", maxOutstanding: 4 });
     state.framework("ns/o").outstandingLimit = 4;
-    for (const of of ["f", "o"]) {
-      const facts = taskFacts(`t${of}`, { framework: `ns/${of}`, instances: 3, requests: { cpu: 2_000, pods: 1 } });
+    for (const name of ["f", "o"]) {
+      const facts = taskFacts(`t${name}`, { framework: `ns/${name}`, instances: 3, requests: { cpu: 2_000, pods: 1 } });
       this.#tasks.observe(facts);
       this.#assignment.sized(facts.templateKey, facts.requests);
     }
@@ -168,5 +168,80 @@ describe("a hold", () => {
     line.ready = 0;
     world.state.lines.dropIfEmpty(line);
     expect(world.line("f")).toBe(line);
+  });
+
+  test("is found by the line that it stands for", () => {
+    const [mine] = [world.hold("f", 1_000), world.hold("o", 1_000)];
+    expect(world.state.holds.of(world.line("f"))).toEqual([mine]);
+    expect([...world.state.holds.all()]).toHaveLength(2);
+  });
+
+  test("that is cut is not whole any more, and one that is asked for what it has stays as it is", () => {
+    const hold = world.hold("f", 2_000)!;
+    const { holds, resources } = world.state;
+    expect(holds.resize(hold, resources.vector({ cpu: 2_000, pods: 1 }))).toBe(true);
+    expect(world.line("f").held).toBe(1);
+    expect(holds.resize(hold, resources.vector({ cpu: 500, pods: 1 }))).toBe(true);
+    expect([world.line("f").held, world.line("f").holds]).toEqual([0, 1]);
+    expect(holds.resize(hold, resources.vector({ cpu: 3_000, pods: 1 }))).toBe(true);
+    expect(world.line("f").held).toBe(1);
+  });
+
+  test("asks for a round when it becomes whole and when its room is free again, and goes once", () => {
+    const { state } = world;
+    state.dirty = false;
+    const hold = world.hold("f", 500)!;
+    expect(state.dirty).toBe(false);
+    state.holds.resize(hold, world.line("f").request);
+    expect(state.dirty).toBe(true);
+    state.dirty = false;
+    for (const _ of ["once", "twice"]) state.holds.release(hold);
+    expect(state.dirty).toBe(true);
+    expect([world.line("f").holds, world.line("f").held, state.holds.size]).toEqual([0, 0, 0]);
+  });
+
+  test("is exchanged for what starts there, whole or not at all", () => {
+    const { holds, ledger, resources } = world.state;
+    const all = [world.hold("f", 2_000)!, world.hold("f", 1_000)!];
+    const claim = (cpu: number) => ({ ...all[0]!.claim, id: "task/t/0", vector: resources.vector({ cpu, pods: 1 }) });
+    expect(holds.exchange(all, [claim(5_000)])).toBe(false);
+    expect(holds.of(world.line("f"))).toEqual(all);
+    expect(holds.exchange(all, [claim(4_000)])).toBe(true);
+    expect([...ledger.claims()].map(({ id }) => id)).toEqual(["task/t/0"]);
+    expect([world.line("f").holds, world.line("f").held, holds.size]).toEqual([0, 0, 0]);
+  });
+
+  test("on a node that closes is released, and no other", () => {
+    world.hold("f", 1_000);
+    world.state.holds.releaseOn(1);
+    expect(world.claims()).toEqual(["hold on n0"]);
+    world.state.holds.releaseOn(0);
+    expect(world.claims()).toEqual([]);
+  });
+
+  test("on a node that its framework refuses is released", () => {
+    world.hold("o", 1_000);
+    world.state.refusals.add(world.state.framework("ns/o"), [1], 1_000);
+    world.redeem();
+    expect(world.claims()).toEqual(["hold on n0"]);
+    world.state.refusals.add(world.state.framework("ns/o"), [0], 1_000);
+    world.redeem();
+    expect(world.claims()).toEqual([]);
+  });
+
+  test("that becomes an instance ends the wait of its line", () => {
+    const line = world.line("f");
+    Object.assign(line, { waitingSinceMs: 5, vainHolds: 2 });
+    world.hold("f", 2_000);
+    world.redeem();
+    expect([line.waitingSinceMs, line.vainHolds]).toEqual([undefined, 0]);
+  });
+
+  test("was all that was left of its line, when nothing waits any more", () => {
+    const line = world.line("f");
+    const hold = world.hold("f", 1_000)!;
+    line.ready = 0;
+    world.state.holds.release(hold);
+    expect([...world.state.lines.of(line.claimant)]).toEqual([]);
   });
 });

@@ -43,6 +43,19 @@ describe("commit", () => {
     expect([...nodes.free]).toEqual(before);
   });
 
+  test("all or nothing: nothing is tried after the first that does not fit", () => {
+    const { ledger, claim } = table();
+    expect(ids(ledger.commit({ add: [claim("x", 0, 11), claim("y", 0, 12)], atomic: true }))).toEqual(["x"]);
+  });
+
+  test("may only take out, or do nothing", () => {
+    const { ledger, claim } = table();
+    ledger.commit({ add: [claim("x", 0, 5), claim("y", 1, 5)], atomic: true });
+    expect(ledger.commit({ remove: ["x"], atomic: true })).toEqual([]);
+    expect(ledger.commit({ atomic: true })).toEqual([]);
+    expect(ids(ledger.claims())).toEqual(["y"]);
+  });
+
   test("what goes out makes room for what comes in, in one step", () => {
     const { ledger, claim } = table();
     ledger.commit({ add: [claim("offer", 0, 10)], atomic: true });
@@ -88,6 +101,119 @@ test("a claim grows as far as it fits, and takes no vector that is another's alo
   expect([...ledger.claims()].map(({ vector, instances }) => [vector[0], instances])).toEqual([[8, 2]]);
   expect(ledger.claim(claim("z", 0, 3))).toBe(false);
   expect(more[0]).toBe(4);
+});
+
+test("only a claim that stands can grow: anything else is a bug of ours", () => {
+  const { ledger, claim } = table();
+  const gone = claim("x", 0, 1);
+  expect(() => ledger.grow(gone, gone.vector)).toThrow("the claim stands");
+  ledger.claim(claim("x", 0, 1));
+  expect(() => ledger.grow(gone, gone.vector)).toThrow("the claim stands");
+});
+
+describe("a node's version, by which whoever was shown it knows that less is left of it,", () => {
+  const made = () => {
+    const { ledger, claim, nodes } = table();
+    ledger.claim(claim("old", 0, 4));
+    return { ledger, claim, versions: () => [nodes.at(0).version, nodes.at(1).version] };
+  };
+  type Made = ReturnType<typeof made>;
+
+  test.each<{ name: string; does: (world: Made) => unknown; rises: readonly [number, number] }>([
+    { name: "rises with a claim", does: ({ ledger, claim }) => ledger.claim(claim("x", 1, 1)), rises: [0, 1] },
+    { name: "not where that does not fit", does: ({ ledger, claim }) => ledger.claim(claim("x", 0, 7)), rises: [0, 0] },
+    {
+      name: "rises with each claim of a commit, and with no other",
+      does: ({ ledger, claim }) =>
+        ledger.commit({ remove: ["old"], add: [claim("x", 0, 1), claim("y", 1, 11), claim("z", 0, 1)], atomic: false }),
+      rises: [2, 0],
+    },
+    {
+      name: "not with a commit that is taken back",
+      does: ({ ledger, claim }) => ledger.commit({ add: [claim("x", 1, 1), claim("y", 0, 7)], atomic: true }),
+      rises: [0, 0],
+    },
+    {
+      name: "rises as a claim grows",
+      does: ({ ledger, claim }) => ledger.grow(ledger.get("old")!, claim("y", 0, 1).vector),
+      rises: [1, 0],
+    },
+    {
+      name: "not where it does not grow",
+      does: ({ ledger, claim }) => ledger.grow(ledger.get("old")!, claim("y", 0, 7).vector),
+      rises: [0, 0],
+    },
+    { name: "rises with a new fact", does: ({ ledger, claim }) => ledger.observe(claim("x", 1, 1)), rises: [0, 1] },
+    {
+      name: "rises with a fact that takes more than before",
+      does: ({ ledger, claim }) => ledger.observe(claim("old", 0, 5)),
+      rises: [1, 0],
+    },
+    {
+      name: "not with one that takes as much or less",
+      does: ({ ledger, claim }) => [4, 3].map((cpu) => ledger.observe(claim("old", 0, cpu))),
+      rises: [0, 0],
+    },
+    {
+      name: "rises with one that has moved there",
+      does: ({ ledger, claim }) => ledger.observe(claim("old", 1, 4)),
+      rises: [0, 1],
+    },
+    {
+      name: "rises with what is expected there, and fits",
+      does: ({ ledger, claim }) => ledger.expect(claim("x", 1, 1)),
+      rises: [0, 1],
+    },
+    {
+      name: "not with what is expected to take less than before",
+      does: ({ ledger, claim }) => ledger.expect(claim("old", 0, 3)),
+      rises: [0, 0],
+    },
+    { name: "not as a claim ends", does: ({ ledger }) => ledger.forget("old"), rises: [0, 0] },
+  ])("$name", ({ does, rises }) => {
+    const world = made();
+    const before = world.versions();
+    does(world);
+    expect(world.versions().map((version, node) => version - before[node]!)).toEqual(rises);
+  });
+});
+
+describe("the heir of a claim", () => {
+  test("inherits once, when the claim has ended for good and its room is free", () => {
+    const { ledger, claim } = table();
+    const seen: unknown[] = [];
+    ledger.claim(claim("x", 0, 10));
+    ledger.bequeath("x", () => seen.push(ledger.get("x"), ledger.claim(claim("heir", 0, 10))));
+    ledger.forget("none");
+    expect(seen).toEqual([]);
+    ledger.end("x");
+    ledger.end("x");
+    expect(seen).toEqual([undefined, true]);
+  });
+
+  test("inherits nothing from a claim that is replaced, or once disinherited", () => {
+    const { ledger, claim } = table();
+    let inherited = 0;
+    ledger.claim(claim("x", 0, 10));
+    ledger.bequeath("x", () => inherited++);
+    ledger.observe(claim("x", 1, 5));
+    expect(inherited).toBe(0);
+    ledger.disinherit("x");
+    ledger.end("x");
+    expect(inherited).toBe(0);
+  });
+});
+
+test("what is kept of each node is counted again: how many disagree with their claims", () => {
+  const { ledger, claim, nodes } = table();
+  ledger.claim(claim("x", 0, 3));
+  ledger.claim(claim("y", 1, 3));
+  expect(ledger.inconsistencies()).toBe(0);
+  nodes.free[0]! += 1;
+  nodes.free[1]! += 1;
+  expect(ledger.inconsistencies()).toBe(1);
+  nodes.free[nodes.width]! -= 1;
+  expect(ledger.inconsistencies()).toBe(2);
 });
 
 test("whatever is done, what is free is what is left, and holders hold what their claims say", () => {

@@ -25,7 +25,7 @@ describe("an offer's life", () => {
     { from: { name: "closed", phase: "Expired" }, event: ended("Rescinded"), to: { name: "closed", phase: "Expired" } },
     { from: { name: "closed", phase: "Expired" }, event: { type: "closed" }, to: { name: "closed", phase: "Expired" } },
   ])("$from.name, $event.type $event.phase: $to.name", ({ from, event, to }) => {
-    expect(next(from, event)).toEqual(to);
+    expect(next(from, event)).toStrictEqual(to);
   });
 
   test("reasons and messages are kept", () => {

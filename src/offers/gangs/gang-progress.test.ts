@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Clockwork } from "../clockwork.test-support.ts";
+import { HOLD_AFTER_MS as BUSY_HOLD, Busy, TASK_MS } from "./busy.test-support.ts";
 
 const HOLD_AFTER_MS = 20_000;
 
@@ -55,4 +56,19 @@ test("gangs that each need more than half of the cluster all start in turn, whol
     }),
     { numRuns: 40 },
   );
+});
+
+test("a gang of 50 among 500 small tasks that refill without end starts within holdAfter and the longest task", () => {
+  const busy = new Busy(50, 10, {}, 40);
+  busy.made
+    .asking("t", { cpu: 1 }, { of: "f", instances: 50, gang: { minimum: 50 }, createdAtMs: busy.made.nowMs })
+    .settle();
+  const fromMs = busy.made.nowMs;
+  busy.run(BUSY_HOLD - 1);
+  expect(busy.placed("t")).toBe(0);
+  expect(busy.why("t").reason).toBe("no-node");
+  busy.run(1 + TASK_MS);
+  expect(busy.placed("t")).toBe(50);
+  expect(busy.startedAtMs.get("t")! - fromMs).toBeLessThanOrEqual(BUSY_HOLD + TASK_MS);
+  expect(busy.made.all("delete-pod")).toEqual([]);
 });

@@ -6,6 +6,7 @@ import { ShapeTable } from "../nodes/shapes.ts";
 import { Descent } from "../queues/descent.ts";
 import { QueueTree } from "../queues/queues.ts";
 import { type Quantities, ResourceTable } from "../resources.ts";
+import { dominantShareOf } from "./dominant-share.ts";
 
 interface Asks {
   readonly requests: Quantities;
@@ -125,6 +126,31 @@ describe("order", () => {
   ] as const)("$name", ({ holdings, served }) => {
     expect(order(holdings).join("")).toBe(served);
     expect(order([...holdings].reverse()).join("")).toBe(served);
+  });
+});
+
+describe("a dominant share", () => {
+  interface Given {
+    readonly total?: readonly number[];
+    readonly saturated?: readonly boolean[];
+    readonly weight?: number;
+  }
+  /** Of 10 CPUs, 60 of memory and 90 pods. */
+  const share = ({ total = [100, 200, 100], saturated = [], weight = 1 }: Given) =>
+    dominantShareOf(Float64Array.of(10, 60, 90), weight, { total: Float64Array.from(total), saturated });
+
+  test.each<{ name: string; given: Given; is: number }>([
+    { name: "is the largest of the shares, but for that of pods", given: {}, is: 0.3 },
+    { name: "is divided by the weight", given: { weight: 3 }, is: 0.1 },
+    { name: "is not that of what nobody can get more of", given: { saturated: [false, true] }, is: 0.1 },
+    {
+      name: "does not care whether anybody can get more of something else",
+      given: { saturated: [true, false] },
+      is: 0.3,
+    },
+    { name: "is not that of what no open node has", given: { total: [100, 0, 100] }, is: 0.1 },
+  ])("$name", ({ given, is }) => {
+    expect(share(given)).toBe(is);
   });
 });
 

@@ -19,9 +19,8 @@ export const dominantShare: Policy = {
 export function dominantShareOf(vector: Vector, weight: number, { total, saturated }: Pool): number {
   let share = 0;
   for (let r = 0; r < vector.length; r++) {
-    const held = vector[r]!;
-    if (held === 0 || r === PODS || saturated[r] === true || !(total[r]! > 0)) continue;
-    share = Math.max(share, held / (total[r]! * weight));
+    if (r === PODS || saturated[r] === true || !(total[r]! > 0)) continue;
+    share = Math.max(share, vector[r]! / (total[r]! * weight));
   }
   return share;
 }

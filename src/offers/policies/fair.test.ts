@@ -34,6 +34,14 @@ test("what is held of other resources does not count at all", () => {
   expect(counted(scene.served())).toEqual({ a: 2, b: 2 });
 });
 
+test("a queue that is fair about one resource shows the level above all that its children have, not the least of it twice", () => {
+  const scene = new Scene({ cpu: 100, memory: 100 }).queue("fair", onMemory).leaf("alone");
+  scene.leaf("a", { parent: "fair" }).leaf("b", { parent: "fair" });
+  scene.holds("a", { memory: 1 }, 8).holds("b", { memory: 1 }, 2).holds("alone", { memory: 1 }, 6);
+  for (const name of ["a", "b", "alone"]) scene.wants(name, { asks: { memory: 1 }, instances: 4 });
+  expect(scene.served().join(" ")).toMatch(/^(alone ){4}(b ){4}/);
+});
+
 test("a resource that no node has yet leaves all equal, and counts from the moment that one has it", () => {
   const scene = new Scene({ cpu: 4 }, { order: "Fair", fairResource: "example.com/gpu" }).leaf("a").leaf("b");
   for (const name of ["a", "b"]) scene.wants(name, { asks: { cpu: 1 }, instances: 2 });

@@ -41,8 +41,6 @@ export class HeadLine {
 /** Whoever is behind all others does not put its queue before others by its head either. Total. */
 function before(a: Child, b: Child): boolean {
   if (a.penalised !== b.penalised) return b.penalised;
-  if (a.head === undefined || b.head === undefined) {
-    return a.head === b.head ? a.name < b.name : a.head !== undefined;
-  }
+  if (a.head === b.head) return a.name < b.name;
   return headBefore(a.head, b.head);
 }

@@ -7,8 +7,9 @@ export interface Head {
   readonly uid: string;
 }
 
-/** Priority, age, name. Total: equal only for the same task. */
-export function headBefore(a: Head, b: Head): boolean {
+/** Priority, age, name; what has none comes last. Total: equal only for the same task. */
+export function headBefore(a: Head | undefined, b: Head | undefined): boolean {
+  if (a === undefined || b === undefined) return a !== undefined;
   if (a.priority !== b.priority) return a.priority > b.priority;
   if (a.createdAtMs !== b.createdAtMs) return a.createdAtMs < b.createdAtMs;
   if (a.key !== b.key) return a.key < b.key;
