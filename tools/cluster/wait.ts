@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 export interface WaitOptions {
-  /** Give up after this long. Default 30 s. */
+  /** Give up after this long. Default 120 s: with both cores busy, what takes a second may take a minute. */
   readonly timeoutMs?: number;
   /** Look again after this long. Default 50 ms. */
   readonly everyMs?: number;
@@ -16,7 +16,7 @@ export async function waitFor<T>(
   look: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<Exclude<T, undefined | false>> {
-  const timeoutMs = options.timeoutMs ?? 30_000;
+  const timeoutMs = options.timeoutMs ?? 120_000;
   const giveUpAt = performance.now() + timeoutMs;
   for (;;) {
     let cause: unknown;

@@ -1,7 +1,7 @@
 import { waitFor } from "../../../tools/cluster/wait.ts";
 
 export interface EventuallyOptions {
-  /** Give up after this long. Default 120 s: busy machines are slow. */
+  /** Give up after this long. Default as of `waitFor`. */
   readonly timeoutMs?: number;
   /** Read again after so long. Default 50 ms; longer where much is read. */
   readonly everyMs?: number;
@@ -12,7 +12,7 @@ export async function eventually<T>(
   what: string,
   read: () => T | Promise<T>,
   holds: (value: T) => boolean | undefined,
-  { timeoutMs = 120_000, everyMs = 50 }: EventuallyOptions = {},
+  options: EventuallyOptions = {},
 ): Promise<T> {
   let last: T | undefined;
   try {
@@ -22,7 +22,7 @@ export async function eventually<T>(
         last = await read();
         return holds(last) === true && { value: last };
       },
-      { timeoutMs, everyMs },
+      options,
     );
     return found.value;
   } catch (error) {

@@ -77,9 +77,7 @@ export class Site {
   async startOperator(...args: readonly string[]): Promise<OperatorProcess> {
     const operator = await startOperator(this.cluster, { args: [...this.#args, ...args] });
     this.#operators.push(operator);
-    await waitFor("the operator is ready", async () => (await fetch(`${operator.url}/readyz`)).ok, {
-      timeoutMs: 60_000,
-    });
+    await waitFor("the operator is ready", async () => (await fetch(`${operator.url}/readyz`)).ok);
     return operator;
   }
 
