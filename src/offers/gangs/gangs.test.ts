@@ -273,4 +273,60 @@ describe("a group of Tasks", () => {
     made.settle();
     expect(placed(made, "executors")).toBe(4);
   });
+
+  test("does not start from two queues, and says which", () => {
+    const made = Bench.open().queue("other").node("n", { cpu: 9 });
+    const queues = ["default", "other"].map((name) => ({ name, weight: 1 }));
+    made.framework("f", { queues });
+    made.asking("a", { cpu: 1 }, { ...inGroup(2), queue: "other", createdAtMs: 1 });
+    made.asking("b", { cpu: 1 }, { ...inGroup(2), createdAtMs: 2 }).settle();
+    expect([placed(made, "a"), placed(made, "b")]).toEqual([0, 0]);
+    expect(why(made, "a")).toEqual({
+      reason: "group-invalid",
+      message: "group g: its tasks are in the queues other and default",
+    });
+  });
+
+  test("of the same name in another framework is another group", () => {
+    const made = cluster(1, 4).framework("g");
+    made.asking("a", { cpu: 1 }, { ...inGroup(2) }).asking("b", { cpu: 1 }, { ...inGroup(2), of: "g" });
+    made.settle();
+    expect(["a", "b"].map((name) => why(made, name).message)).toEqual([
+      "group g: 1 of its 2 tasks exist",
+      "group g: 1 of its 2 tasks exist",
+    ]);
+    made.asking("c", { cpu: 1 }, inGroup(2, "h")).settle();
+    expect(placed(made, "a") + placed(made, "b") + placed(made, "c")).toBe(0);
+  });
+
+  test("consists of its oldest Tasks, those of one age by their UID", () => {
+    const made = cluster(3, 4);
+    for (const [name, createdAtMs] of [
+      ["c", 5],
+      ["d", 1],
+      ["b", 5],
+    ] as const) {
+      made.asking(name, { cpu: 1 }, { ...inGroup(2), createdAtMs });
+    }
+    made.settle();
+    expect(["b", "c", "d"].map((name) => placed(made, name))).toEqual([1, 0, 1]);
+  });
+
+  test("takes a Task that has run rather than an older one that comes later", () => {
+    const made = cluster(3, 4);
+    for (const name of ["b", "c"]) made.asking(name, { cpu: 1 }, { ...inGroup(2), createdAtMs: 5 });
+    made.settle();
+    made.asking("a", { cpu: 1 }, { ...inGroup(2), createdAtMs: 1 }).settle();
+    expect(["a", "b", "c"].map((name) => placed(made, name))).toEqual([0, 1, 1]);
+    expect(why(made, "a").reason).toBe("group-invalid");
+  });
+
+  test("leaves nothing behind when all its Tasks are gone: others of its name are another one", () => {
+    const made = cluster(1, 1);
+    for (const name of ["a", "b"]) made.asking(name, { cpu: 1 }, { ...inGroup(2), createdAtMs: 5 });
+    made.settle();
+    for (const uid of ["a-uid", "b-uid"]) made.apply({ type: "task-gone", uid });
+    made.asking("c", { cpu: 1 }, { ...inGroup(1), createdAtMs: 9 }).settle();
+    expect(placed(made, "c")).toBe(1);
+  });
 });
