@@ -1,18 +1,7 @@
 import type { Effect, Input } from "../offers/messages.ts";
-import type { TaskView } from "../offers/views.ts";
+import { NO_INSTANCES, type TaskView } from "../offers/views.ts";
 import type { BrokerContract } from "./broker-contract.ts";
 
-const counts = {
-  pending: 0,
-  staging: 0,
-  starting: 0,
-  running: 0,
-  unreachable: 0,
-  finished: 0,
-  failed: 0,
-  killed: 0,
-  lost: 0,
-};
 const nothing = { allocated: {}, offered: {}, held: {}, demand: {} };
 
 /** A broker that does what a test says, and remembers what it was told. */
@@ -53,7 +42,7 @@ export class ScriptedBroker implements BrokerContract {
   frameworkView(key: string): ReturnType<BrokerContract["frameworkView"]> {
     const offers = { open: 0, accepted: 0, declined: 0, expired: 0, rescinded: 0, refused: 0 };
     const why = { reason: "no-demand" as const, message: "nothing waits" };
-    return { key, queue: "default", dominantShare: 0, counts, offers, ...nothing, why };
+    return { key, queue: "default", dominantShare: 0, counts: NO_INSTANCES, offers, ...nothing, why };
   }
 
   queueView(name: string): ReturnType<BrokerContract["queueView"]> {

@@ -5,7 +5,14 @@ import { add, type Queue } from "./queues/queues.ts";
 import { PODS, type Quantities, type Vector } from "./resources.ts";
 import type { State } from "./state.ts";
 import type { Task } from "./tasks/task.ts";
-import type { ClusterView, FrameworkView, InstanceCounts, OfferCounts, QueueView } from "./views.ts";
+import {
+  type ClusterView,
+  type FrameworkView,
+  type InstanceCounts,
+  NO_INSTANCES,
+  type OfferCounts,
+  type QueueView,
+} from "./views.ts";
 
 type Counts = { -readonly [State in keyof InstanceCounts]: number };
 
@@ -129,17 +136,7 @@ export class Summary {
   }
 
   #countsOf({ tasks }: Framework): InstanceCounts {
-    const sum: Counts = {
-      pending: 0,
-      staging: 0,
-      starting: 0,
-      running: 0,
-      unreachable: 0,
-      finished: 0,
-      failed: 0,
-      killed: 0,
-      lost: 0,
-    };
+    const sum: Counts = { ...NO_INSTANCES };
     for (const task of tasks) {
       let known = this.#counts.get(task);
       if (known?.version !== task.version) {

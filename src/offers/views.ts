@@ -30,6 +30,18 @@ export interface InstanceCounts {
   readonly lost: number;
 }
 
+export const NO_INSTANCES: InstanceCounts = {
+  pending: 0,
+  staging: 0,
+  starting: 0,
+  running: 0,
+  unreachable: 0,
+  finished: 0,
+  failed: 0,
+  killed: 0,
+  lost: 0,
+};
+
 export interface FailureView {
   readonly index: number;
   readonly attempt: number;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { REASONS } from "../offers/explain/reasons.ts";
-import type { FailureView } from "../offers/views.ts";
+import { type FailureView, NO_INSTANCES } from "../offers/views.ts";
 import { explain } from "./explain.ts";
-import { FakeBroker, noInstances, taskView } from "./views.test-support.ts";
+import { FakeBroker, taskView } from "./views.test-support.ts";
 
 const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5);
 const train = { namespace: "team-a", name: "train" };
@@ -21,7 +21,7 @@ describe("of a task", () => {
     const broker = new FakeBroker();
     broker.taskViews.set(
       "team-a/train",
-      taskView({ instances: 10, counts: { ...noInstances, pending: 3, running: 7 }, lastFailures: [failure] }),
+      taskView({ instances: 10, counts: { ...NO_INSTANCES, pending: 3, running: 7 }, lastFailures: [failure] }),
     );
     const document = explain(broker, "task", train, nowMs)!;
     expect(document.text).toBe(
@@ -76,7 +76,7 @@ describe("of a task", () => {
 
   test("of which nothing waits is told no time", () => {
     const broker = new FakeBroker();
-    broker.taskViews.set("team-a/train", taskView({ counts: { ...noInstances, running: 1 } }));
+    broker.taskViews.set("team-a/train", taskView({ counts: { ...NO_INSTANCES, running: 1 } }));
     broker.outlook = { when: { unknown: "not asked for" } };
     expect(explain(broker, "task", train, nowMs)!.text).not.toContain("When");
   });
@@ -108,7 +108,7 @@ test("of a framework: shares, instances, offers and resources as Kubernetes writ
   broker.addFramework("team-a/etl", {
     queue: "research",
     dominantShare: 0.1234,
-    counts: { ...noInstances, running: 2 },
+    counts: { ...NO_INSTANCES, running: 2 },
     offers: { open: 1, accepted: 5, declined: 0, expired: 0, rescinded: 0, refused: 0 },
     allocated: { cpu: 1_500, memory: 4 * 1_048_576 },
     held: { cpu: 500 },

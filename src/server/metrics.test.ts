@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { Telemetry } from "../controller/telemetry.ts";
 import type { Broker } from "../offers/broker.ts";
+import { NO_INSTANCES } from "../offers/views.ts";
 import type { ExplainSource } from "./explain.ts";
 import { METRICS } from "./metric-catalogue.ts";
 import { Metrics, type MetricsOptions, type MetricViews } from "./metrics.ts";
-import { FakeBroker, noInstances } from "./views.test-support.ts";
+import { FakeBroker } from "./views.test-support.ts";
 
 function setUp(options: Partial<MetricsOptions> = {}) {
   const broker = new FakeBroker();
@@ -159,14 +160,14 @@ describe("the number of series has a bound (guards T17)", () => {
     const { broker, metrics } = setUp();
     for (let i = 0; i < 10_000; i++) {
       const key = `team-${i}/fw`;
-      broker.addFramework(key, { dominantShare: i / 10_000, counts: { ...noInstances, running: 1 } });
+      broker.addFramework(key, { dominantShare: i / 10_000, counts: { ...NO_INSTANCES, running: 1 } });
       metrics.offerEnded({ framework: key, phase: "Expired", openMs: 1 });
     }
     const series = await scrape(metrics);
     const of = (name: string) => [...series].filter(([key]) => key.startsWith(name));
     expect(of("proffer_framework_dominant_share{")).toHaveLength(201);
     expect(of("proffer_offers_total{")).toHaveLength(201);
-    expect(of("proffer_tasks{")).toHaveLength(201 * Object.keys(noInstances).length);
+    expect(of("proffer_tasks{")).toHaveLength(201 * Object.keys(NO_INSTANCES).length);
     expect(series.get('proffer_tasks{framework="other",state="running"}')).toBe(9_800);
     expect(series.get('proffer_offers_total{framework="other",outcome="expired"}')).toBe(9_800);
     expect(series.get('proffer_framework_dominant_share{framework="other"}')).toBe(0.9999);

@@ -1,25 +1,20 @@
-import type { ClusterView, FrameworkView, InstanceCounts, Outlook, QueueView, TaskView } from "../offers/views.ts";
+import {
+  type ClusterView,
+  type FrameworkView,
+  NO_INSTANCES,
+  type Outlook,
+  type QueueView,
+  type TaskView,
+} from "../offers/views.ts";
 import type { ExplainSource } from "./explain.ts";
 import type { MetricViews } from "./metrics.ts";
-
-export const noInstances: InstanceCounts = {
-  pending: 0,
-  staging: 0,
-  starting: 0,
-  running: 0,
-  unreachable: 0,
-  finished: 0,
-  failed: 0,
-  killed: 0,
-  lost: 0,
-};
 
 function frameworkView(key: string, changes: Partial<FrameworkView> = {}): FrameworkView {
   return {
     key,
     queue: "default",
     dominantShare: 0,
-    counts: noInstances,
+    counts: NO_INSTANCES,
     offers: { open: 0, accepted: 0, declined: 0, expired: 0, rescinded: 0, refused: 0 },
     allocated: {},
     offered: {},
@@ -55,7 +50,7 @@ export function taskView(changes: Partial<TaskView> = {}): TaskView {
     version: 1,
     state: "Pending",
     instances: 1,
-    counts: { ...noInstances, pending: 1 },
+    counts: { ...NO_INSTANCES, pending: 1 },
     succeededIndexes: "",
     failedIndexes: "",
     attempts: [],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Input } from "../../offers/messages.ts";
-import type { Explanation, TaskView } from "../../offers/views.ts";
+import { type Explanation, NO_INSTANCES, type TaskView } from "../../offers/views.ts";
 import { FakeKube, status } from "../fake-kube.test-support.ts";
 import { FakeClock } from "../kube/clock.test-support.ts";
 import { taskObject, taskUid } from "../objects.test-support.ts";
@@ -11,30 +11,24 @@ import { JobQueue } from "./job-queue.ts";
 import { StatusWriter } from "./statuses.ts";
 import { taskStatusKind } from "./task-statuses.ts";
 
-const counts = {
-  pending: 0,
-  staging: 0,
-  starting: 0,
-  running: 0,
-  unreachable: 0,
-  finished: 0,
-  failed: 0,
-  killed: 0,
-  lost: 0,
-};
 const view = (over: Partial<TaskView> = {}): TaskView => ({
   version: 1,
   state: "Running",
   instances: 1,
-  counts: { ...counts, running: 1 },
+  counts: { ...NO_INSTANCES, running: 1 },
   succeededIndexes: "",
   failedIndexes: "",
   attempts: [],
   lastFailures: [],
   ...over,
 });
-const pending = view({ state: "Pending", counts: { ...counts, pending: 1 } });
-const finished = view({ version: 9, state: "Finished", counts: { ...counts, finished: 1 }, succeededIndexes: "0" });
+const pending = view({ state: "Pending", counts: { ...NO_INSTANCES, pending: 1 } });
+const finished = view({
+  version: 9,
+  state: "Finished",
+  counts: { ...NO_INSTANCES, finished: 1 },
+  succeededIndexes: "0",
+});
 
 function setUp() {
   const kube = new FakeKube();
@@ -120,7 +114,7 @@ describe("the status of a Task", () => {
   test("is written at most once a second, the last state in the end", async () => {
     const { clock, state, writer, written, standing } = setUp();
     for (let i = 0; i < 100; i++) {
-      state.view = view({ version: i, counts: { ...counts, running: i } });
+      state.view = view({ version: i, counts: { ...NO_INSTANCES, running: i } });
       writer.changed(taskUid, i % 2 === 0);
       await clock.advance(100);
     }
@@ -164,7 +158,7 @@ describe("the status of a Task", () => {
 
   test("of a task that is being started waits a little for it to run", async () => {
     const { clock, state, writer, written, standing } = setUp();
-    state.view = view({ state: "Starting", counts: { ...counts, starting: 1 } });
+    state.view = view({ state: "Starting", counts: { ...NO_INSTANCES, starting: 1 } });
     writer.changed(taskUid);
     await clock.advance(4_000);
     expect(written()).toEqual([]);
@@ -179,7 +173,7 @@ describe("the status of a Task", () => {
     { name: "waits with others", over: { state: "Pending", failedIndexes: "0" } },
   ] as const)("of which an attempt has ended that $name is written: its pod may not go before", async ({ over }) => {
     const { clock, inputs, state, writer, written } = setUp();
-    state.view = view({ counts, ...over });
+    state.view = view({ counts: NO_INSTANCES, ...over });
     writer.changed(taskUid);
     await clock.advance(1_000);
     expect(written()).toHaveLength(1);
@@ -315,7 +309,7 @@ describe("why a Task waits", () => {
   test("is above all that a node cannot start it, until that is over", async () => {
     const { clock, state, writer, observe, standing } = setUp();
     const stuck: Explanation = { reason: "not-starting", message: "instance 0 on n: ErrImagePull" };
-    state.view = view({ state: "Starting", counts: { ...counts, starting: 1, pending: 1 }, stuck });
+    state.view = view({ state: "Starting", counts: { ...NO_INSTANCES, starting: 1, pending: 1 }, stuck });
     state.waiting = noNode;
     writer.changed(taskUid);
     await clock.advance(7_000);
@@ -326,7 +320,7 @@ describe("why a Task waits", () => {
     });
     observe();
     state.waiting = undefined;
-    state.view = view({ counts: { ...counts, running: 1, pending: 1 } });
+    state.view = view({ counts: { ...NO_INSTANCES, running: 1, pending: 1 } });
     writer.changed(taskUid);
     await clock.advance(3_000);
     expect(standing().why).toBeUndefined();

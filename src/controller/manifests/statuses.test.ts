@@ -4,7 +4,7 @@ import { offerDefinition } from "../../api/offer.ts";
 import { queueDefinition } from "../../api/queue.ts";
 import { taskDefinition } from "../../api/task.ts";
 import { REASONS, type Reason } from "../../offers/explain/reasons.ts";
-import type { FrameworkView, QueueView, TaskView } from "../../offers/views.ts";
+import { type FrameworkView, NO_INSTANCES, type QueueView, type TaskView } from "../../offers/views.ts";
 import { projectOffer } from "../observe/offer.ts";
 import { conditionReason, conditionsFrom, reasonOfCondition } from "./conditions.ts";
 import { frameworkStatus, queueStatus } from "./framework-status.ts";
@@ -12,22 +12,11 @@ import { clipRanges, offerBody, offerStatus } from "./offer.ts";
 import { taskStatus } from "./task-status.ts";
 
 const nowMs = Date.UTC(2026, 0, 1, 12);
-const noCounts = {
-  pending: 0,
-  staging: 0,
-  starting: 0,
-  running: 0,
-  unreachable: 0,
-  finished: 0,
-  failed: 0,
-  killed: 0,
-  lost: 0,
-};
 const taskView = (over: Partial<TaskView> = {}): TaskView => ({
   version: 1,
   state: "Pending",
   instances: 10,
-  counts: { ...noCounts, pending: 10 },
+  counts: { ...NO_INSTANCES, pending: 10 },
   succeededIndexes: "",
   failedIndexes: "",
   attempts: [],
@@ -54,7 +43,7 @@ describe("the status of a Task", () => {
   test("says what the broker knows", () => {
     const status = statusOf({
       state: "Running",
-      counts: { ...noCounts, running: 7, finished: 3 },
+      counts: { ...NO_INSTANCES, running: 7, finished: 3 },
       succeededIndexes: "0-2",
       node: "n1",
       startedAtMs: nowMs,
@@ -81,7 +70,7 @@ describe("the status of a Task", () => {
 
   test("says why an instance that has its place does not start, though none waits for one", () => {
     const stuck = { reason: "not-starting" as const, message: "on n1: ErrImagePull: no such image" };
-    const counts = { ...noCounts, starting: 1 };
+    const counts = { ...NO_INSTANCES, starting: 1 };
     const status = statusOf({ state: "Starting", instances: 1, counts, stuck }, { waiting: stuck });
     expect(status.why).toBe(stuck.message);
   });
@@ -143,9 +132,9 @@ describe("the status of a Task", () => {
 
   test("gives a reason for what waits, and none while all runs: a queue that is closed meanwhile stops nothing", () => {
     const rejected = { reason: "queue-not-allowed", message: "queue q does not admit namespace ns" } as const;
-    const some = statusOf({ state: "Running", counts: { ...noCounts, pending: 1, running: 9 }, rejected });
+    const some = statusOf({ state: "Running", counts: { ...NO_INSTANCES, pending: 1, running: 9 }, rejected });
     expect(some.why).toBe(rejected.message);
-    const all = statusOf({ state: "Running", counts: { ...noCounts, running: 10 }, rejected });
+    const all = statusOf({ state: "Running", counts: { ...NO_INSTANCES, running: 10 }, rejected });
     expect(all).not.toHaveProperty("why");
     expect(all.conditions).toContainEqual(expect.objectContaining({ type: "Accepted", status: "False" }));
   });
@@ -182,7 +171,7 @@ describe("the statuses of Frameworks and Queues", () => {
     key: "ns/fw",
     queue: "q",
     dominantShare: 0.12345,
-    counts: { ...noCounts, running: 2, staging: 1, starting: 1 },
+    counts: { ...NO_INSTANCES, running: 2, staging: 1, starting: 1 },
     offers: { open: 1, accepted: 2, declined: 0, expired: 0, rescinded: 0, refused: 0 },
     allocated: { cpu: 1500, memory: 1_048_576 },
     offered: {},

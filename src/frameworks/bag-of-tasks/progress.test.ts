@@ -3,19 +3,9 @@ import { offer as offerExample, template } from "../../api/object-builders.test-
 import type { Offer } from "../../api/offer.ts";
 import { type Task, taskSpec } from "../../api/task.ts";
 import { Memory, offeredOf, pendingOf, unsettledLaunches, waitingOf, wantedOf } from "./progress.ts";
+import { NO_COUNTS } from "./world.test-support.ts";
 
-const counts = (change: object) => ({
-  pending: 0,
-  staging: 0,
-  starting: 0,
-  running: 0,
-  unreachable: 0,
-  finished: 0,
-  failed: 0,
-  killed: 0,
-  lost: 0,
-  ...change,
-});
+const counts = (change: object) => ({ ...NO_COUNTS, ...change });
 function task(spec: object, status?: object, metadata: object = {}): Task {
   const whole = taskSpec.parse({ framework: "f", template: template(), ...spec });
   return { metadata: { name: "t", ...metadata }, spec: whole, ...(status ? { status } : {}) } as Task;

@@ -7,7 +7,8 @@ import type { Answer, AnswerResult } from "../sdk/answer.ts";
 import type { Change } from "../sdk/framework-client.ts";
 import type { Client } from "./bag-runner.ts";
 
-const NO_COUNTS: TaskCounts = {
+/** Of a Task without instances. */
+export const NO_COUNTS: TaskCounts = {
   pending: 0,
   staging: 0,
   starting: 0,
