@@ -15,9 +15,18 @@ const DELETED = ".metadata.deletionTimestamp";
 /** The condition in which the Running stage notes when the pod will end. A delay counted from "now" would start again with every change of the pod. */
 const RUN_ENDS = "fake-kubelet/RunEnds";
 
-const statusPatch = (template: string) => [
-  { patch: { subresource: "status", root: "status", template, type: "strategic" } },
-];
+/**
+ * Only of the version that the Stage was chosen for. A kwok that lags behind would play the end of a run on a pod that has
+ * been terminated since, and turn what has failed into a success, as no kubelet does. Refused, it is dropped: the newer
+ * version has its own Stage.
+ */
+const statusPatch = (status: string) => {
+  const template = `metadata:
+  resourceVersion: {{ .metadata.resourceVersion | Quote }}
+status:
+${status.replaceAll(/^/gm, "  ")}`;
+  return [{ patch: { subresource: "status", template, type: "strategic" } }];
+};
 
 interface Terminated {
   readonly phase: string;

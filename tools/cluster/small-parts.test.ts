@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { isNewEnough } from "./helm-kubectl.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { kwokConfig } from "./kwok-stages.ts";
@@ -62,10 +62,24 @@ test("a kubeconfig file names one context and holds everything", () => {
   expect(config.users[0].user).toEqual({ "client-certificate-data": "Qw==", "client-key-data": "Sw==" });
 });
 
-test("no Stage touches finalizers: they are their owners'", () => {
+describe("the Stages of fake kubelets", () => {
   const documents = kwokConfig()
     .split("\n---\n")
     .map((text) => JSON.parse(text));
-  expect(documents.filter(({ kind }) => kind === "Stage").length).toBeGreaterThan(5);
-  expect(kwokConfig()).not.toContain("finalizers");
+  const stages = documents.filter(({ kind }) => kind === "Stage");
+
+  test("leave finalizers alone: they are their owners'", () => {
+    expect(stages.length).toBeGreaterThan(5);
+    expect(kwokConfig()).not.toContain("finalizers");
+  });
+
+  test("write a status only over the one that they were chosen for: what has failed does not succeed later", () => {
+    const patches = stages.flatMap(({ spec }) => spec.steps).flatMap(({ patch }) => patch ?? []);
+    expect(patches.length).toBeGreaterThan(5);
+    for (const { template } of patches) {
+      expect(template).toMatch(
+        /^metadata:\n {2}resourceVersion: \{\{ \.metadata\.resourceVersion \| Quote \}\}\nstatus:\n/,
+      );
+    }
+  });
 });
