@@ -314,7 +314,7 @@ export function withdrawParts(offer: Offer, slice: OfferSlice): void {
 }
 
 /** A claimant's bidder, and what it was made of: good for as long as neither has changed. */
-interface Made {
+export interface Bids {
   readonly framework: Framework;
   readonly facts: FrameworkFacts;
   readonly tree: number;
@@ -328,7 +328,6 @@ export class Bidders {
   readonly #state: State;
   readonly #tasks: Tasks;
   readonly #drafting: Drafting;
-  readonly #made = new WeakMap<Claimant, Made>();
 
   constructor(state: State, tasks: Tasks, drafting: Drafting) {
     this.#state = state;
@@ -360,18 +359,17 @@ export class Bidders {
     return made.bidder;
   }
 
-  #of(claimant: Claimant): Made | undefined {
+  #of(claimant: Claimant): Bids | undefined {
     const { tree, resources } = this.#state;
-    const before = this.#made.get(claimant);
+    const before = claimant.bids;
     const stands = before !== undefined && before.framework.facts === before.facts;
     if (stands && before.tree === tree.version && before.resources === resources.count) return before;
     const framework = this.#state.frameworks.get(claimant.framework);
     if (framework?.facts === undefined || claimant.parent === undefined) return undefined;
     const { facts } = framework;
     const bidder = this.#make(framework, facts, claimant);
-    const made = { framework, facts, tree: tree.version, resources: resources.count, bidder };
-    this.#made.set(claimant, made);
-    return made;
+    claimant.bids = { framework, facts, tree: tree.version, resources: resources.count, bidder };
+    return claimant.bids;
   }
 
   #make(framework: Framework, facts: FrameworkFacts, claimant: Claimant): BuiltinBidder | OffersBidder | undefined {

@@ -174,6 +174,11 @@ export class Broker implements BrokerContract {
     }
   }
 
+  /** For checks: refusal filters in force, each of one framework on one node. */
+  get filters(): number {
+    return this.#state.refusals.size;
+  }
+
   /** For checks: a round though nothing has changed. What it emits, an earlier change should have led to. */
   recheck(nowMs: number): Effect[] {
     this.#state.dirty = true;

@@ -89,6 +89,7 @@ export class Framework {
 
   /** Until when it stands behind all others in this queue. */
   penaltyUntilMs(queue: string): number {
+    if (this.#standings.size === 0) return 0;
     return this.#standings.get(queue)?.penaltyUntilMs ?? 0;
   }
 

@@ -148,7 +148,7 @@ export class Line implements Heaped, Waiter {
 }
 
 /** All lines of one claimant. */
-interface Own {
+export interface Own {
   readonly all: Set<Line>;
   /** Those that are not part of a gang. */
   readonly byShape: Map<Shape, Line>;
@@ -156,7 +156,8 @@ interface Own {
 
 /** All lines, by claimant. */
 export class Lines {
-  readonly #byClaimant = new Map<Claimant, Own>();
+  /** Those that have any. */
+  readonly #claimants = new Set<Claimant>();
   readonly #shapes: ShapeTable;
 
   constructor(shapes: ShapeTable) {
@@ -164,11 +165,11 @@ export class Lines {
   }
 
   claimants(): Iterable<Claimant> {
-    return this.#byClaimant.keys();
+    return this.#claimants;
   }
 
   of(claimant: Claimant): Iterable<Line> {
-    return this.#byClaimant.get(claimant)?.all ?? [];
+    return claimant.lines?.all ?? [];
   }
 
   /** The line of the claimant that is served first, of those that want something and may get it. */
@@ -185,12 +186,12 @@ export class Lines {
     const known = this.get(claimant, shape);
     if (known !== undefined) return known;
     const line = this.#add(new Line(claimant, shape));
-    this.#byClaimant.get(claimant)!.byShape.set(shape, line);
+    claimant.lines!.byShape.set(shape, line);
     return line;
   }
 
   get(claimant: Claimant, shape: Shape): Line | undefined {
-    return this.#byClaimant.get(claimant)?.byShape.get(shape);
+    return claimant.lines?.byShape.get(shape);
   }
 
   /** What the task adds to its line's demand may have changed. True if it did. */
@@ -228,12 +229,15 @@ export class Lines {
 
   dropIfEmpty(line: Line): void {
     if (line.pending > 0 || line.outstanding > 0 || line.holds > 0) return;
-    const own = this.#byClaimant.get(line.claimant);
+    const { claimant } = line;
+    const own = claimant.lines;
     if (own?.all.delete(line) !== true) return;
     if (line.gang === undefined) own.byShape.delete(line.shape);
     line.shape.users--;
     this.#shapes.asked(line.shape, -1);
-    if (own.all.size === 0) this.#byClaimant.delete(line.claimant);
+    if (own.all.size > 0) return;
+    claimant.lines = undefined;
+    this.#claimants.delete(claimant);
   }
 
   #lineOf(task: Task, claimant: Claimant, shape: Shape, gang: Gang | undefined): Line {
@@ -241,19 +245,16 @@ export class Lines {
     const known = task.ownLine;
     // What is offered or held for it stays its own while it is not startable for a moment.
     const stands = known?.claimant === claimant && known.shape === shape && known.gang === gang;
-    if (known !== undefined && stands && this.#byClaimant.get(claimant)?.all.has(known) === true) return known;
+    if (known !== undefined && stands && claimant.lines?.all.has(known) === true) return known;
     task.ownLine = this.#add(new Line(claimant, shape, gang));
     return task.ownLine;
   }
 
   #add(line: Line): Line {
     const { claimant, shape } = line;
-    let own = this.#byClaimant.get(claimant);
-    if (own === undefined) {
-      own = { all: new Set(), byShape: new Map() };
-      this.#byClaimant.set(claimant, own);
-    }
-    own.all.add(line);
+    claimant.lines ??= { all: new Set(), byShape: new Map() };
+    claimant.lines.all.add(line);
+    this.#claimants.add(claimant);
     shape.users++;
     this.#shapes.asked(shape, 1);
     return line;

@@ -37,9 +37,15 @@ export class Refusals {
   readonly #ends = new IndexedHeap<Refusal>(endsBefore);
   readonly #nodes: NodeTable;
   #sequence = 0;
+  #size = 0;
 
   constructor(nodes: NodeTable) {
     this.#nodes = nodes;
+  }
+
+  /** Filters in force. */
+  get size(): number {
+    return this.#size;
   }
 
   /** When the next filter ends; Infinity for never. */
@@ -91,6 +97,7 @@ export class Refusals {
     const before = there.refusals[at];
     if (before !== undefined) this.#ended(before);
     refusal.filters++;
+    this.#size++;
     there.frameworks[at] = framework;
     there.refusals[at] = refusal;
     there.free[at] = free;
@@ -114,6 +121,7 @@ export class Refusals {
   /** One filter of it has. */
   #ended(refusal: Refusal): void {
     refusal.filters--;
+    this.#size--;
     if (refusal.filters === 0) this.#ends.remove(refusal);
   }
 

@@ -89,6 +89,9 @@ export class Round {
   #alive = 0;
   /** How many have lost their last node since the policy was told who is left. */
   #buried = 0;
+  /** How many have in this pass, and how many will have had to before all others are looked at again. */
+  #dead = 0;
+  #sweepAt = 1;
   /** By resource: the first of `#demanded` that asks for it and has a node left, as far as looked. */
   #witness: number[] = [];
 
@@ -158,6 +161,8 @@ export class Round {
     this.#demanded = [];
     this.#alive = 0;
     this.#buried = 0;
+    this.#dead = 0;
+    this.#sweepAt = 1;
     this.#witness = [];
     this.#entrants = [];
     for (const bidder of bidders) {
@@ -298,19 +303,27 @@ export class Round {
   /** No node is left for the shape, whoever asks, nor for any of its size once that has none. */
   #bury(dead: Shape): void {
     this.#died();
-    if (this.#shapes.isFull(dead.size)) {
-      for (const shape of this.#demanded) {
-        if (shape.exhausted || shape.size !== dead.size) continue;
-        shape.exhausted = true;
-        this.#died();
-      }
+    if (this.#shapes.isFull(dead.size)) this.#buryEach((shape) => shape.size === dead.size);
+    // Where one finds no node any more, mostly others do not either: seen at once, they need not wait for their turns.
+    if (this.#dead >= this.#sweepAt) {
+      this.#buryEach((shape) => !this.#shapes.fitsNow(shape));
+      this.#sweepAt = 2 * this.#dead;
     }
-    for (let r = 0; r < dead.request.length; r++) if (dead.request[r]! > 0) this.#saturate(r);
+    for (let r = 0; r < this.#nodes.width; r++) this.#saturate(r);
+  }
+
+  #buryEach(isDead: (shape: Shape) => boolean): void {
+    for (const shape of this.#demanded) {
+      if (shape.exhausted || !isDead(shape)) continue;
+      shape.exhausted = true;
+      this.#died();
+    }
   }
 
   #died(): void {
     this.#alive--;
     this.#buried++;
+    this.#dead++;
   }
 
   /**

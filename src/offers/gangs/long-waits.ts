@@ -102,6 +102,8 @@ export class LongWaits {
   /** A round is over: whoever could have had something but for want of room waits. */
   end(bidders: readonly Bidder[]): void {
     const { nowMs, lines } = this.#state;
+    const holdAfterMs = this.#holdAfterMs;
+    const served = this.#turn?.waiter;
     this.#anyDue = false;
     this.#dueMs = Number.POSITIVE_INFINITY;
     for (const bidder of bidders) {
@@ -113,8 +115,8 @@ export class LongWaits {
           else line.waitingSinceMs ??= nowMs;
         }
         const waiter = line.gang ?? line;
-        if (waiter.waitingSinceMs === undefined || waiter === this.#turn?.waiter) continue;
-        const dueMs = waiter.waitingSinceMs + this.#holdAfterMs;
+        if (waiter.waitingSinceMs === undefined || waiter === served) continue;
+        const dueMs = waiter.waitingSinceMs + holdAfterMs;
         if (dueMs <= nowMs) this.#anyDue = true;
         else this.#dueMs = Math.min(this.#dueMs, dueMs);
       }

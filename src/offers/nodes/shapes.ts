@@ -105,6 +105,21 @@ export class ShapeTable implements NodeListener {
     return false;
   }
 
+  /** Does an instance fit on any node that it may use? Nodes on which it does not are remembered. */
+  fitsNow(shape: Shape): boolean {
+    const { mayFit, where, size } = shape;
+    const { roomy } = size;
+    for (let w = roomy.summary.next(0); w !== -1; w = roomy.summary.next(w + 1)) {
+      let word = roomy.words[w]! & (mayFit.words[w] ?? 0) & (where.admits.words[w] ?? 0);
+      for (; word !== 0; word &= word - 1) {
+        const node = (w << 5) + lowestBit(word);
+        if (this.#nodes.fits(node, shape.request)) return true;
+        this.failed(shape, node);
+      }
+    }
+    return false;
+  }
+
   /** Does any shape that is asked for ask for this resource? */
   isAsked(resource: number): boolean {
     for (const { askers, floor } of this.#sizes.values()) if (askers > 0 && (floor[resource] ?? 0) > 0) return true;

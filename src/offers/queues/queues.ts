@@ -1,5 +1,7 @@
+import type { Bids } from "../bidders.ts";
 import type { Reason } from "../explain/reasons.ts";
 import type { ClaimKind, Holder } from "../ledger.ts";
+import type { Own } from "../lines.ts";
 import type { Contender, Policy } from "../policies/policy.ts";
 import { type Order, POLICIES } from "../policies/registry.ts";
 import { type ResourceTable, type Vector, widened } from "../resources.ts";
@@ -48,6 +50,10 @@ export class Claimant implements Child, Holder {
   entrant = -1;
   /** Tasks that belong to it. */
   tasks = 0;
+  /** What it asks for, while it asks for anything; kept by lines.ts. */
+  lines: Own | undefined;
+  /** Its side of rounds; kept by bidders.ts. */
+  bids: Bids | undefined;
   readonly #resources: ResourceTable;
 
   constructor(resources: ResourceTable, framework: string, queueName: string) {

@@ -245,3 +245,9 @@ export function include(ahead: UsageAhead, { line, holds, victims }: Clearing): 
     ahead.shift(line.claimant.parent, line.request, 1);
   }
 }
+
+/** The same undone: it is dissolved, and what its holds have is free. */
+export function exclude(ahead: UsageAhead, { line, holds, victims }: Clearing): void {
+  for (const { vector, claimant } of victims.values()) ahead.shift(claimant.parent, vector, 1);
+  for (const _ of holds) ahead.shift(line.claimant.parent, line.request, -1);
+}

@@ -80,12 +80,14 @@ export class GivingBack {
       for (const part of made) this.#clearings.dissolve(part);
       const again = this.#clearings.place(line, { node, victims }, keptBack);
       for (let n = 1; n < instances && again !== undefined; n++) this.#clearings.extend(again, []);
-      if (again !== undefined) for (const known of notices) known.clearings.add(again);
+      if (again !== undefined) for (const known of notices) this.#notices.announce(known, again);
       return false;
     }
     for (const part of made) {
       const claimants = new Set([...part.victims.values()].map(({ claimant }) => claimant.name));
-      for (const known of notices) if (known === notice || claimants.has(known.claimant)) known.clearings.add(part);
+      for (const known of notices) {
+        if (known === notice || claimants.has(known.claimant)) this.#notices.announce(known, part);
+      }
       notice.agreed.add(part);
     }
     return true;

@@ -22,6 +22,8 @@ export interface Notice {
   /** The queue that wants it, what an instance of that needs, and how many. */
   readonly queue: string;
   readonly each: Quantities;
+  /** The same two as text: equal for notices that ask for the same. */
+  readonly asks: string;
   readonly instances: number;
   readonly dueMs: number;
   /** Stays without a clearing until then. */
@@ -29,7 +31,7 @@ export interface Notice {
   answer: Answer | undefined;
   /** What came of the answer. */
   heard: Exclude<OfferPhase, "Open" | "Rescinded" | "Expired"> | undefined;
-  /** Clearings that it announces, until they are carried out; for some, what is to go was agreed. */
+  /** Clearings that it announces, until they are carried out; for some, what is to go was agreed. Kept by `Notices`. */
   readonly clearings: Set<Clearing>;
   readonly agreed: Set<Clearing>;
   /** Instances for which victims were ended. */
@@ -45,6 +47,7 @@ export interface Notice {
 export class Notices {
   readonly #state: State;
   readonly #byKey = new Map<string, Notice>();
+  readonly #byClearing = new WeakMap<Clearing, Set<Notice>>();
   #sequence = 0;
 
   constructor(state: State) {
@@ -67,19 +70,22 @@ export class Notices {
   publish(claimant: Claimant, clearings: readonly Clearing[], graceMs: number): Notice {
     const { nowMs, options, resources } = this.#state;
     const { line } = clearings[0]!;
+    const each = resources.quantities(line.request);
     const [namespace, name] = claimant.framework.split("/") as [string, string];
     const notice: Notice = {
       key: `${namespace}/${name.slice(0, 40).replace(/-+$/, "")}-${options.term}-back-${(this.#sequence++).toString(36)}`,
       claimant: claimant.name,
       framework: claimant.framework,
       queue: line.claimant.queueName,
-      each: resources.quantities(line.request),
+      each,
+      asks: asksOf(line.claimant.queueName, each),
       instances: clearings.reduce((sum, { holds }) => sum + holds.length, 0),
       dueMs: nowMs + graceMs,
       keptUntilMs: 0,
-      ...unheard(clearings),
+      ...unheard(),
     };
     this.#byKey.set(notice.key, notice);
+    for (const clearing of clearings) this.announce(notice, clearing);
     this.#state.counters.inverseOffers++;
     this.#state.timers.set(notice.dueMs, { type: "reclaim" });
     const framework = this.#state.frameworks.get(claimant.framework)?.facts;
@@ -116,9 +122,16 @@ export class Notices {
     this.#byKey.delete(key);
   }
 
+  /** The clearing is one of those that the notice asks for. */
+  announce(notice: Notice, clearing: Clearing): void {
+    notice.clearings.add(clearing);
+    const all = this.#byClearing.get(clearing) ?? new Set();
+    this.#byClearing.set(clearing, all.add(notice));
+  }
+
   /** Those that announce the clearing. */
   of(clearing: Clearing): Notice[] {
-    return [...this.#byKey.values()].filter(({ clearings }) => clearings.has(clearing));
+    return [...(this.#byClearing.get(clearing) ?? [])].filter((notice) => this.#byKey.get(notice.key) === notice);
   }
 
   /** One that asks the claimant for such instances, and for more than are planned for: the first that is due. */
@@ -139,15 +152,14 @@ export class Notices {
   }
 
   *#askingFor({ claimant: { queueName }, request }: Line): Generator<Notice> {
-    const each = this.#state.resources.quantities(request);
-    for (const notice of this.#byKey.values()) {
-      if (!notice.closing && notice.queue === queueName && sameQuantities(notice.each, each)) yield notice;
-    }
+    const asks = asksOf(queueName, this.#state.resources.quantities(request));
+    for (const notice of this.#byKey.values()) if (!notice.closing && notice.asks === asks) yield notice;
   }
 
   /** The clearing is carried out, on behalf of this notice among others. */
   carriedOut(notice: Notice, clearing: Clearing): void {
     notice.clearings.delete(clearing);
+    this.#byClearing.get(clearing)?.delete(notice);
     notice.spent += clearing.holds.length;
     for (const { of, part, claimant } of clearing.victims.values()) {
       if (isOffer(of) || claimant.name !== notice.claimant) continue;
@@ -207,10 +219,11 @@ export class Notices {
       framework: facts.framework,
       queue: inverse.queue,
       each: inverse.each,
+      asks: asksOf(inverse.queue, inverse.each),
       instances: inverse.instances,
       dueMs: inverse.expiresAtMs,
       keptUntilMs,
-      ...unheard([]),
+      ...unheard(),
     };
     this.#byKey.set(notice.key, notice);
     for (const atMs of [notice.dueMs, keptUntilMs]) this.#state.timers.set(atMs, { type: "reclaim" });
@@ -220,11 +233,11 @@ export class Notices {
 }
 
 /** What a notice is before anybody has answered. */
-function unheard(clearings: Iterable<Clearing>) {
+function unheard() {
   return {
     answer: undefined,
     heard: undefined,
-    clearings: new Set(clearings),
+    clearings: new Set<Clearing>(),
     agreed: new Set<Clearing>(),
     spent: 0,
     released: new Map<string, number[]>(),
@@ -239,11 +252,13 @@ export function pending({ clearings }: Notice): Clearing[] {
 }
 
 /** Instances it asks for that nothing is planned for yet. */
-function rest(notice: Notice): number {
-  return notice.instances - notice.spent - pending(notice).reduce((sum, { holds }) => sum + holds.length, 0);
+function rest({ instances, spent, clearings }: Notice): number {
+  let planned = 0;
+  for (const { holds, going } of clearings) if (!going) planned += holds.length;
+  return instances - spent - planned;
 }
 
-function sameQuantities(a: Quantities, b: Quantities): boolean {
-  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...names].every((name) => (a[name] ?? 0) === (b[name] ?? 0));
+function asksOf(queue: string, each: Quantities): string {
+  const named = Object.entries(each).filter(([, amount]) => amount !== 0);
+  return `${queue} ${JSON.stringify(named.sort(([a], [b]) => (a < b ? -1 : 1)))}`;
 }

@@ -8,7 +8,7 @@ import type { Unmet } from "../round.ts";
 import type { State } from "../state.ts";
 import type { Assignment } from "../tasks/assignment.ts";
 import { isLeaving } from "../tasks/instance.ts";
-import { type Clearing, type Clearings, include } from "./clearings.ts";
+import { type Clearing, type Clearings, exclude, include } from "./clearings.ts";
 import { Entitlement, isCovered } from "./entitlement.ts";
 import { MAX_NODES } from "./inverse-offer.ts";
 import type { Notice, Notices } from "./notices.ts";
@@ -33,7 +33,7 @@ const RETRY_MS = 1_000;
 
 /** A decision: everything it looks at, and what it has come to. */
 interface Decision {
-  ahead: UsageAhead;
+  readonly ahead: UsageAhead;
   readonly victims: Victims;
   /** Parts and offers that are spoken for since it began. */
   gone: Set<object>;
@@ -76,6 +76,7 @@ export class ReclaimPlan {
       .filter((demand) => !isSpreadTogether(demand))
       .sort(({ line: a }, { line: b }) => earlier(a, b));
     if (demands.length === 0) return;
+    const ahead = this.#ahead();
     let decision: Decision | undefined;
     for (const demand of demands) {
       const { line } = demand;
@@ -83,7 +84,6 @@ export class ReclaimPlan {
       const restsUntilMs = this.#restsUntilMs.get(line) ?? 0;
       if (restsUntilMs > this.#state.nowMs) this.#lookAgain(restsUntilMs);
       else {
-        const ahead = decision?.ahead ?? this.#ahead();
         const gathered = this.#lift(demand, ahead);
         const before = decision?.made.length ?? 0;
         if (this.#mayFind(line, ahead)) {
@@ -169,22 +169,25 @@ export class ReclaimPlan {
   /** Of what starts together all or nothing: half of it would have room made for nothing. */
   #serveWhole(demand: Unmet, decision: Decision): void {
     const { dirty } = this.#state;
-    const { victims } = decision;
-    const [ahead, gone] = [decision.ahead.copy(), new Set(decision.gone)];
-    const trial: Decision = { ahead, victims, gone, made: [], left: Number.POSITIVE_INFINITY };
+    const trial: Decision = { ...decision, gone: new Set(decision.gone), made: [], left: Number.POSITIVE_INFINITY };
     const parts = partsOf(demand);
-    for (const part of parts) this.#serve(part, trial);
-    if (this.#restFits(parts)) {
+    const stands = decision.ahead.attempt(() => {
+      for (const part of parts) this.#serve(part, trial);
+      return this.#restFits(parts);
+    });
+    if (stands) {
       for (const { holds } of trial.made) decision.left -= holds.length;
       decision.made.push(...trial.made);
-      [decision.ahead, decision.gone] = [ahead, gone];
+      decision.gone = trial.gone;
       return;
     }
     for (const clearing of trial.made) this.#clearings.dissolve(clearing);
     // All is as it was.
     this.#state.dirty = dirty;
-    for (const { line } of parts) {
-      for (const clearing of this.#clearings.of(line)) if (!clearing.going) this.#clearings.dissolve(clearing);
+    for (const clearing of parts.flatMap(({ line }) => this.#clearings.of(line))) {
+      if (clearing.going) continue;
+      exclude(decision.ahead, clearing);
+      this.#clearings.dissolve(clearing);
     }
   }
 
@@ -225,8 +228,8 @@ export class ReclaimPlan {
     };
     const { length } = decision.made;
     const asked = this.#notices.asked(line);
-    if (asked.size > 0) this.#search(demand, decision, { ...want, mayTake: ({ name }) => asked.has(name) });
-    this.#search(demand, decision, want);
+    if (asked.size > 0) this.#search(demand, decision, { ...want, mayTake: ({ name }) => asked.has(name) }, asked);
+    this.#search(demand, decision, want, asked);
     if (decision.made.length > length || this.#missing(demand) <= 0) return;
     if (decision.victims.size > CHEAP) this.#restsUntilMs.set(line, this.#state.nowMs + RETRY_MS);
     const untilMs = decision.victims.sparedUntilMs(({ parent }) => parent !== undefined && entitlement.mayHave(parent));
@@ -235,7 +238,8 @@ export class ReclaimPlan {
     this.#lookAgain(untilMs);
   }
 
-  #search(demand: Unmet, decision: Decision, want: Want): void {
+  /** `asked`: names of the claimants whose inverse offers ask for more such instances than are planned. */
+  #search(demand: Unmet, decision: Decision, want: Want, asked: ReadonlySet<string>): void {
     const { line } = demand;
     const { ahead, victims, gone, made } = decision;
     const search = new RoomSearch(this.#state, ahead, victims, want, gone);
@@ -253,7 +257,7 @@ export class ReclaimPlan {
       here.set(found.node, clearing);
       ahead.shift(want.queue, line.request, 1);
       decision.left--;
-      this.#attach(clearing);
+      if (asked.size > 0) this.#attach(clearing);
     }
   }
 
@@ -263,7 +267,7 @@ export class ReclaimPlan {
       if (this.#notices.of(clearing).some((notice) => notice.claimant === claimant.name)) continue;
       const notice = this.#notices.spare(claimant.name, clearing.line, clearing.holds.length);
       if (notice === undefined) continue;
-      notice.clearings.add(clearing);
+      this.#notices.announce(notice, clearing);
       // Its answer, if it has one, had nothing to be held against.
       this.#state.dirty = true;
     }

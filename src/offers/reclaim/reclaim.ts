@@ -120,38 +120,48 @@ export class Reclaim {
   /** What was planned must still be right: the guarantee covers it, and each victim may go after those before it. */
   #verify(): void {
     const ahead = new UsageAhead(this.#state.tree);
+    const entitlements = new Map<Line, Entitlement>();
     for (const clearing of this.#clearings.all()) if (clearing.going) include(ahead, clearing);
     for (const clearing of [...this.#clearings.all()]) {
       if (clearing.going) continue;
-      if (this.#isRight(clearing, ahead)) include(ahead, clearing);
-      else this.#clearings.dissolve(clearing);
+      const { line, holds } = clearing;
+      const queue = line.claimant.parent;
+      if (queue !== undefined) {
+        const entitlement = entitlements.get(line) ?? new Entitlement(this.#state.tree, ahead, queue, line.request);
+        entitlements.set(line, entitlement);
+        if (ahead.attempt(() => comesAbout(clearing, queue, ahead, entitlement))) continue;
+      }
+      for (const { claim } of holds) ahead.shift(queue, claim.vector, -1);
+      this.#clearings.dissolve(clearing);
     }
   }
+}
 
-  #isRight({ line, holds, victims }: Clearing, ahead: UsageAhead): boolean {
-    const { tree } = this.#state;
-    const queue = line.claimant.parent;
-    if (queue === undefined) return false;
-    const trial = ahead.copy();
-    for (const { claim } of holds) trial.shift(queue, claim.vector, -1);
-    const entitlement = new Entitlement(tree, trial, queue, line.request);
-    const calledOn = new Set<Queue>();
-    const gangs = new Set<Gang>();
-    for (const { of, vector, claimant, gang } of victims.values()) {
-      if (isOffer(of) && of.state.name === "closing") continue;
+/** Lets the clearing come about in `ahead`. False where one of its victims may not go, or it is not covered. */
+function comesAbout(
+  { line, holds, victims }: Clearing,
+  queue: Queue,
+  ahead: UsageAhead,
+  entitlement: Entitlement,
+): boolean {
+  for (const { claim } of holds) ahead.shift(queue, claim.vector, -1);
+  const calledOn = new Set<Queue>();
+  const gangs = new Set<Gang>();
+  for (const { of, vector, claimant, gang } of victims.values()) {
+    if (!isOffer(of) || of.state.name !== "closing") {
       const contest = claimant.parent === undefined ? undefined : entitlement.contest(claimant.parent);
       // Before a gang goes its queue is above its guarantee; not before each of its instances does.
       const goesOn = gang !== undefined && gangs.has(gang);
       if (contest === undefined || !(goesOn || entitlement.eligible(contest, vector, undefined))) return false;
       if (gang !== undefined) gangs.add(gang);
       calledOn.add(contest.own);
-      trial.shift(claimant.parent, vector, -1);
     }
-    if ([...calledOn].some((own) => !entitlement.covers(own))) return false;
-    return holds.every(() => {
-      const { isCovered } = entitlement;
-      trial.shift(queue, line.request, 1);
-      return isCovered;
-    });
+    ahead.shift(claimant.parent, vector, -1);
   }
+  if ([...calledOn].some((own) => !entitlement.covers(own))) return false;
+  return holds.every(() => {
+    const { isCovered } = entitlement;
+    ahead.shift(queue, line.request, 1);
+    return isCovered;
+  });
 }

@@ -53,8 +53,8 @@ export class RoomSearch {
     this.#sums = new Float64Array(nodes * this.#width);
     this.#sizes = new Int32Array(nodes);
     this.#last = new Int32Array(nodes).fill(NONE);
-    this.#before = new Int32Array(victims.size).fill(NONE);
-    this.#listed = new Uint8Array(victims.size);
+    this.#before = new Int32Array(victims.most).fill(NONE);
+    this.#listed = new Uint8Array(victims.most);
     this.#tryFrom = new Int32Array(nodes).fill(1);
     this.#sequence = victims.inOrder();
   }

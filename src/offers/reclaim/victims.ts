@@ -39,41 +39,44 @@ const PORTION = 8_192;
 
 /**
  * What runs or is offered, as a structure of arrays, in the order in which it would go: rank, then the newest first. Made
- * for one decision; entries are known by their number.
+ * for one decision; entries are known by their number. Tasks are looked into rank by rank, and only as far as somebody
+ * asks: mostly those of the lowest priority are enough.
  */
 export class Victims {
+  /** There are so many entries at most. */
+  readonly most: number;
   readonly #nowMs: number;
   readonly #width: number;
   readonly #claimantOf: (task: Task) => Claimant;
-  readonly #of: (Task | Offer)[];
-  readonly #parts: (Instance | OfferSlice)[];
-  readonly #claimants: Claimant[];
-  readonly #ranks: Int32Array;
-  readonly #nodes: Int32Array;
-  readonly #sinceMs: Float64Array;
-  #size = 0;
+  readonly #of: (Task | Offer)[] = [];
+  readonly #parts: (Instance | OfferSlice)[] = [];
+  readonly #claimants: Claimant[] = [];
+  readonly #ranks: number[] = [];
+  readonly #nodes: number[] = [];
+  readonly #sinceMs: number[] = [];
+  /** Rank -> entries that are in no portion yet. */
+  readonly #byRank = new Map<number, number[]>();
+  /** Rank -> what nobody has looked into yet. A gang is where the first of its tasks is. */
+  readonly #unseen = new Map<number, (Task | Gang)[]>();
+  /** Parts that are spoken for already. */
+  #taken: ReadonlySet<object> = new Set();
   /** Entry -> all that ends with it, itself included, where that is more. */
   readonly #units = new Map<number, readonly number[]>();
   /** Claimant -> when the first of its instances that are too young to go is old enough. */
   readonly #sparedUntilMs = new Map<Claimant, number>();
-  /** Entries in order, as far as somebody has looked. */
+  /** Entries in order, in portions, as far as somebody has looked. */
   readonly #order: Float64Array[] = [];
 
-  /** Of `most` entries at most: to grow would cost more than all the rest. */
   constructor({ nowMs, resources }: State, claimantOf: (task: Task) => Claimant, most: number) {
-    this.#of = new Array(most);
-    this.#parts = new Array(most);
-    this.#claimants = new Array(most);
-    this.#ranks = new Int32Array(most);
-    this.#nodes = new Int32Array(most);
-    this.#sinceMs = new Float64Array(most);
+    this.most = most;
     this.#nowMs = nowMs;
     this.#width = resources.width;
     this.#claimantOf = claimantOf;
   }
 
+  /** Entries that somebody has looked at. */
   get size(): number {
-    return this.#size;
+    return this.#parts.length;
   }
 
   /** An exclusive offer with what it holds; `taken` is spoken for already. */
@@ -85,14 +88,17 @@ export class Victims {
     }
   }
 
-  /** The instances that have run for long enough, or leave already. */
+  /** The instances that have run for long enough, or leave already; but for those that are `taken`. */
   addTasks(tasks: Iterable<Task>, taken: ReadonlySet<object>): void {
+    this.#taken = taken;
     const gangs = new Set<Gang>();
     for (const task of tasks) {
+      if (task.live.size === 0) continue;
+      this.#addLeaving(task);
       if (task.gang !== undefined) gangs.add(task.gang);
-      else this.#addEach(task, task.live.values(), taken);
+      else this.#put(this.#unseen, rankOf(task), task);
     }
-    for (const gang of gangs) this.#addGang(gang, taken);
+    for (const gang of gangs) this.#put(this.#unseen, Math.min(...gang.tasks.map(rankOf)), gang);
   }
 
   /** Exactly these, however young: their framework gives them away. Of a gang all, or what it can do without. */
@@ -114,14 +120,24 @@ export class Victims {
     }
   }
 
-  #addEach(task: Task, instances: Iterable<Instance>, taken: ReadonlySet<object>): void {
+  #addLeaving(task: Task): void {
+    let claimant: Claimant | undefined;
+    for (const instance of task.live.values()) {
+      if (!isLeaving(instance) || this.#taken.has(instance)) continue;
+      claimant ??= this.#claimantOf(task);
+      if (claimant.parent !== undefined) this.#addInstance(task, instance, claimant);
+    }
+  }
+
+  /** Those that have run for long enough and stay if nobody ends them. */
+  #addEach(task: Task, instances: Iterable<Instance>): void {
     const claimant = this.#claimantOf(task);
     if (claimant.parent === undefined) return;
     const minimumMs = minimumRuntimeMs(claimant.parent);
     for (const instance of instances) {
-      if (taken.has(instance)) continue;
+      if (isLeaving(instance) || this.#taken.has(instance)) continue;
       const oldFromMs = this.#since(instance) + minimumMs;
-      if (isLeaving(instance) || oldFromMs <= this.#nowMs) this.#addInstance(task, instance, claimant);
+      if (oldFromMs <= this.#nowMs) this.#addInstance(task, instance, claimant);
       else this.#spare(claimant, oldFromMs);
     }
   }
@@ -130,25 +146,24 @@ export class Victims {
    * Those beyond what starts together go one by one, the newest first; the others all at once, and these with them. What
    * leaves already is no part of either.
    */
-  #addGang({ tasks }: Gang, taken: ReadonlySet<object>): void {
+  #addGang({ tasks }: Gang): void {
     const parts = tasks.map((task) => {
-      const left = [...task.live.values()].filter((one) => !taken.has(one));
+      const left = [...task.live.values()].filter((one) => !this.#taken.has(one));
       const instances = left.filter((one) => !isLeaving(one)).sort((a, b) => this.#newer(a, b));
       return { task, instances, leaving: left.filter(isLeaving) };
     });
-    for (const { task, leaving } of parts) this.#addEach(task, leaving, taken);
     const isShort = parts.some(
       ({ task, instances }) => instances.length < Math.min(task.live.size, minimumOf(task.facts)),
     );
     if (isShort) {
       // It is on its way out, or somebody takes it apart. Or all of it is spoken for: what has joined since goes with it.
       const breaksUp = parts.some(({ leaving }) => leaving.length > 0);
-      for (const { task, instances } of parts) if (breaksUp) this.#addEach(task, instances, taken);
+      for (const { task, instances } of parts) if (breaksUp) this.#addEach(task, instances);
       return;
     }
     const first = this.size;
     for (const { task, instances } of parts) {
-      this.#addEach(task, instances.splice(0, Math.max(0, instances.length - minimumOf(task.facts))), taken);
+      this.#addEach(task, instances.splice(0, Math.max(0, instances.length - minimumOf(task.facts))));
     }
     const others = Array.from({ length: this.size - first }, (_, n) => first + n);
     let oldFromMs = 0;
@@ -171,6 +186,7 @@ export class Victims {
 
   /** When the first of those is old enough that are too young now, of the claimants that may be asked; Infinity: none. */
   sparedUntilMs(mayHave: (claimant: Claimant) => boolean): number {
+    for (const rank of this.#unseen.keys()) this.#see(rank);
     let first = Number.POSITIVE_INFINITY;
     for (const [claimant, untilMs] of this.#sparedUntilMs) if (mayHave(claimant)) first = Math.min(first, untilMs);
     return first;
@@ -239,47 +255,41 @@ export class Victims {
 
   /** All entries in the order in which they would go. */
   *inOrder(): Generator<number> {
-    const bounds = this.#bounds();
-    for (let n = 0; n + 1 < bounds.length; n++) {
-      this.#order[n] ??= this.#sorted(bounds[n]!, bounds[n + 1]!);
-      for (const key of this.#order[n]!) yield ENTRIES - 1 - (key - Math.floor(key / ENTRIES) * ENTRIES);
+    for (let n = 0; ; n++) {
+      const portion = this.#order[n] ?? this.#portion();
+      if (portion.length === 0) return;
+      this.#order[n] = portion;
+      for (const key of portion) yield ENTRIES - 1 - (key - Math.floor(key / ENTRIES) * ENTRIES);
     }
   }
 
-  /** Ranks at which a portion begins and the one before it ends: what nobody looks at need not be sorted. */
-  #bounds(): number[] {
-    const counts = new Map<number, number>();
-    for (let i = 0; i < this.size; i++) counts.set(this.#rank(i), (counts.get(this.#rank(i)) ?? 0) + 1);
-    const bounds: number[] = [0];
-    let size = 0;
-    for (const [rank, count] of [...counts].sort(([a], [b]) => a - b)) {
-      size += count;
-      if (size < PORTION) continue;
-      bounds.push(rank + 1);
-      size = 0;
+  /** The entries of the next ranks in order: what nobody looks at need not be sorted. Of none: all are in portions. */
+  #portion(): Float64Array {
+    const ranks = [...new Set([...this.#byRank.keys(), ...this.#unseen.keys()])].sort((a, b) => a - b);
+    const portion: number[] = [];
+    for (const rank of ranks) {
+      if (portion.length >= PORTION) break;
+      this.#see(rank);
+      for (const i of this.#byRank.get(rank) ?? []) if (i < ENTRIES) portion.push(this.#sortKey(i));
+      this.#byRank.delete(rank);
     }
-    if (size > 0) bounds.push(RANKS);
-    return bounds;
+    return Float64Array.from(portion).sort();
   }
 
-  /**
-   * Those of the ranks from `from` to below `to`. One number an entry, so that the sort needs no comparisons of ours: rank,
-   * age, and the entry, later ones first.
-   */
-  #sorted(from: number, to: number): Float64Array {
-    const keys = new Float64Array(Math.min(this.size, ENTRIES));
-    let n = 0;
-    for (let i = 0; i < keys.length; i++) {
-      const rank = this.#rank(i);
-      if (rank < from || rank >= to) continue;
-      const age = Math.max(0, Math.floor((this.#nowMs - this.#sinceMs[i]!) / 1000));
-      keys[n++] = (rank * AGES + Math.min(age, AGES - 1)) * ENTRIES + (ENTRIES - 1 - i);
-    }
-    return keys.subarray(0, n).sort();
+  /** One number an entry, so that the sort needs no comparisons of ours: rank, age, and the entry, later ones first. */
+  #sortKey(i: number): number {
+    const age = Math.min(AGES - 1, Math.max(0, Math.floor((this.#nowMs - this.#sinceMs[i]!) / 1000)));
+    return (Math.min(this.#ranks[i]!, RANKS - 1) * AGES + age) * ENTRIES + (ENTRIES - 1 - i);
   }
 
-  #rank(i: number): number {
-    return Math.min(this.#ranks[i]!, RANKS - 1);
+  /** Looks into all tasks of the rank. */
+  #see(rank: number): void {
+    const unseen = this.#unseen.get(rank) ?? [];
+    this.#unseen.delete(rank);
+    for (const of of unseen) {
+      if ("tasks" in of) this.#addGang(of);
+      else this.#addEach(of, of.live.values());
+    }
   }
 
   #newer(a: Instance, b: Instance): number {
@@ -307,7 +317,7 @@ export class Victims {
   }
 
   #addInstance(task: Task, instance: Instance, claimant = this.#claimantOf(task)): void {
-    const rank = isLeaving(instance) ? LEAVING : OFFER + 1 + task.facts.priority - LOWEST_PRIORITY;
+    const rank = isLeaving(instance) ? LEAVING : rankOf(task);
     this.#add(task, instance, claimant, instance.node, rank, this.#since(instance));
   }
 
@@ -319,16 +329,26 @@ export class Victims {
     rank: number,
     ms: number,
   ): void {
-    const i = this.#size++;
-    this.#of[i] = of;
-    this.#parts[i] = part;
-    this.#claimants[i] = claimant;
-    this.#nodes[i] = node;
-    this.#ranks[i] = rank;
-    this.#sinceMs[i] = ms;
+    this.#put(this.#byRank, rank, this.size);
+    this.#of.push(of);
+    this.#parts.push(part);
+    this.#claimants.push(claimant);
+    this.#nodes.push(node);
+    this.#ranks.push(rank);
+    this.#sinceMs.push(ms);
+  }
+
+  #put<T>(lists: Map<number, T[]>, rank: number, item: T): void {
+    const list = lists.get(rank);
+    if (list === undefined) lists.set(rank, [item]);
+    else list.push(item);
   }
 
   #spare(claimant: Claimant, untilMs: number): void {
     this.#sparedUntilMs.set(claimant, Math.min(this.#sparedUntilMs.get(claimant) ?? untilMs, untilMs));
   }
+}
+
+function rankOf({ facts }: Task): number {
+  return OFFER + 1 + facts.priority - LOWEST_PRIORITY;
 }
