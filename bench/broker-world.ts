@@ -15,6 +15,8 @@ export interface WorldOptions extends Pick<BrokerOptions, "holdAfterMs"> {
   readonly cpu: number;
   /** So many of them have the label hall: "true". Default none. */
   readonly hall?: number;
+  /** They have the label block, of so many values in turn. Default none. */
+  readonly blocks?: number;
 }
 
 /** A broker with its nodes, in virtual time. Nothing is offered before the input `opened`. */
@@ -22,7 +24,7 @@ export class World {
   readonly broker: Broker;
   nowMs = 0;
 
-  constructor({ nodes, cpu, hall = 0, holdAfterMs }: WorldOptions) {
+  constructor({ nodes, cpu, hall = 0, blocks = 0, holdAfterMs }: WorldOptions) {
     this.broker = new Broker({
       term: "1",
       placements: { BinPack: { score: binPack, rotate: false }, Spread: { score: spread, rotate: true } },
@@ -30,7 +32,7 @@ export class World {
     });
     for (let i = 0; i < nodes; i++) {
       const allocatable = { cpu, memory: 128 * GIB, pods: 110 };
-      const labels = { zone: `${i % 3}`, hall: `${i < hall}` };
+      const labels = { zone: `${i % 3}`, hall: `${i < hall}`, ...(blocks > 0 && { block: `${i % blocks}` }) };
       const node = { name: `n${i}`, uid: `u${i}`, allocatable, labels, taints: [], ready: true };
       this.apply({ type: "node-observed", node });
     }

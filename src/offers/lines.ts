@@ -75,6 +75,14 @@ export class Line implements Heaped, Waiter {
     return this.#tasks[this.#head];
   }
 
+  /** The task joins it, and has waited since before: so has the line. */
+  goOnWaiting(task: Task): void {
+    const { waitedSinceMs } = task;
+    if (this.gang !== undefined || waitedSinceMs === undefined) return;
+    this.waitingSinceMs = Math.min(this.waitingSinceMs ?? waitedSinceMs, waitedSinceMs);
+    task.waitedSinceMs = undefined;
+  }
+
   /** It got something: its wait is over. */
   served(): void {
     this.waitingSinceMs = undefined;
@@ -205,8 +213,10 @@ export class Lines {
     const demand = demandOf(task);
     if (demand === task.counted) return moved;
     const line = before !== undefined && stays ? before : this.#lineOf(task, claimant, shape, own);
-    if (task.counted === 0) line.add(task);
-    else if (demand === 0) line.remove(task);
+    if (task.counted === 0) {
+      line.add(task);
+      line.goOnWaiting(task);
+    } else if (demand === 0) line.remove(task);
     line.ready += demand - task.counted;
     task.counted = demand;
     task.line = demand === 0 ? undefined : line;
@@ -215,10 +225,11 @@ export class Lines {
     return true;
   }
 
-  /** Before what orders or groups the task changes: takes it out. */
+  /** Before what orders or groups the task changes: takes it out. Its wait goes on wherever it is put then. */
   withdraw(task: Task): void {
     const { line } = task;
     if (line === undefined) return;
+    if (line.gang === undefined) task.waitedSinceMs = line.waitingSinceMs;
     line.remove(task);
     line.ready -= task.counted;
     task.counted = 0;

@@ -119,6 +119,8 @@ export interface TaskFacts {
   /** deletionTimestamp is set. */
   readonly deleting: boolean;
   readonly recorded?: RecordedTask;
+  /** Since when its status says that it waits for room: from an earlier term, if it is the first this one sees of it. */
+  readonly waitingSinceMs?: number;
 }
 
 export type PodPhase = "Pending" | "Running" | "Succeeded" | "Failed";

@@ -188,7 +188,9 @@ export class Round {
   /** Most shapes have died: who asks for nothing else is blocked at once, not in turn. */
   #dismiss(): void {
     this.#buried = 0;
-    this.#policy.retain(({ entrant }) => this.#entrants[entrant]!.lines.items.some(({ shape }) => !shape.exhausted));
+    this.#policy.retain(({ entrant }) =>
+      this.#entrants[entrant]!.lines.items.some(({ shape, holds }) => !shape.exhausted || holds > 0),
+    );
   }
 
   #demand(shape: Shape): void {

@@ -165,6 +165,16 @@ describe("a Task", () => {
     expect(taskFacts(read({ spec: { durationSeconds: 90 } }), undefined)).toMatchObject({ durationMs: 90_000 });
   });
 
+  test.each([
+    { reason: "NoNode", status: "True", since: Date.UTC(2026, 0, 2) },
+    { reason: "Gathering", status: "True", since: Date.UTC(2026, 0, 2) },
+    { reason: "OverLimit", status: "True", since: undefined },
+    { reason: "NoNode", status: "False", since: undefined },
+  ])("waits for room as long as its status says: $reason $status", ({ reason, status, since }) => {
+    const condition = { type: "Waiting", reason, status, message: "", lastTransitionTime: "2026-01-02T00:00:00Z" };
+    expect(taskFacts(read({ status: { conditions: [condition] } }), undefined).waitingSinceMs).toBe(since);
+  });
+
   test("takes from its Framework what it leaves open, and nothing else", () => {
     const framework = projectFramework(
       frameworkObject({

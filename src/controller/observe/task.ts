@@ -5,6 +5,7 @@ import { REASONS, type Reason } from "../../offers/explain/reasons.ts";
 import type { RecordedTask, TaskFacts } from "../../offers/messages.ts";
 import type { Quantities } from "../../offers/resources.ts";
 import type { FailureView } from "../../offers/views.ts";
+import { reasonOfCondition } from "../manifests/conditions.ts";
 import { podRequests } from "../pod-requests.ts";
 import { constraintsOf } from "./constraints.ts";
 import { digestOfStatus, digestOfText } from "./digest.ts";
@@ -120,7 +121,17 @@ export function taskFacts(task: ObservedTask, framework: ObservedFramework | und
     createdAtMs: task.createdAtMs,
     deleting: task.deleting,
     ...(task.recorded && { recorded: task.recorded }),
+    ...waitingSince(task.conditions),
   };
+}
+
+/** Since when the status says that it waits for room. */
+function waitingSince(conditions: readonly Condition[]): Pick<TaskFacts, "waitingSinceMs"> {
+  const condition = conditions.find(({ type, status }) => type === "Waiting" && status === "True");
+  const reason = condition && reasonOfCondition(condition.reason);
+  if (condition === undefined || (reason !== "no-node" && reason !== "gathering")) return {};
+  const waitingSinceMs = timeMs(condition, "lastTransitionTime");
+  return waitingSinceMs === undefined ? {} : { waitingSinceMs };
 }
 
 /** Has anything changed that the broker is told? Statuses are our own words. */

@@ -68,8 +68,10 @@ export class GangStarts {
     const own = ownRoom(held);
     const refuses = (vector: Vector) => this.#state.room.refuses(bidder.claimant, vector, bidder.shown);
     const refused = refuses(lack(this.#state, parts, held, bidder.claimant));
-    if (refused !== undefined) return refused;
+    if (refused === "over-limit") return refused;
+    // More than is free at all: nobody keeps that back.
     if (!this.search.mayFit(parts, own)) return "no-node";
+    if (refused !== undefined) return refused;
     const found = this.search.find(bidder, parts, own);
     if (found.placed < found.wanted) return "no-node";
     const dear = refuses(less(found.taken, held, bidder.claimant));

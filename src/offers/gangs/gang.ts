@@ -62,6 +62,8 @@ export class Gang implements Waiter {
   /** Some of a start that is not complete are on their way out, or all of it is taken back. */
   recalling = false;
   waitingSinceMs: number | undefined;
+  /** It waited before this term, since then: until it is startable in this one. */
+  waitedSinceMs: number | undefined;
   vainHolds = 0;
 
   constructor(name: string | undefined, size: number) {

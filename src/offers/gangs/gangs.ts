@@ -3,7 +3,7 @@ import type { State } from "../state.ts";
 import type { Instance } from "../tasks/instance.ts";
 import type { Task } from "../tasks/task.ts";
 import { Gang, type GangEvent, nextState, obstacle } from "./gang.ts";
-import { missingOf } from "./gathered.ts";
+import { minimumOf, missingOf } from "./gathered.ts";
 
 /**
  * Which Tasks start together, and how far each gang is.
@@ -72,11 +72,12 @@ export class Gangs {
       } else {
         this.#turn(gang, "granted");
         if (stands) this.#turn(gang, "complete");
+        if (stands && goesWhole(gang)) gang.recalling = true;
       }
+      gang.waitedSinceMs = waitedSinceMs(gang);
       this.look(gang);
-      // A gang that has waited since before this term goes on waiting.
-      const [last] = gang.tasks.map(({ facts }) => facts.createdAtMs).sort((a, b) => b - a);
-      if (gang.startable && !gang.tasks.some((task) => task.hasRun)) gang.waitingSinceMs = last;
+      // It may be that only the size of its pods is not known yet.
+      if (!gang.tasks.some(({ rejected }) => rejected?.reason === "sizing")) gang.waitedSinceMs = undefined;
     }
   }
 
@@ -91,7 +92,10 @@ export class Gangs {
     const startable = gang.state === "waiting" && gang.missing > 0 && obstacle(gang, this.#claimantOf) === undefined;
     // The rest of a start that broke off may follow now, or never.
     if (gang.state === "starting" && gang.missing > 0) this.#state.dirty = true;
-    if (startable && !gang.startable) gang.waitingSinceMs = this.#state.nowMs;
+    if (startable && !gang.startable) {
+      gang.waitingSinceMs = gang.waitedSinceMs ?? this.#state.nowMs;
+      gang.waitedSinceMs = undefined;
+    }
     if (!startable) gang.waitingSinceMs = undefined;
     gang.startable = startable;
     for (const task of gang.tasks) {
@@ -185,6 +189,22 @@ function isComplete({ tasks }: Gang): boolean {
 function isTakenBack({ tasks, state, live }: Gang): boolean {
   const leaves = ({ reclaimedFor }: Instance) => reclaimedFor !== undefined;
   return state === "started" && live > 0 && tasks.every((task) => [...task.live.values()].every(leaves));
+}
+
+/**
+ * An earlier leader takes it back: none of it is beyond what starts together, so with the first goes all, also what has
+ * joined it since. Of one that has more, those may go by themselves, and it is not known what was meant.
+ */
+function goesWhole({ tasks }: Gang): boolean {
+  const leaves = ({ live }: Task) => [...live.values()].some(({ reclaimedFor }) => reclaimedFor !== undefined);
+  return tasks.every(({ facts }) => minimumOf(facts) >= facts.instances) && tasks.some(leaves);
+}
+
+/** A gang that has waited since before this term goes on waiting: since all of it was there, or its statuses say so. */
+function waitedSinceMs({ tasks }: Gang): number | undefined {
+  if (!tasks.some((task) => task.hasRun)) return Math.max(...tasks.map(({ facts }) => facts.createdAtMs));
+  const since = tasks.filter((task) => !task.finished).map((task) => task.waitedSinceMs);
+  return since.reduce((last, ms) => (last === undefined || ms === undefined ? undefined : Math.max(last, ms)), 0);
 }
 
 function byAge(a: Task, b: Task): number {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Bench } from "../broker.test-support.ts";
+import type { TaskFacts } from "../messages.ts";
 import { Busy, HOLD_AFTER_MS, TASK_MS } from "./busy.test-support.ts";
 
 const gang = (minimum: number) => ({ instances: minimum, gang: { minimum } });
@@ -216,6 +217,46 @@ describe("the turn", () => {
     busy.made.apply({ type: "task-gone", uid: "t-uid" });
     busy.made.settle();
     expect([...busy.made.broker.claims()].filter(({ kind }) => kind === "hold")).toEqual([]);
+  });
+});
+
+describe("a wait that an earlier leader has written down", () => {
+  /** A new term, in which four small pods run on the only node, more of them wait, and so does what asks for all of it. */
+  function successor(change: Partial<TaskFacts>, sizedLate: boolean): Bench {
+    const made = new Bench({ term: "2", holdAfterMs: HOLD_AFTER_MS });
+    made.queue("default").framework("small").framework("f").node("n", { cpu: 4 });
+    if (sizedLate) made.held.add("size-template");
+    made.asking("s", { cpu: 1 }, { of: "small", instances: 20 });
+    made.asking(
+      "t",
+      { cpu: change.gang === undefined ? 4 : 2 },
+      { of: "f", createdAtMs: made.nowMs - HOLD_AFTER_MS, ...change },
+    );
+    for (let index = 0; index < 4; index++) {
+      const pod = { taskUid: "s-uid", index, framework: "ns/small", node: "n" };
+      made.adopt(`s-${index}-0`, pod);
+    }
+    made.apply({ type: "opened" });
+    for (const [templateKey, requests] of made.requests) made.apply({ type: "template-sized", templateKey, requests });
+    return made.settle();
+  }
+  const long = { waitingSinceMs: 1_700_000_000_000 - HOLD_AFTER_MS };
+  const begun = { succeededIndexes: "", failedIndexes: "", attempts: [{ indexes: "0-1", ended: 1, failed: 0 }] };
+
+  test.each([
+    { name: "of a large task", change: long, holds: true },
+    { name: "of a gang that has not run", change: gang(2), holds: true },
+    { name: "of a large task, just begun", change: { waitingSinceMs: 1_700_000_000_000 }, holds: false },
+    { name: "of a large task, not known", change: {}, holds: false },
+    { name: "of a gang that waits to run again", change: { ...gang(2), ...long, recorded: begun }, holds: true },
+    { name: "of a gang that waits to run again, not known", change: { ...gang(2), recorded: begun }, holds: false },
+  ])("goes on: $name", ({ change, holds }) => {
+    for (const sizedLate of [false, true]) {
+      const made = successor(change, sizedLate);
+      made.finish("s-0-0");
+      made.settle();
+      expect(made.all("create-pod").map(({ attempt }) => attempt.taskUid)).toEqual(holds ? [] : ["s-uid"]);
+    }
   });
 });
 

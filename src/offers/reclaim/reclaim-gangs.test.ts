@@ -176,7 +176,7 @@ describe("what starts together and is taken back", () => {
     expect(made.ending).toHaveLength(3);
   });
 
-  test("goes with what has joined it since", () => {
+  test("goes with what has joined it since, though leaders change", () => {
     const made = cluster(1);
     const retry = { limit: 1, backoffMs: 1, maxBackoffMs: 1, onNodeLost: "Never" } as const;
     made
@@ -193,9 +193,26 @@ describe("what starts together and is taken back", () => {
     expect(made.pods.get("gang-0-1")?.node).toBe("extra");
     made.wait(GRACE_MS);
     expect(made.ending).toEqual([second]);
+    const next = made.successor("2");
+    expect(next.ending).toEqual([second, "gang-0-1"]);
+    next.terminate();
+    expect(next.placed().filter((name) => name.startsWith("gang"))).toEqual([]);
     expect(made.terminate().ending).toEqual(["gang-0-1"]);
     made.terminate();
     expect(made.placed().filter((name) => name.startsWith("gang"))).toEqual([]);
+  });
+
+  test("stays but for what was beyond its minimum, though leaders change while that goes", () => {
+    const made = cluster(1);
+    made
+      .cpu("b", "gang", 1, 4, { gang: { minimum: 3 } })
+      .settle()
+      .run()
+      .wait(1_000);
+    made.cpu("a", "due", 1).settle().wait(GRACE_MS);
+    const next = made.successor("2");
+    expect([made.ending, next.ending]).toEqual([["gang-3-0"], ["gang-3-0"]]);
+    expect(next.wait(60_000).ending).toEqual(["gang-3-0"]);
   });
 
   test("starts anew as a whole though leaders change while it goes", () => {
@@ -228,6 +245,19 @@ describe("what starts together and is due", () => {
     expect(made.wait(600_000).ending).toEqual([]);
   });
 
+  test("has room made for all that its queue is guaranteed, though some of it is free beside the victims", () => {
+    const made = ReclaimBench.of({ a: { guarantee: { cpu: 8 } }, b: {} });
+    for (const node of ["n0", "n1"]) made.node(node, { cpu: 5 });
+    made.cpu("b", "tb", 3, 2).settle().run();
+    made
+      .cpu("a", "gang", 4, 2, { gang: { minimum: 2 } })
+      .settle()
+      .wait(GRACE_MS);
+    expect(made.ending).toHaveLength(2);
+    made.terminate();
+    expect(made.used("a")).toBe(8);
+  });
+
   test("has what is free beside what is made", () => {
     const made = cluster(2, 6);
     made.cpu("b", "tb", 1, 4).settle().run();
@@ -248,6 +278,23 @@ describe("what starts together and is due", () => {
       .wait(GRACE_MS)
       .terminate();
     expect(made.placed()).toEqual(["gang-0", "gang-1"]);
+  });
+
+  test("starts in the round in which it can, though others find no room any more before its turn", () => {
+    const made = ReclaimBench.of({ a: { guarantee: { cpu: 50 } }, b: {}, c: { guarantee: { cpu: 20 } } });
+    made.node("n", { cpu: 40 }).cpu("b", "tb", 40).settle().run();
+    made.node("rest", { cpu: 20 }).cpu("c", "before", 20).settle().run();
+    made.node("m", { cpu: 10 });
+    const group = { name: "g", size: 2 };
+    made.cpu("a", "large", 40, 1, { group }).cpu("a", "small", 10, 1, { group }).settle();
+    for (const cpu of [15, 16, 17]) made.cpu("c", `c${cpu}`, cpu);
+    made.settle().wait(GRACE_MS);
+    expect(made.ending).toEqual(["tb-0-0"]);
+    made.pod("before-0-0", { phase: "Succeeded" });
+    made.pod("tb-0-0", { phase: "Failed", exitCode: 143 });
+    made.podGone("tb-0-0");
+    made.apply({ type: "tick" });
+    expect(made.placed()).toEqual(["c15-0", "large-0", "small-0"]);
   });
 
   test("has no more taken back for it when room for some of it is whole", () => {

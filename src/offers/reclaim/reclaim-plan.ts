@@ -80,16 +80,18 @@ export class ReclaimPlan {
     let decision: Decision | undefined;
     for (const demand of demands) {
       const { line } = demand;
-      this.#sparedUntilMs.delete(line);
       const restsUntilMs = this.#restsUntilMs.get(line) ?? 0;
       if (restsUntilMs > this.#state.nowMs) this.#lookAgain(restsUntilMs);
       else {
+        this.#sparedUntilMs.delete(line);
         const gathered = this.#lift(demand, ahead);
         const before = decision?.made.length ?? 0;
         if (this.#mayFind(line, ahead)) {
           decision ??= this.#decide(ahead);
           if (line.gang === undefined) this.#serve(demand, decision);
           else this.#serveWhole(demand, decision);
+          const isDear = decision.victims.most > CHEAP;
+          if (isDear && decision.made.length === before) this.#restsUntilMs.set(line, this.#state.nowMs + RETRY_MS);
         }
         if ((decision?.made.length ?? 0) === before) this.#putBack(gathered, ahead);
         else for (const hold of gathered) this.#state.holds.release(hold);
@@ -231,7 +233,6 @@ export class ReclaimPlan {
     if (asked.size > 0) this.#search(demand, decision, { ...want, mayTake: ({ name }) => asked.has(name) }, asked);
     this.#search(demand, decision, want, asked);
     if (decision.made.length > length || this.#missing(demand) <= 0) return;
-    if (decision.victims.size > CHEAP) this.#restsUntilMs.set(line, this.#state.nowMs + RETRY_MS);
     const untilMs = decision.victims.sparedUntilMs(({ parent }) => parent !== undefined && entitlement.mayHave(parent));
     if (untilMs === Number.POSITIVE_INFINITY) return;
     this.#sparedUntilMs.set(line, untilMs);

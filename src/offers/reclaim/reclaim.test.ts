@@ -1,5 +1,6 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { ReclaimBench } from "./reclaim.test-support.ts";
+import { Victims } from "./victims.ts";
 
 const GRACE_MS = 30_000;
 
@@ -48,6 +49,35 @@ describe("what others have borrowed", () => {
     expect(made.asked()).toEqual([]);
     made.wait(1 + GRACE_MS).terminate();
     expect(made.placed()).toEqual(["ta-0"]);
+  });
+
+  test("stays where what leaves by itself makes the room, whosesoever that is", () => {
+    const made = ReclaimBench.of({ a: { guarantee: { cpu: 8 } }, b: {} });
+    made.node("n", { cpu: 4 }).cpu("a", "old", 4).settle();
+    made.node("m", { cpu: 4 }).cpu("b", "tb", 4).settle().run();
+    made.apply({ type: "task-observed", task: { ...made.tasks.get("old-uid")!, kill: {} } });
+    made.cpu("a", "ta", 4).settle().wait(GRACE_MS);
+    expect(made.ending).toEqual(["old-0-0"]);
+    made.terminate();
+    expect(made.placed()).toEqual(["ta-0", "tb-0"]);
+  });
+
+  test.each([
+    { name: "too young", reclaim: { minimumRuntimeMs: 3_600_000 }, due: [2] },
+    { name: "not enough for all that starts together", reclaim: {}, due: [2, 20_000] },
+  ])("is looked through once a second at most where it is much and $name", ({ reclaim, due }) => {
+    const made = ReclaimBench.of({ a: { guarantee: { cpu: 30_000 } }, b: { reclaim } });
+    made.node("n", { cpu: 10_001, pods: 20_000 }).cpu("b", "tb", 1, 10_001).settle();
+    const group = due.length > 1 ? { group: { name: "g", size: due.length } } : {};
+    for (const cpu of due) made.cpu("a", `due${cpu}`, cpu, 1, group);
+    const looks = vi.spyOn(Victims.prototype, "addTasks");
+    for (let n = 0; n < 40; n++) {
+      made.nowMs += 50;
+      made.broker.recheck(made.nowMs);
+    }
+    expect(looks.mock.calls.length).toBeLessThanOrEqual(2);
+    looks.mockRestore();
+    expect(made.asked()).toEqual([]);
   });
 
   test("is not asked for again while it is on its way", () => {

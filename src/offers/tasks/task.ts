@@ -39,6 +39,8 @@ export class Task {
   startedTogether: boolean | undefined;
   /** The version that says that they are to start anew. */
   unstartedVersion = 0;
+  /** It has waited for room since then, before this term or in another line: until its line says so. */
+  waitedSinceMs: number | undefined;
   readonly gathered = new Gathered();
   version = 1;
   recordedVersion = 0;
@@ -163,8 +165,7 @@ export class Task {
 
   /** The wait after so many ends, at least one. */
   backOffMs(ended: number): number {
-    const { backoffMs, maxBackoffMs } = this.facts.retry;
-    return Math.min(backoffMs * 2 ** Math.min(ended - 1, 20), maxBackoffMs);
+    return Math.min(this.facts.retry.backoffMs * 2 ** Math.min(ended - 1, 20), this.facts.retry.maxBackoffMs);
   }
 
   /** The lowest index that may start. Only while `ready` > 0. */

@@ -185,6 +185,7 @@ export class Tasks {
   }
 
   #adopt(task: Task): void {
+    task.waitedSinceMs = task.facts.waitingSinceMs;
     this.#state.tasks.set(task.uid, task);
     this.#state.tasksByKey.set(task.facts.key, task);
     this.#state.framework(task.facts.framework).tasks.add(task);
