@@ -240,6 +240,16 @@ describe("a wait that an earlier leader has written down", () => {
     for (const [templateKey, requests] of made.requests) made.apply({ type: "template-sized", templateKey, requests });
     return made.settle();
   }
+  test("leads to a round at once where it has been long enough", () => {
+    const made = new Bench({ term: "2", holdAfterMs: HOLD_AFTER_MS });
+    made.queue("default").framework("f").node("n", { cpu: 4 }).asking("s", { cpu: 1 });
+    made.asking("t", { cpu: 4 }, { createdAtMs: made.nowMs - HOLD_AFTER_MS, ...long });
+    made.adopt("s-0-0", { taskUid: "s-uid" });
+    made.apply({ type: "opened" });
+    made.settle();
+    expect([...made.broker.claims()].filter(({ kind }) => kind === "hold")).toMatchObject([{ resources: { cpu: 3 } }]);
+  });
+
   const long = { waitingSinceMs: 1_700_000_000_000 - HOLD_AFTER_MS };
   const begun = { succeededIndexes: "", failedIndexes: "", attempts: [{ indexes: "0-1", ended: 1, failed: 0 }] };
 

@@ -44,6 +44,8 @@ export class LongWaits {
   /** As of the last round: some wait was long enough, and when the next one will be. */
   #anyDue = false;
   #dueMs = Number.POSITIVE_INFINITY;
+  /** This round has looked for whoever has waited long enough. */
+  #hasLooked = false;
 
   constructor(state: State, starts: GangStarts, bounds: GangBounds) {
     this.#state = state;
@@ -76,6 +78,7 @@ export class LongWaits {
    */
   begin(bidders: readonly Bidder[]): number {
     const due = this.#anyDue || this.#state.nowMs >= this.#dueMs;
+    this.#hasLooked = due;
     if (this.#turn === undefined && !due) return 0;
     const byClaimant = new Map(bidders.map((bidder) => [bidder.claimant, bidder]));
     const before = this.#turn;
@@ -121,9 +124,11 @@ export class LongWaits {
         else this.#dueMs = Math.min(this.#dueMs, dueMs);
       }
     }
-    // What is held for somebody who waits no longer is for others, and now.
     const turn = this.#turn;
+    // A wait that began before this term may be long enough the first time it is seen.
+    if (turn === undefined) this.#state.dirty ||= this.#anyDue && !this.#hasLooked;
     if (turn === undefined) return;
+    // What is held for somebody who waits no longer is for others, and now.
     const own = bidders.find(({ claimant }) => claimant === turn.line.claimant);
     if (!this.#stands(turn, own)) this.#state.dirty = true;
   }
