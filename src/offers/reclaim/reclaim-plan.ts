@@ -3,7 +3,7 @@ import type { Line } from "../lines.ts";
 import type { Offer } from "../offer.ts";
 import { add, type Claimant, type Queue, type QueueTree } from "../queues/queues.ts";
 import { earlier } from "../queues/room.ts";
-import { UNKNOWN } from "../resources.ts";
+import { UNKNOWN, type Vector } from "../resources.ts";
 import type { Unmet } from "../round.ts";
 import type { State } from "../state.ts";
 import type { Assignment } from "../tasks/assignment.ts";
@@ -30,6 +30,8 @@ const MOST_AT_ONCE = 1_000;
 /** With more candidates than this, a demand for which nothing was found is not looked at again for a while. */
 const CHEAP = 10_000;
 const RETRY_MS = 1_000;
+
+const NOTHING: Vector = new Float64Array(0);
 
 /** A decision: everything it looks at, and what it has come to. */
 interface Decision {
@@ -76,7 +78,6 @@ export class ReclaimPlan {
       .filter((demand) => !isSpreadTogether(demand))
       .sort(({ line: a }, { line: b }) => earlier(a, b));
     if (demands.length === 0) return;
-    const ahead = this.#ahead();
     let decision: Decision | undefined;
     for (const demand of demands) {
       const { line } = demand;
@@ -84,6 +85,7 @@ export class ReclaimPlan {
       if (restsUntilMs > this.#state.nowMs) this.#lookAgain(restsUntilMs);
       else {
         this.#sparedUntilMs.delete(line);
+        const ahead = decision?.ahead ?? this.#ahead();
         const gathered = this.#lift(demand, ahead);
         const before = decision?.made.length ?? 0;
         if (this.#mayFind(line, ahead)) {
@@ -174,6 +176,8 @@ export class ReclaimPlan {
     const trial: Decision = { ...decision, gone: new Set(decision.gone), made: [], left: Number.POSITIVE_INFINITY };
     const parts = partsOf(demand);
     const stands = decision.ahead.attempt(() => {
+      // What its holds take of what is free is part of what it asks for: it must not count a second time.
+      decision.ahead.shift(demand.line.claimant.parent, NOTHING, 1);
       for (const part of parts) this.#serve(part, trial);
       return this.#restFits(parts);
     });

@@ -124,14 +124,13 @@ export class Reclaim {
     for (const clearing of this.#clearings.all()) if (clearing.going) include(ahead, clearing);
     for (const clearing of [...this.#clearings.all()]) {
       if (clearing.going) continue;
-      const { line, holds } = clearing;
+      const { line } = clearing;
       const queue = line.claimant.parent;
       if (queue !== undefined) {
         const entitlement = entitlements.get(line) ?? new Entitlement(this.#state.tree, ahead, queue, line.request);
         entitlements.set(line, entitlement);
         if (ahead.attempt(() => comesAbout(clearing, queue, ahead, entitlement))) continue;
       }
-      for (const { claim } of holds) ahead.shift(queue, claim.vector, -1);
       this.#clearings.dissolve(clearing);
     }
   }
