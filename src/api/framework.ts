@@ -217,6 +217,12 @@ const frameworkStatus = z.object({
     .describe("What became of the offers since the present leader's term began; a new leader counts from zero."),
   allocated: amounts().optional().describe("What running tasks hold."),
   offered: amounts().optional().describe("What open exclusive offers hold."),
+  held: amounts()
+    .optional()
+    .describe(
+      "What is kept free for its instances that wait: room that is taken back, or gathers, for them. Absent: nothing. It " +
+        "counts as used.",
+    ),
   demand: amounts().optional().describe("What pending tasks and stated demand ask for."),
   controller: z
     .object({
@@ -262,6 +268,7 @@ export const frameworkDefinition: ResourceDefinition = {
     { name: "Why", type: "string", jsonPath: ".status.why", description: "Why there is no offer or launch" },
     { name: "Scheduler", type: "string", jsonPath: ".spec.scheduler.type", description: "Who places", priority: 1 },
     { name: "Failed", type: "integer", jsonPath: ".status.counts.failed", description: "Failures", priority: 1 },
+    { name: "Held", type: "string", jsonPath: ".status.held", description: "Kept free for what waits", priority: 1 },
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "Time since creation" },
   ],
 };

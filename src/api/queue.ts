@@ -111,6 +111,12 @@ const queueStatus = z.object({
     ),
   allocated: amounts().optional().describe("What running tasks hold, children included."),
   offered: amounts().optional().describe("What open exclusive offers hold, children included."),
+  held: amounts()
+    .optional()
+    .describe(
+      "What is kept free for instances that wait, children included: room that is taken back, or gathers, for them. Absent: " +
+        "nothing. It counts as used.",
+    ),
   demand: amounts().optional().describe("What pending tasks ask for, children included."),
   dominantShare: text(16)
     .optional()
@@ -168,6 +174,7 @@ export const queueDefinition: ResourceDefinition = {
       description: "Whether the queue is in use as declared",
       priority: 1,
     },
+    { name: "Held", type: "string", jsonPath: ".status.held", description: "Kept free for what waits", priority: 1 },
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "Time since creation" },
   ],
 };

@@ -68,6 +68,25 @@ describe("a hold", () => {
     expect(world.hold("o", 4_000)).toBeUndefined();
   });
 
+  test("is told of when it comes, changes and goes: it stands in the statuses of its framework and queue", () => {
+    const { state } = world;
+    const told = () =>
+      state.drainEffects().flatMap((effect) => {
+        if (effect.type === "framework-changed") return [effect.key];
+        return effect.type === "queue-changed" ? [effect.name] : [];
+      });
+    const both = ["ns/f", "default"];
+    told();
+    const hold = world.hold("f", 1_000)!;
+    expect(told()).toEqual(both);
+    state.holds.resize(hold, state.resources.vector({ cpu: 1_000, pods: 1 }));
+    expect(told()).toEqual([]);
+    state.holds.resize(hold, state.resources.vector({ cpu: 2_000, pods: 1 }));
+    expect(told()).toEqual(both);
+    state.holds.release(hold);
+    expect(told()).toEqual(both);
+  });
+
   test("that is whole becomes a launch of a Builtin framework, on its node", () => {
     world.hold("f", 2_000);
     expect(world.redeem()).toBe(1);

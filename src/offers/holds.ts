@@ -50,6 +50,7 @@ export class Holds {
     const hold = { line, claim };
     this.#all.add(hold);
     line.holds++;
+    this.#shown(line);
     if (isWhole(hold)) this.#whole(hold);
     return hold;
   }
@@ -62,6 +63,7 @@ export class Holds {
     if (this.#state.ledger.commit({ remove: [claim.id], add: [next], atomic: true }).length > 0) return false;
     if (isWhole(hold)) hold.line.held--;
     hold.claim = next;
+    this.#shown(hold.line);
     if (isWhole(hold)) this.#whole(hold);
     return true;
   }
@@ -130,7 +132,14 @@ export class Holds {
     this.#all.delete(hold);
     hold.line.holds--;
     if (isWhole(hold)) hold.line.held--;
+    this.#shown(hold.line);
     this.#state.lines.dropIfEmpty(hold.line);
+  }
+
+  /** What is held stands in statuses. Its framework may have left the queue since. */
+  #shown({ claimant }: Line): void {
+    this.#state.frameworkChanged(claimant.framework);
+    this.#state.queueChanged(claimant.queueName);
   }
 }
 

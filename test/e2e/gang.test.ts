@@ -4,7 +4,7 @@ import { eventually } from "./support/eventually.ts";
 import { Person } from "./support/person.ts";
 import type { SeenPod } from "./support/pod-watch.ts";
 import { needs, Site } from "./support/site.ts";
-import type { TaskWishes, Tenant } from "./support/tenant.ts";
+import { QUEUES, type TaskWishes, type Tenant } from "./support/tenant.ts";
 
 // What starts together, on the real API server: Tasks with `gang.minimum`, and groups of Tasks. Each test has a namespace and
 // nodes of its own.
@@ -188,6 +188,28 @@ describe.concurrent("a gang in offers", () => {
     expect(await answered(second, (cpu) => cpu)).toMatchObject({ phase: "Accepted" });
     const pods = await tenant.podsUntil("all run", running(5));
     for (const { metadata } of pods) expect(metadata.labels["proffer.dev/offer"]).toContain(second.metadata.uid);
+  });
+});
+
+describe("room that gathers for what waits long", () => {
+  test("stands in the statuses of its framework and queue, until it is used", async () => {
+    await site.queue("patient");
+    const tenant = await builtin("patient", 4, 1, { queues: [{ name: "patient" }] });
+    await tenant.task("small", { instances: 2 });
+    await tenant.counts("small", { running: 2 });
+    await tenant.task("large", { requests: { cpu: "4" } });
+    const held = async () => {
+      const [framework, queue] = await Promise.all([
+        tenant.api.get(tenant.path("frameworks", "fw")),
+        tenant.api.get(`${QUEUES}/patient`),
+      ]);
+      return [framework.status.held?.cpu, queue.status.held?.cpu];
+    };
+    await eventually("what is free is held for it", held, (cpus) => cpus.every((cpu) => cpu === "2"));
+    expect(await site.kubectl(["get", "queue", "patient", "-o", "wide"])).toMatch(/HELD.*\n.*"cpu":"2"/);
+    await tenant.patchTask("small", { kill: {} });
+    await tenant.counts("large", { running: 1 });
+    await eventually("nothing is held any more", held, (cpus) => cpus.every((cpu) => cpu === undefined));
   });
 });
 

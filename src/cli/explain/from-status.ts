@@ -102,11 +102,13 @@ type Amounts = Readonly<Record<string, string | number>>;
 function amountLines(status: {
   readonly allocated?: Amounts | undefined;
   readonly offered?: Amounts | undefined;
+  readonly held?: Amounts | undefined;
   readonly demand?: Amounts | undefined;
 }): Line[] {
   return [
     ["Allocated", amountsText(status.allocated ?? {}) || "nothing"],
     ["Offered", amountsText(status.offered ?? {}) || "nothing"],
+    ["Held", amountsText(status.held ?? {})],
     ["Demand", amountsText(status.demand ?? {}) || "nothing"],
   ];
 }

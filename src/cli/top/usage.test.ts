@@ -9,17 +9,22 @@ test("a queue has a row for each resource that it holds, wants or is due", () =>
     {
       metadata: { name: "q" },
       spec: { guarantee: { memory: "4Gi" }, limit: { cpu: "8" } },
-      status: { allocated: { pods: "3", cpu: "2" }, offered: { "a.example/x": "1" }, dominantShare: "0.125" },
+      status: {
+        allocated: { pods: "3", cpu: "2" },
+        offered: { "a.example/x": "1" },
+        held: { cpu: "3" },
+        dominantShare: "0.125",
+      },
     },
     { metadata: { name: "new" }, spec: {} },
   ] as unknown as Queue[];
   expect(queueRows(queues)).toEqual([
-    ["QUEUE", "SHARE", "RESOURCE", "ALLOCATED", "OFFERED", "DEMAND", "GUARANTEE", "LIMIT"],
-    ["q", "12.5%", "cpu", "2", "0", "0", "-", "8"],
-    ["q", "12.5%", "memory", "0", "0", "0", "4Gi", "-"],
-    ["q", "12.5%", "a.example/x", "0", "1", "0", "-", "-"],
-    ["q", "12.5%", "pods", "3", "0", "0", "-", "-"],
-    ["new", "", "-", "-", "-", "-", "-", "-"],
+    ["QUEUE", "SHARE", "RESOURCE", "ALLOCATED", "OFFERED", "HELD", "DEMAND", "GUARANTEE", "LIMIT"],
+    ["q", "12.5%", "cpu", "2", "0", "3", "0", "-", "8"],
+    ["q", "12.5%", "memory", "0", "0", "0", "0", "4Gi", "-"],
+    ["q", "12.5%", "a.example/x", "0", "1", "0", "0", "-", "-"],
+    ["q", "12.5%", "pods", "3", "0", "0", "0", "-", "-"],
+    ["new", "", "-", "-", "-", "-", "-", "-", "-"],
   ]);
 });
 
@@ -31,8 +36,8 @@ test("a framework is shown with its first queue, and its namespace where several
       status: { share: "1.0%", allocated: { cpu: "1" }, demand: { cpu: "4" } },
     },
   ] as unknown as Framework[];
-  expect(frameworkRows(frameworks, false)[1]).toEqual(["f", "q", "1.0%", "cpu", "1", "0", "4"]);
-  expect(frameworkRows(frameworks, true)[1]).toEqual(["a", "f", "q", "1.0%", "cpu", "1", "0", "4"]);
+  expect(frameworkRows(frameworks, false)[1]).toEqual(["f", "q", "1.0%", "cpu", "1", "0", "0", "4"]);
+  expect(frameworkRows(frameworks, true)[1]).toEqual(["a", "f", "q", "1.0%", "cpu", "1", "0", "0", "4"]);
 });
 
 describe("a node", () => {

@@ -11,24 +11,36 @@ const nothing = "-";
 
 /** One row a queue and resource: what it holds, and what it is due. */
 export function queueRows(queues: readonly Queue[]): string[][] {
-  const header = ["QUEUE", "SHARE", "RESOURCE", "ALLOCATED", "OFFERED", "DEMAND", "GUARANTEE", "LIMIT"];
+  const header = ["QUEUE", "SHARE", "RESOURCE", "ALLOCATED", "OFFERED", "HELD", "DEMAND", "GUARANTEE", "LIMIT"];
   const rows = queues.flatMap(({ metadata, spec, status = {} }) => {
-    const { allocated = {}, offered = {}, demand = {}, dominantShare } = status as NonNullable<Queue["status"]>;
+    const {
+      allocated = {},
+      offered = {},
+      held = {},
+      demand = {},
+      dominantShare,
+    } = status as NonNullable<Queue["status"]>;
     const share = dominantShare === undefined ? "" : percent(Number(dominantShare));
-    const columns = [allocated, offered, demand, spec.guarantee ?? {}, spec.limit ?? {}];
-    return rowsOf(columns, 3).map((cells) => [metadata.name, share, ...cells]);
+    const columns = [allocated, offered, held, demand, spec.guarantee ?? {}, spec.limit ?? {}];
+    return rowsOf(columns, 4).map((cells) => [metadata.name, share, ...cells]);
   });
   return [header, ...rows];
 }
 
 /** One row a framework and resource. */
 export function frameworkRows(frameworks: readonly Framework[], namespaces: boolean): string[][] {
-  const header = ["FRAMEWORK", "QUEUE", "SHARE", "RESOURCE", "ALLOCATED", "OFFERED", "DEMAND"];
+  const header = ["FRAMEWORK", "QUEUE", "SHARE", "RESOURCE", "ALLOCATED", "OFFERED", "HELD", "DEMAND"];
   const rows = frameworks.flatMap(({ metadata, spec, status = {} }) => {
-    const { allocated = {}, offered = {}, demand = {}, share = "" } = status as NonNullable<Framework["status"]>;
+    const {
+      allocated = {},
+      offered = {},
+      held = {},
+      demand = {},
+      share = "",
+    } = status as NonNullable<Framework["status"]>;
     const head = [metadata.name, spec.queues[0]?.name ?? "", share];
     const within = namespaces ? [metadata.namespace ?? ""] : [];
-    return rowsOf([allocated, offered, demand], 3).map((cells) => [...within, ...head, ...cells]);
+    return rowsOf([allocated, offered, held, demand], 4).map((cells) => [...within, ...head, ...cells]);
   });
   return [namespaces ? ["NAMESPACE", ...header] : header, ...rows];
 }

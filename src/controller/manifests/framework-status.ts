@@ -53,6 +53,7 @@ export function frameworkStatus(
     offers: { ...offers },
     allocated: formatQuantities(view.allocated),
     offered: formatQuantities(view.offered),
+    ...heldOf(view),
     demand: formatQuantities(view.demand),
     why: clip(unpublished ?? view.rejected?.message ?? view.why.message, maxWhyLength),
   };
@@ -75,12 +76,18 @@ export function queueStatus(view: QueueView | undefined, context: StatusContext)
     }),
     allocated: formatQuantities(view.allocated),
     offered: formatQuantities(view.offered),
+    ...heldOf(view),
     demand: formatQuantities(view.demand),
     dominantShare: view.dominantShare.toFixed(4),
     frameworks: view.frameworks,
     queues: view.queues,
     counts: { pending: view.counts.pending, running: view.counts.running },
   };
+}
+
+/** Seldom there, so it is left out where there is nothing. */
+function heldOf({ held }: FrameworkView | QueueView): Pick<QueueStatus, "held"> {
+  return Object.keys(held).length > 0 ? { held: formatQuantities(held) } : {};
 }
 
 function connected({ state, message }: PresenceView): ConditionDraft {

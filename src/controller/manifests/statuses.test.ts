@@ -199,7 +199,7 @@ describe("the statuses of Frameworks and Queues", () => {
       limit: {},
       allocated: { cpu: 1000 },
       offered: {},
-      held: {},
+      held: { memory: 1_048_576 },
       demand: {},
       dominantShare: 0.5,
       fairnessError: 0,
@@ -209,8 +209,16 @@ describe("the statuses of Frameworks and Queues", () => {
       inForce: true,
     };
     const queued = queueStatus(queue, context);
-    expect(queued).toMatchObject({ dominantShare: "0.5000", allocated: { cpu: "1" }, frameworks: 2, queues: 3 });
+    const said = { dominantShare: "0.5000", allocated: { cpu: "1" }, held: { memory: "1Gi" } };
+    expect(queued).toMatchObject({ ...said, frameworks: 2, queues: 3 });
     isValid(queueDefinition as never, queued);
+  });
+
+  test("say what is held, where anything is", () => {
+    expect(frameworkStatus(view, undefined, context)).not.toHaveProperty("held");
+    const status = frameworkStatus({ ...view, held: { cpu: 500 } }, undefined, context);
+    expect(status.held).toEqual({ cpu: "500m" });
+    isValid(frameworkDefinition as never, status);
   });
 
   test("say whether the framework's program is there, where that is known", () => {
