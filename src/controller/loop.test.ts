@@ -36,7 +36,7 @@ function setUp(over: Partial<LoopOptions> = {}) {
 }
 
 const gone = (name: string): Input => ({ type: "node-gone", name });
-const effect: Effect = { type: "queue-changed", name: "q" };
+const effect: Effect = { type: "queue-changed", name: "q", urgent: false };
 
 describe("the loop", () => {
   test("applies inputs in the order they came, and carries out their effects", async () => {

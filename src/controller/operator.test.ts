@@ -208,7 +208,7 @@ describe("losing the lease", () => {
     const sent = kube.writes.length;
     broker().react = () => [
       create,
-      { type: "queue-changed", name: "default" },
+      { type: "queue-changed", name: "default", urgent: false },
       { type: "delete-pod", key: "ns/p", uid: "u" },
     ];
     kube.put("nodes", nodeObject("n2"));

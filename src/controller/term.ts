@@ -256,7 +256,7 @@ export class Term {
         this.#statuses.framework.changed(effect.key);
         break;
       case "queue-changed":
-        this.#statuses.queue.changed(effect.name);
+        this.#statuses.queue.changed(effect.name, effect.urgent);
         break;
       case "delete-task":
         jobs.add(deleteTask(effect, this.#context));

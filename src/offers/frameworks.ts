@@ -35,7 +35,7 @@ export class Frameworks {
     if (revived) this.#state.refusals.clear(framework);
     this.#state.dirty = true;
     if (before === undefined || belongs(before) !== belongs(facts)) {
-      for (const { name } of before?.queues ?? []) this.#state.queueChanged(name);
+      for (const { name } of [...(before?.queues ?? []), ...facts.queues]) this.#state.queueUseChanged(name);
       this.#reassign(framework);
     }
     this.#state.frameworkChanged(facts.key);
@@ -45,7 +45,7 @@ export class Frameworks {
   gone(key: string): void {
     const framework = this.#state.frameworks.get(key);
     if (framework === undefined) return;
-    for (const { name } of framework.facts?.queues ?? []) this.#state.queueChanged(name);
+    for (const { name } of framework.facts?.queues ?? []) this.#state.queueUseChanged(name);
     framework.facts = undefined;
     framework.presence = undefined;
     this.#withdrawDemand(framework);
@@ -67,7 +67,9 @@ export class Frameworks {
 
   observeQueue(facts: QueueFacts, record?: QueueRecord): void {
     const names = this.#state.resources.count;
+    this.#parentUseChanged(facts.name);
     const changed = this.#state.tree.observe(facts, record);
+    this.#parentUseChanged(facts.name);
     if (this.#state.resources.count > names) this.namesLearned();
     for (const name of changed) this.#queueChanged(name);
   }
@@ -78,6 +80,7 @@ export class Frameworks {
 
   queueGone(name: string): void {
     this.#queueChanged(name);
+    this.#parentUseChanged(name);
     const changed = this.#state.tree.gone(name);
     for (const other of [name, ...changed]) this.#queueChanged(other);
   }
@@ -89,6 +92,11 @@ export class Frameworks {
       if (rejected !== undefined) return rejected;
     }
     return undefined;
+  }
+
+  #parentUseChanged(queue: string): void {
+    const parent = this.#state.tree.queues.get(queue)?.parent;
+    if (parent !== undefined) this.#state.queueUseChanged(parent.name);
   }
 
   /** Places in the tree may have changed for everyone below: all of its frameworks are looked at again. */

@@ -350,7 +350,7 @@ export type Effect =
   /** The status of this object is to be written, some time soon; ask the broker for it then. */
   | { readonly type: "task-changed"; readonly uid: string; readonly urgent: boolean }
   | { readonly type: "framework-changed"; readonly key: Key }
-  | { readonly type: "queue-changed"; readonly name: string }
+  | { readonly type: "queue-changed"; readonly name: string; readonly urgent: boolean }
   /** ttlSecondsAfterFinished has passed. */
   | { readonly type: "delete-task"; readonly key: Key; readonly uid: string }
   /** Tell people: becomes a Kubernetes event on the object. */

@@ -54,12 +54,21 @@ export class State {
   /** Something changed that a round may turn into a grant. */
   dirty = false;
   nowMs = 0;
-  counters = { rounds: 0, grants: 0, lostRaces: 0, passedHolds: 0, inverseOffers: 0, evictions: 0 };
+  counters = {
+    rounds: 0,
+    grants: 0,
+    lostRaces: 0,
+    passedHolds: 0,
+    inverseOffers: 0,
+    inverseOfferEnds: { accepted: 0, refused: 0, declined: 0, expired: 0, rescinded: 0 },
+    evictions: 0,
+  };
   #effects: Effect[] = [];
   readonly #changedTasks = new Changes();
   readonly #urgentTasks = new Changes();
   readonly #changedFrameworks = new Changes();
   readonly #changedQueues = new Changes();
+  readonly #urgentQueues = new Changes();
 
   constructor(options: BrokerOptions) {
     this.options = options;
@@ -93,7 +102,10 @@ export class State {
     }
     this.#urgentTasks.drain();
     for (const key of this.#changedFrameworks.drain()) effects.push({ type: "framework-changed", key });
-    for (const name of this.#changedQueues.drain()) effects.push({ type: "queue-changed", name });
+    for (const name of this.#changedQueues.drain()) {
+      effects.push({ type: "queue-changed", name, urgent: this.#urgentQueues.has(name) });
+    }
+    this.#urgentQueues.drain();
     return effects;
   }
 
@@ -140,5 +152,11 @@ export class State {
   queueChanged(name: string): void {
     if (this.#changedQueues.has(name)) return;
     for (const queue of this.tree.path(this.tree.queues.get(name))) this.#changedQueues.add(queue.name);
+  }
+
+  /** Others use the queue, or the queues above it, than before: admission goes by that, so it is told at once. */
+  queueUseChanged(name: string): void {
+    this.queueChanged(name);
+    for (const queue of this.tree.path(this.tree.queues.get(name))) this.#urgentQueues.add(queue.name);
   }
 }

@@ -77,8 +77,19 @@ describe("what a queue says of itself", () => {
       [0, 0],
     ]);
     // It is written, too: by what is written, admission knows that a queue is not in use.
-    const changed = made.all("queue-changed", from).map(({ name }) => name);
-    expect(new Set(changed)).toEqual(new Set(["a", "b", "default", "top"]));
+    const urgent = (since: number) => {
+      const changed = made.all("queue-changed", since);
+      return new Set(changed.filter((effect) => effect.urgent).map(({ name }) => name));
+    };
+    expect(urgent(from)).toEqual(new Set(["a", "b", "default", "top"]));
+    const then = made.effects.length;
+    made.apply({ type: "framework-gone", key: "ns/g" });
+    expect(urgent(then)).toEqual(new Set(["b", "top"]));
+    const last = made.effects.length;
+    made.apply({ type: "queue-gone", name: "a" });
+    expect(urgent(last)).toEqual(new Set(["top"]));
+    made.task("t", { framework: "ns/h" });
+    expect(urgent(last)).toEqual(new Set(["top"]));
   });
 
   test("that a new term goes by what was in force, not by who is older", () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Json } from "../../tools/cluster/api-client.ts";
 import { refusal } from "./admission.test-support.ts";
@@ -221,6 +222,17 @@ describe("a queue in use", () => {
     await deletion("below");
     await used("used", 0, 0);
     await deletion("used");
+  });
+
+  test("goes with its Frameworks, and with the queues above it, by the command that the examples name", async () => {
+    const readme = readFileSync(new URL("../../examples/README.md", import.meta.url), "utf8");
+    const command = /^until kubectl delete .*$/m.exec(readme)![0].replace("mesos", "yarn-capacity");
+    const file = "examples/yarn-capacity/small.yaml";
+    await site.kubectl(["apply", "-f", file]);
+    await used("ads", 1, 0);
+    await used("root", 2, 2);
+    await site.shell(command);
+    for (const name of ["root", "ads", "bio"]) expect(await site.cluster.api.find(`${QUEUES}/${name}`)).toBe(undefined);
   });
 
   test("that is deleted past admission keeps what runs, and says what waits for it", async () => {

@@ -139,6 +139,7 @@ describe("the place of each write", () => {
       type: "task-changed",
       debounceMs: 0,
       minIntervalMs: 0,
+      urgent: { debounceMs: 0, minIntervalMs: 0 },
       subject: () => task,
       plan: () => ({ status: { state: "Running" } }),
     };

@@ -38,6 +38,8 @@ export interface StatusKind {
   readonly debounceMs: number;
   /** Between two writes of one object. */
   readonly minIntervalMs: number;
+  /** The same two where a change is urgent. */
+  readonly urgent: { readonly debounceMs: number; readonly minIntervalMs: number };
   /** The object by the writer's key; undefined: gone. */
   readonly subject: (key: string) => StatusSubject | undefined;
   readonly plan: (key: string, subject: StatusSubject, standing: Standing) => StatusPlan;
@@ -85,7 +87,7 @@ export class StatusWriter {
       if (entry.again !== "urgent") entry.again = urgent ? "urgent" : "soon";
       return;
     }
-    this.#schedule(key, entry, urgent ? 0 : this.#kind.debounceMs);
+    this.#schedule(key, entry, urgent ? this.#kind.urgent : this.#kind);
   }
 
   /** To be told of each object as the reflector sees it: a status that somebody else wrote is written again. */
@@ -126,10 +128,10 @@ export class StatusWriter {
     return entry;
   }
 
-  #schedule(key: string, entry: Entry, delayMs: number): void {
+  #schedule(key: string, entry: Entry, { debounceMs, minIntervalMs }: StatusKind["urgent"]): void {
     const { clock } = this.#context;
     const nowMs = clock.monotonicMs();
-    const dueMs = Math.max(nowMs + delayMs, entry.lastWriteMs + this.#kind.minIntervalMs);
+    const dueMs = Math.max(nowMs + debounceMs, entry.lastWriteMs + minIntervalMs);
     if (entry.timer !== undefined) {
       if (entry.dueMs <= dueMs) return;
       clock.clearTimeout(entry.timer);
@@ -154,7 +156,7 @@ export class StatusWriter {
     if (plan === "nothing") return this.#finish(key, entry);
     if ("againAfterMs" in plan) {
       this.#finish(key, entry);
-      this.#schedule(key, entry, plan.againAfterMs);
+      this.#schedule(key, entry, { ...this.#kind, debounceMs: plan.againAfterMs });
       return "done";
     }
     const digest = digestOf(plan.status);
@@ -200,7 +202,7 @@ export class StatusWriter {
 
   #finish(key: string, entry: Entry): "done" {
     entry.busy = false;
-    if (entry.again !== "no") this.#schedule(key, entry, entry.again === "urgent" ? 0 : this.#kind.debounceMs);
+    if (entry.again !== "no") this.#schedule(key, entry, entry.again === "urgent" ? this.#kind.urgent : this.#kind);
     entry.again = "no";
     return "done";
   }

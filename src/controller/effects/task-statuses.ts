@@ -55,12 +55,14 @@ export function taskStatusKind(options: TaskStatusOptions): StatusKind {
     });
     return { status, recorded };
   };
+  const { debounceMs = 1_000, minIntervalMs = 1_000 } = options;
   return {
     kind: "Task",
     resource: TASK,
     type: "task-changed",
-    debounceMs: options.debounceMs ?? 1_000,
-    minIntervalMs: options.minIntervalMs ?? 1_000,
+    debounceMs,
+    minIntervalMs,
+    urgent: { debounceMs: 0, minIntervalMs },
     subject: task,
     plan,
   };

@@ -58,6 +58,25 @@ describe("the statuses of a Framework and of a Queue", () => {
     expect(kube.writes.at(-1)!.body.status.counts.running).toBe(99);
   });
 
+  test("of a Queue that others use than before is written at once, however soon after the last write", async () => {
+    const { kube, clock, state, queue } = setUp();
+    queue.changed("default");
+    await clock.advance(1_000);
+    state.running = 1;
+    queue.changed("default", true);
+    await clock.advance(200);
+    expect(kube.writes).toHaveLength(2);
+    // Many that come together are few writes.
+    for (let n = 2; n < 12; n++) {
+      state.running = n;
+      queue.changed("default", true);
+      await clock.advance(10);
+    }
+    await clock.advance(1_000);
+    expect(kube.writes.length).toBeLessThanOrEqual(4);
+    expect(kube.writes.at(-1)!.body.status.counts.running).toBe(11);
+  });
+
   test("are not written again while they say the same", async () => {
     const { kube, clock, framework, queue } = setUp();
     for (let i = 0; i < 10; i++) {

@@ -22,6 +22,8 @@ export interface TreeStatusOptions {
 }
 
 const debounceMs = 500;
+/** Who deletes Frameworks, and then the queue, is not to wait for its status; many that go together are still few writes. */
+const useChanged = { debounceMs: 20, minIntervalMs: 200 };
 
 /** How statuses of Frameworks are made. */
 export function frameworkStatusKind(options: TreeStatusOptions): StatusKind {
@@ -32,6 +34,7 @@ export function frameworkStatusKind(options: TreeStatusOptions): StatusKind {
     type: "framework-changed",
     debounceMs,
     minIntervalMs,
+    urgent: { debounceMs, minIntervalMs },
     subject: framework,
     plan: (key, subject, standing) => {
       const observed = framework(key);
@@ -53,6 +56,7 @@ export function queueStatusKind(options: TreeStatusOptions): StatusKind {
     type: "queue-changed",
     debounceMs,
     minIntervalMs,
+    urgent: useChanged,
     subject: queue,
     plan: (name, subject, standing) => ({
       status: queueStatus(broker.queueView(name), contextOf(subject, standing, queue(name)?.facts.invalid, clock)),

@@ -109,6 +109,14 @@ export class Site {
     return stdout;
   }
 
+  /** A line as somebody would type it in the checkout, with `kubectl`. */
+  async shell(line: string): Promise<string> {
+    const env = { ...process.env, KUBECONFIG: this.cluster.kubeconfigPath };
+    const kubectl = `kubectl() { ${this.#kubectl} "$@"; }`;
+    const { stdout } = await run("bash", ["-c", `${kubectl}; ${line}`], { env, timeout: 60_000 });
+    return stdout;
+  }
+
   async close(): Promise<void> {
     if (!this.cluster.capabilities.processes) await this.#cleanUp();
     await Promise.all(this.#operators.map((operator) => operator.stop()));
