@@ -65,7 +65,9 @@ describe("a program that stops renewing its Lease", () => {
     expect(made.broker.frameworkView("ns/f")!.why).toMatchObject({ reason: "disconnected" });
     const { change } = made.broker.outlookOfTask("t-uid", why, made.nowMs)!;
     expect(change!.text).toBe("the program of framework ns/f, there again");
-    expect(presence(made)!.message).toBe("Lease ns/f ran out at 22:13:50Z; its tasks are kept until 22:23:50Z");
+    expect(presence(made)!.message).toBe(
+      "Lease ns/f ran out at 22:13:50Z; its tasks are kept until 22:23:50Z (failoverTimeoutSeconds 600), then killed",
+    );
     expect(events(made)).toEqual(["disconnected"]);
   });
 
@@ -91,7 +93,9 @@ describe("a program that stops renewing its Lease", () => {
   test("and gives its Lease back is away at once", () => {
     const made = renew(half().wait(5_000), { released: true });
     expect(made.openOffers()).toHaveLength(0);
-    expect(presence(made)!.message).toMatch("was given back at 22:13:25Z; its tasks are kept until 22:23:25Z");
+    expect(presence(made)!.message).toMatch(
+      "was given back at 22:13:25Z; its tasks are kept until 22:23:25Z (failoverTimeoutSeconds 600), then killed",
+    );
   });
 
   test("and has taken the room for an answer first is not too late", () => {
@@ -145,12 +149,23 @@ describe("a program that stays away for too long", () => {
     expect(view(made)).toMatchObject({ state: "Killed", failedIndexes: "0-3", counts: { killed: 4, pending: 0 } });
     const reasons = view(made).lastFailures.map(({ reason, index }) => `${index} ${reason}`);
     expect(reasons).toEqual(["1 framework-lost", "0 framework-lost", "2 framework-lost"]);
-    expect(presence(made)).toMatchObject({ state: "abandoned" });
+    expect(presence(made)).toMatchObject({
+      state: "abandoned",
+      message:
+        "Lease ns/f ran out at 22:13:50Z; its tasks were kept until 22:23:50Z (failoverTimeoutSeconds 600), and killed",
+    });
     expect(events(made)).toEqual(["disconnected", "failover-timeout"]);
   });
 
   test("has what runs left to its end, and nothing started, where the policy is Orphan", () => {
-    const made = half(ORPHAN).wait(DURATION_MS + TIMEOUT_MS * 3);
+    const made = half(ORPHAN).wait(DURATION_MS);
+    expect(presence(made)!.message).toMatch(
+      /kept until 22:23:50Z \(failoverTimeoutSeconds 600\), then run to their ends$/,
+    );
+    made.wait(TIMEOUT_MS * 3);
+    expect(presence(made)!.message).toMatch(
+      /kept until 22:23:50Z \(failoverTimeoutSeconds 600\), and run to their ends$/,
+    );
     expect(made.all("delete-pod")).toHaveLength(0);
     made.finish("t-0-0");
     expect(made.settle().openOffers()).toHaveLength(0);
@@ -330,7 +345,9 @@ describe("a program that Proffer starts itself", () => {
   test("is missed at once when its pod has ended, and in the end its tasks go", () => {
     const made = pod(started(), 1_000);
     expect(made.openOffers()).toHaveLength(0);
-    expect(presence(made)!.message).toBe("its pod does not run since 22:13:19Z; its tasks are kept until 22:23:19Z");
+    expect(presence(made)!.message).toBe(
+      "its pod does not run since 22:13:19Z; its tasks are kept until 22:23:19Z (failoverTimeoutSeconds 600), then killed",
+    );
     made.wait(TIMEOUT_MS - 1_001);
     expect(made.all("delete-pod")).toHaveLength(0);
     made.wait(1);
@@ -350,7 +367,9 @@ describe("a program that Proffer starts itself", () => {
 
   test("that is started again has as long as is left since its Lease ran out", () => {
     const made = pod(half().wait(DURATION_MS + 60_000), 0);
-    expect(presence(made)!.message).toMatch("its tasks are kept until 22:23:50Z");
+    expect(presence(made)!.message).toMatch(
+      "its tasks are kept until 22:23:50Z (failoverTimeoutSeconds 600), then killed",
+    );
   });
 
   test("is nobody's business once somebody else is to run it", () => {

@@ -144,7 +144,8 @@ export class Programs {
     const isAbandoned = program.confirmedEndMs === endsMs && dueMs <= nowMs;
     if (dueMs > nowMs) this.#alarm(key, program, dueMs);
     else if (!isAbandoned) this.#ask(key, program, endsMs);
-    const message = `${sign.ended} ${clockTime(endsMs)}; ${fateText(keptUntilMs, isAbandoned, policy)}`;
+    const fate = fateText(keptUntilMs, timeoutMs, isAbandoned, policy);
+    const message = `${sign.ended} ${clockTime(endsMs)}; ${fate}`;
     return { state: isAbandoned ? "abandoned" : "disconnected", message, keptUntilMs };
   }
 
@@ -243,8 +244,10 @@ function lastToEnd(leases: Iterable<LeaseFacts>): LeaseFacts | undefined {
   return last;
 }
 
-function fateText(keptUntilMs: number, isAbandoned: boolean, policy: "Kill" | "Orphan"): string {
+function fateText(keptUntilMs: number, timeoutMs: number, isAbandoned: boolean, policy: "Kill" | "Orphan"): string {
   if (keptUntilMs === Number.POSITIVE_INFINITY) return "its tasks are kept";
-  if (!isAbandoned) return `its tasks are kept until ${clockTime(keptUntilMs)}`;
-  return policy === "Kill" ? "its tasks were killed" : "its tasks run to their ends";
+  // It may be days: a time of the day alone does not say which.
+  const until = `until ${clockTime(keptUntilMs)} (failoverTimeoutSeconds ${Math.round(timeoutMs / 1_000)})`;
+  if (!isAbandoned) return `its tasks are kept ${until}, then ${policy === "Kill" ? "killed" : "run to their ends"}`;
+  return `its tasks were kept ${until}, ${policy === "Kill" ? "and killed" : "and run to their ends"}`;
 }

@@ -36,13 +36,17 @@ export class Summary {
     const width = this.#state.resources.width;
     const [allocated, held, demand] = [new Float64Array(width), new Float64Array(width), new Float64Array(width)];
     const holding = new Float64Array(width);
+    let vainTurns = 0;
     for (const { name } of facts.queues) {
       const claimant = this.#state.tree.claimants.get(`${facts.key} ${name}`);
       if (claimant === undefined) continue;
       add(allocated, claimant.allocated, 1);
       add(held, claimant.usage, 1);
       add(holding, claimant.holding, 1);
-      for (const line of this.#state.lines.of(claimant)) add(demand, line.request, line.pending);
+      for (const line of this.#state.lines.of(claimant)) {
+        add(demand, line.request, line.pending);
+        if (line.pending > 0) vainTurns = Math.max(vainTurns, (line.gang ?? line).vainHolds);
+      }
     }
     const first = facts.queues[0]?.name ?? "";
     const claimant = this.#state.tree.claimants.get(`${facts.key} ${first}`);
@@ -58,6 +62,7 @@ export class Summary {
       offered: this.#difference(held, allocated, holding),
       held: this.#state.resources.quantities(holding),
       demand: this.#state.resources.quantities(demand),
+      vainTurns,
       ...(rejected === undefined ? {} : { rejected }),
       ...(framework.presence === undefined ? {} : { presence: framework.presence }),
       // Worked out when read: it looks at every node.

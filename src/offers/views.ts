@@ -165,6 +165,8 @@ export interface FrameworkView {
   /** Kept for what waits. */
   readonly held: Quantities;
   readonly demand: Quantities;
+  /** Of those of its instances that wait: how often room was held in vain, at most. */
+  readonly vainTurns: number;
   readonly rejected?: Explanation;
   /** Absent where nobody can tell whether its program is there. */
   readonly presence?: PresenceView;
@@ -179,6 +181,8 @@ export interface FrameworkView {
 export interface PresenceView {
   readonly state: "connected" | "disconnected" | "abandoned";
   readonly message: string;
+  /** Until when its tasks are kept for it, wall-clock milliseconds; Infinity for ever, or while it is there. */
+  readonly keptUntilMs: number;
 }
 
 export interface QueueView {
@@ -208,6 +212,15 @@ export interface QueueView {
   readonly rejected?: Explanation;
 }
 
+/** Inverse offers that have ended, by their last phase. */
+export interface InverseOfferEnds {
+  readonly accepted: number;
+  readonly refused: number;
+  readonly declined: number;
+  readonly expired: number;
+  readonly rescinded: number;
+}
+
 /** Counters since the term began, and gauges. Times in seconds. */
 export interface ClusterView {
   readonly nodes: { readonly open: number; readonly closed: number; readonly overfull: number };
@@ -224,8 +237,9 @@ export interface ClusterView {
   readonly lostRaces: number;
   /** Times that room was held for somebody in vain, and passed on. */
   readonly passedHolds: number;
-  /** Inverse offers made, and instances ended to give their room back. */
+  /** Inverse offers made, what became of those that have ended, and instances ended to give their room back. */
   readonly inverseOffers: number;
+  readonly inverseOfferEnds: InverseOfferEnds;
   readonly evictions: number;
   /** Claims that a check from scratch would count otherwise: always 0, or a bug. */
   readonly inconsistencies: number;

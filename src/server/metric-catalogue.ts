@@ -18,7 +18,7 @@ export const LABELS = {
     "The resource: `cpu`, `memory`, `nvidia.com/gpu`, … At most 16 of them, the nodes' own first; those after that are left out. " +
     "In `proffer_api_requests_total`: the kind of object in the request's path, such as `pods` or `tasks/status`.",
   outcome:
-    "Of offers: `accepted`, `refused` (answered, but the answer was refused), `declined`, `rescinded` or `expired`. Of effects: " +
+    "Of offers, inverse ones included: `accepted`, `refused` (answered, but the answer was refused), `declined`, `rescinded` or `expired`. Of effects: " +
     "`done`, `refused` (by the API server, for good), `retried` (failed, and will be tried again) or `dropped` (the term ended first).",
   type: "The kind of effect: `publish-offer`, `create-pod`, `task-changed`, …",
   verb: "The kind of request: `get`, `list`, `watch`, `create`, `patch`, …",
@@ -76,6 +76,12 @@ export const METRICS = {
     labels: [],
     unit: "offers",
   },
+  proffer_inverse_offers_ended_total: {
+    type: "counter",
+    help: "Inverse offers that ended, by what became of them. Begins anew with each term.",
+    labels: ["outcome"],
+    unit: "offers",
+  },
   proffer_evictions_total: {
     type: "counter",
     help: "Instances ended to give their room back for another queue's guarantee. Begins anew with each term.",
@@ -87,6 +93,18 @@ export const METRICS = {
     help: "Times that room was held in vain for what waits long, and the turn passed on. Begins anew with each term.",
     labels: [],
     unit: "turns",
+  },
+  proffer_framework_vain_turns: {
+    type: "gauge",
+    help: "Of what waits of the framework: how often room was held for it in vain, at most. `other`: the greatest of them.",
+    labels: ["framework"],
+    unit: "turns",
+  },
+  proffer_framework_kept_until_timestamp_seconds: {
+    type: "gauge",
+    help: "Until when the tasks of a framework whose program is away are kept for it. Absent while it is there. `other`: the earliest of them.",
+    labels: ["framework"],
+    unit: "seconds since 1970",
   },
   proffer_queue_allocated: {
     type: "gauge",

@@ -59,7 +59,7 @@ describe("the catalogue", () => {
   test("names the labels of every metric", async () => {
     const { broker, metrics } = setUp();
     broker.addQueue("default", { demand: { cpu: 1_000 } });
-    broker.addFramework("team-a/etl");
+    broker.addFramework("team-a/etl", { presence: { state: "disconnected", message: "", keptUntilMs: 1 } });
     broker.cluster = { ...broker.cluster, free: { cpu: 1 } };
     everyEvent(metrics);
     const labels = new Map<string, Set<string>>();
@@ -323,11 +323,48 @@ describe("what the broker holds", () => {
 
   test("what is asked back, what is ended for it, and what is held in vain is counted", async () => {
     const { broker, metrics } = setUp();
-    broker.cluster = { ...broker.cluster, inverseOffers: 3, evictions: 7, passedHolds: 2 };
+    const inverseOfferEnds = { accepted: 1, refused: 0, declined: 0, expired: 1, rescinded: 0 };
+    broker.cluster = { ...broker.cluster, inverseOffers: 3, inverseOfferEnds, evictions: 7, passedHolds: 2 };
     const series = await scrape(metrics);
+    expect(series.get('proffer_inverse_offers_ended_total{outcome="expired"}')).toBe(1);
+    expect(series.get('proffer_inverse_offers_ended_total{outcome="declined"}')).toBe(0);
     expect(series.get("proffer_inverse_offers_total")).toBe(3);
     expect(series.get("proffer_evictions_total")).toBe(7);
     expect(series.get("proffer_holds_passed_total")).toBe(2);
+  });
+});
+
+describe("of a framework", () => {
+  test("whose program is away it is shown until when its tasks are kept, and of no other", async () => {
+    const { broker, metrics } = setUp({ maxNames: 3 });
+    const presence = (state: "connected" | "disconnected" | "abandoned", keptUntilMs: number) => {
+      return { presence: { state, message: "", keptUntilMs } };
+    };
+    broker.addFramework("a/there", presence("connected", Number.POSITIVE_INFINITY));
+    broker.addFramework("a/away", presence("disconnected", 1_500));
+    broker.addFramework("a/unknown");
+    broker.addFramework("b/late", presence("disconnected", 9_000));
+    broker.addFramework("b/over", presence("abandoned", 4_000));
+    const kept = async () =>
+      [...(await scrape(metrics))].filter(([key]) => key.startsWith("proffer_framework_kept_until_timestamp_seconds"));
+    const name = "proffer_framework_kept_until_timestamp_seconds";
+    expect(await kept()).toEqual([
+      [`${name}{framework="a/away"}`, 1.5],
+      [`${name}{framework="other"}`, 4],
+    ]);
+    broker.frameworkViews.delete("a/away");
+    expect(await kept()).toEqual([
+      [`${name}{framework="b/late"}`, 9],
+      [`${name}{framework="other"}`, 4],
+    ]);
+  });
+
+  test("it is shown how often room was held in vain for what waits", async () => {
+    const { broker, metrics } = setUp({ maxNames: 1 });
+    for (const [i, vainTurns] of [2, 3, 5].entries()) broker.addFramework(`a/${i}`, { vainTurns });
+    const series = await scrape(metrics);
+    expect(series.get('proffer_framework_vain_turns{framework="a/0"}')).toBe(2);
+    expect(series.get('proffer_framework_vain_turns{framework="other"}')).toBe(5);
   });
 });
 

@@ -10,7 +10,10 @@ import { METRICS, type MetricDefinition, type MetricName } from "./metric-catalo
 export interface MetricViews {
   frameworks(): readonly string[];
   queues(): readonly string[];
-  frameworkView(key: string, nowMs: number): Pick<FrameworkView, "dominantShare" | "counts"> | undefined;
+  frameworkView(
+    key: string,
+    nowMs: number,
+  ): Pick<FrameworkView, "dominantShare" | "counts" | "vainTurns" | "presence"> | undefined;
   queueView(
     name: string,
   ): Pick<QueueView, "allocated" | "offered" | "held" | "demand" | "dominantShare" | "fairnessError"> | undefined;
@@ -166,12 +169,15 @@ export class Metrics {
     made.proffer_dominant_share.reset();
     made.proffer_fairness_error.reset();
     made.proffer_framework_dominant_share.reset();
+    made.proffer_framework_vain_turns.reset();
+    made.proffer_framework_kept_until_timestamp_seconds.reset();
     made.proffer_tasks.reset();
     made.proffer_nodes.reset();
     made.proffer_open_offers.reset();
     made.proffer_ledger_inconsistencies.reset();
     made.proffer_lost_races_total.reset();
     made.proffer_inverse_offers_total.reset();
+    made.proffer_inverse_offers_ended_total.reset();
     made.proffer_evictions_total.reset();
     made.proffer_holds_passed_total.reset();
   }
@@ -190,6 +196,8 @@ export class Metrics {
     made.proffer_ledger_inconsistencies.set(view.inconsistencies);
     made.proffer_lost_races_total.inc(view.lostRaces);
     made.proffer_inverse_offers_total.inc(view.inverseOffers);
+    for (const outcome of ends)
+      made.proffer_inverse_offers_ended_total.inc({ outcome }, view.inverseOfferEnds[outcome]);
     made.proffer_evictions_total.inc(view.evictions);
     made.proffer_holds_passed_total.inc(view.passedHolds);
     return named;
@@ -225,7 +233,7 @@ export class Metrics {
     for (const framework of this.#frameworks.retain(keys)) {
       for (const outcome of ends) made.proffer_offers_total.remove({ framework, outcome });
     }
-    const share = new Greatest();
+    const [share, vainTurns, endsEarliest] = [new Greatest(), new Greatest(), new Greatest()];
     for (const [i, key] of keys.entries()) {
       // Such a view goes over all tasks and nodes: let others have their turn.
       if (i % viewsAtOnce === 0) await setImmediate();
@@ -233,9 +241,16 @@ export class Metrics {
       if (view === undefined) continue;
       const framework = this.#frameworks.admit(key);
       share.take(framework, view.dominantShare);
+      vainTurns.take(framework, view.vainTurns);
+      const { presence } = view;
+      if (presence !== undefined && presence.state !== "connected") endsEarliest.take(framework, -presence.keptUntilMs);
       for (const [state, count] of Object.entries(view.counts)) made.proffer_tasks.inc({ framework, state }, count);
     }
     for (const [framework, value] of share.values) made.proffer_framework_dominant_share.set({ framework }, value);
+    for (const [framework, value] of vainTurns.values) made.proffer_framework_vain_turns.set({ framework }, value);
+    for (const [framework, value] of endsEarliest.values) {
+      made.proffer_framework_kept_until_timestamp_seconds.set({ framework }, -value / 1_000);
+    }
   }
 
   /** Sums of different resources mean nothing: what is past the bound is left out, not put together. */

@@ -20,6 +20,7 @@ function frameworkView(key: string, changes: Partial<FrameworkView> = {}): Frame
     offered: {},
     held: {},
     demand: {},
+    vainTurns: 0,
     why: { reason: "no-demand", message: "Nothing is waiting." },
     ...changes,
   };
@@ -79,6 +80,7 @@ export class FakeBroker implements MetricViews, ExplainSource {
     lostRaces: 0,
     passedHolds: 0,
     inverseOffers: 0,
+    inverseOfferEnds: { accepted: 0, refused: 0, declined: 0, expired: 0, rescinded: 0 },
     evictions: 0,
     inconsistencies: 0,
   };

@@ -139,6 +139,16 @@ export const queues: DashboardShape = {
         },
         {
           kind: "graph",
+          title: "What came of it",
+          about:
+            "Inverse offers that ended, a second. Expired: nobody chose, so the operator did. Rescinded: it was not needed after all.",
+          unit: "ops",
+          queries: [
+            ["{{outcome}}", `sum by (outcome) (rate(proffer_inverse_offers_ended_total{${OURS}}[$__rate_interval]))`],
+          ],
+        },
+        {
+          kind: "graph",
           title: "Taken back",
           about: "Instances a second that were ended for a guarantee. They run again as soon as there is room.",
           unit: "ops",
@@ -151,6 +161,13 @@ export const queues: DashboardShape = {
             "Turns a second in which room was held and did not suffice. Many: what waits is too large for what becomes free.",
           unit: "ops",
           queries: [["turns", `sum(rate(proffer_holds_passed_total{${OURS}}[$__rate_interval]))`]],
+        },
+        {
+          kind: "graph",
+          title: "Waiting in vain",
+          about: "How often room was held in vain for what still waits, gangs and large instances, at most.",
+          unit: "short",
+          queries: [["{{framework}}", `max by (framework) (proffer_framework_vain_turns{${FRAMEWORKS}})`]],
         },
       ],
     },
@@ -172,6 +189,19 @@ export const queues: DashboardShape = {
           unit: "short",
           stacked: true,
           queries: [["{{framework}}", `sum by (framework) (proffer_tasks{${FRAMEWORKS},state="pending"})`]],
+        },
+        {
+          kind: "graph",
+          title: "Away",
+          about:
+            "Frameworks whose program is away: for how long their tasks are kept for it. Below 0 that time is over.",
+          unit: "s",
+          queries: [
+            [
+              "{{framework}}",
+              `min by (framework) (proffer_framework_kept_until_timestamp_seconds{${FRAMEWORKS}}) - time()`,
+            ],
+          ],
         },
         {
           kind: "graph",

@@ -42,6 +42,10 @@ describe("alerts", () => {
         "ProfferDown",
         "ProfferNoLeader",
         "ProfferFrameworkNotAnswering",
+        "ProfferFrameworkAway",
+        "ProfferFailoverEnds",
+        "ProfferReclaimEndless",
+        "ProfferTurnsInVain",
         "ProfferDemandUnmet",
         "ProfferLedgerDisagrees",
         "ProfferApiErrors",
@@ -74,6 +78,9 @@ describe("alerts", () => {
       unmetDemandMinutes: 7,
       roundSeconds: 0.25,
       answerSeconds: 3,
+      failoverMinutes: 2,
+      evictedPart: 0.5,
+      vainTurns: 6,
       launch: { seconds: 2.5, objective: 0.9 },
     };
     const found = groupsWith(values).flatMap(({ rules }): Json[] => rules);
@@ -81,6 +88,9 @@ describe("alerts", () => {
     expect(of("ProfferDemandUnmet").for).toBe("7m");
     expect(of("ProfferRoundsSlow").expr).toMatch(/> 0\.25$/);
     expect(of("ProfferAnswersSlow").expr).toMatch(/> 3$/);
+    expect(of("ProfferFailoverEnds").expr).toContain("- time() < 120\n");
+    expect(of("ProfferReclaimEndless").expr).toContain("> 0.5 * sum(");
+    expect(of("ProfferTurnsInVain").expr).toMatch(/>= 6$/);
     expect(of("ProfferLaunchesLate").expr).toContain("> 14.4 * (1 - 0.9)");
     expect(of("proffer:launch_missed:ratio_rate1h").expr).toContain(String.raw`le=~"2\\.5(\\.0)?"`);
   });

@@ -177,6 +177,7 @@ describe("the statuses of Frameworks and Queues", () => {
     offered: {},
     held: {},
     demand: { cpu: 500 },
+    vainTurns: 0,
     why: { reason: "in-line", message: "others first" },
   };
   const context = { generation: 3, invalid: undefined, standing: [], nowMs };
@@ -223,7 +224,7 @@ describe("the statuses of Frameworks and Queues", () => {
 
   test("say whether the framework's program is there, where that is known", () => {
     const conditionOf = (state: "connected" | "disconnected" | "abandoned") => {
-      const presence = { state, message: "Lease ns/l" };
+      const presence = { state, message: "Lease ns/l", keptUntilMs: nowMs };
       return frameworkStatus({ ...view, presence }, undefined, context).conditions?.[1];
     };
     const said = { type: "Connected", message: "Lease ns/l" };

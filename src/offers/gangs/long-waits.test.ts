@@ -187,6 +187,8 @@ describe("the turn", () => {
     busy.made.asking("large", { cpu: 2 }, { of: "b", ...gang(3), createdAtMs: 2 }).settle();
     busy.run(2 * HOLD_AFTER_MS - 1_000);
     expect(busy.why("vain").reason).toBe("gathering");
+    const vainTurns = () => ["a", "b"].map((name) => busy.made.broker.frameworkView(`ns/${name}`)!.vainTurns);
+    expect(vainTurns()).toEqual([0, 0]);
     expect(busy.placed("large")).toBe(0);
     for (let second = 0; second < 20 && busy.placed("large") === 0; second++) busy.run(1_000);
     expect(busy.placed("large")).toBe(3);
@@ -197,6 +199,10 @@ describe("the turn", () => {
     expect(busy.made.broker.clusterView().passedHolds).toBe(1);
     busy.run(3_000);
     expect(busy.made.broker.clusterView().passedHolds).toBe(2);
+    expect(vainTurns()).toEqual([2, 0]);
+    // Who waits no more has waited in vain no more.
+    busy.made.apply({ type: "task-gone", uid: "vain-uid" });
+    expect(vainTurns()).toEqual([0, 0]);
   });
 
   test("is not one's who has more than his share while others are served", () => {

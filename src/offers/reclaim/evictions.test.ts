@@ -195,6 +195,7 @@ describe("who waits for what is taken back", () => {
       { about: { kind: "Framework", key: "ns/b" }, reason: "asked-back", note: expect.stringContaining("22:13:50Z") },
     ]);
     made.wait(GRACE_MS);
-    expect(made.broker.clusterView()).toMatchObject({ inverseOffers: 1, evictions: 1 });
+    const inverseOfferEnds = { accepted: 0, refused: 0, declined: 0, expired: 1, rescinded: 0 };
+    expect(made.broker.clusterView()).toMatchObject({ inverseOffers: 1, inverseOfferEnds, evictions: 1 });
   });
 });

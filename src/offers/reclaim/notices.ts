@@ -177,8 +177,10 @@ export class Notices {
       if (notice.closing || pending(notice).length > 0) continue;
       if (notice.spent === 0 && notice.keptUntilMs > this.#state.nowMs) continue;
       notice.closing = true;
+      const end = this.#end(notice);
+      this.#state.counters.inverseOfferEnds[end.phase.toLowerCase() as Lowercase<typeof end.phase>]++;
       if (notice.unwritten) this.#byKey.delete(notice.key);
-      else this.#state.emit({ type: "close-offer", key: notice.key, launches: [], ...this.#end(notice) });
+      else this.#state.emit({ type: "close-offer", key: notice.key, launches: [], ...end });
       any = true;
     }
     return any;
