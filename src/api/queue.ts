@@ -127,7 +127,12 @@ const queueStatus = z.object({
   queues: count().optional().describe("How many queues in force are its children."),
   counts: z
     .object({
-      pending: count().default(0).describe("Instances that wait."),
+      pending: count()
+        .default(0)
+        .describe(
+          "Instances that could start if there were room. Not counted are those that wait for something of their own: " +
+            "`parallelism`, a pause after a failure, the rest of what they start with.",
+        ),
       running: count().default(0).describe("Instances that hold resources."),
     })
     .optional()

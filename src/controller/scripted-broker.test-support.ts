@@ -42,7 +42,17 @@ export class ScriptedBroker implements BrokerContract {
   frameworkView(key: string): ReturnType<BrokerContract["frameworkView"]> {
     const offers = { open: 0, accepted: 0, declined: 0, expired: 0, rescinded: 0, refused: 0 };
     const why = { reason: "no-demand" as const, message: "nothing waits" };
-    return { key, queue: "default", dominantShare: 0, counts: NO_INSTANCES, offers, ...nothing, vainTurns: 0, why };
+    return {
+      key,
+      queue: "default",
+      dominantShare: 0,
+      counts: NO_INSTANCES,
+      offers,
+      ...nothing,
+      vainTurns: 0,
+      lowered: [],
+      why,
+    };
   }
 
   queueView(name: string): ReturnType<BrokerContract["queueView"]> {

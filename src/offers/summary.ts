@@ -1,6 +1,7 @@
 import type { Explain } from "./explain/explain.ts";
 import type { Framework } from "./framework.ts";
 import type { Frameworks } from "./frameworks.ts";
+import type { FrameworkFacts } from "./messages.ts";
 import { add, type Queue } from "./queues/queues.ts";
 import { PODS, type Quantities, type Vector } from "./resources.ts";
 import type { State } from "./state.ts";
@@ -63,6 +64,7 @@ export class Summary {
       held: this.#state.resources.quantities(holding),
       demand: this.#state.resources.quantities(demand),
       vainTurns,
+      lowered: this.#lowered(facts.queues),
       ...(rejected === undefined ? {} : { rejected }),
       ...(framework.presence === undefined ? {} : { presence: framework.presence }),
       // Worked out when read: it looks at every node.
@@ -101,6 +103,13 @@ export class Summary {
       counts,
       ...(problem === undefined ? {} : { rejected: { reason: "queue-invalid", message: problem } }),
     };
+  }
+
+  #lowered(queues: FrameworkFacts["queues"]): FrameworkView["lowered"] {
+    return queues.flatMap(({ name: queue, weight }) => {
+      const most = this.#state.tree.queues.get(queue)?.facts?.maxFrameworkWeight ?? weight;
+      return weight > most ? [{ queue, weight, most }] : [];
+    });
   }
 
   /** Why what is declared is not in force, and what is instead. */

@@ -167,6 +167,8 @@ export interface FrameworkView {
   readonly demand: Quantities;
   /** Of those of its instances that wait: how often room was held in vain, at most. */
   readonly vainTurns: number;
+  /** Weights that count for less than declared, for the queue's `maxFrameworkWeight`. */
+  readonly lowered: readonly { readonly queue: string; readonly weight: number; readonly most: number }[];
   readonly rejected?: Explanation;
   /** Absent where nobody can tell whether its program is there. */
   readonly presence?: PresenceView;

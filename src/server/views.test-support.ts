@@ -21,6 +21,7 @@ function frameworkView(key: string, changes: Partial<FrameworkView> = {}): Frame
     held: {},
     demand: {},
     vainTurns: 0,
+    lowered: [],
     why: { reason: "no-demand", message: "Nothing is waiting." },
     ...changes,
   };

@@ -52,7 +52,7 @@ describe.concurrent("a Task that cannot run", () => {
   test("for want of its framework says so, and runs once that is there", async () => {
     const tenant = await site.tenant("orphan", "cpu=4,memory=8Gi");
     await tenant.task("orphan", { framework: "later", fake: { duration: "100ms" } });
-    expect(await notAccepted(tenant, "orphan", "UnknownFramework")).toContain("orphan/later does not exist");
+    expect(await notAccepted(tenant, "orphan", "UnknownFramework")).toContain("orphan/later does not exist: create it");
     await tenant.framework({}, "later");
     expect((await tenant.ended("orphan")).state).toBe("Finished");
   });
@@ -60,7 +60,9 @@ describe.concurrent("a Task that cannot run", () => {
   test("for want of its queue says so, and runs once that is there", async () => {
     const tenant = await scene("queueless", { queues: [{ name: "someday" }] });
     await tenant.task("patient", { fake: { duration: "100ms" } });
-    expect(await notAccepted(tenant, "patient", "UnknownQueue")).toContain("queue someday does not exist");
+    expect(await notAccepted(tenant, "patient", "UnknownQueue")).toMatch(
+      /queue someday does not exist: create it, or name another/,
+    );
     await site.queue("someday");
     expect((await tenant.ended("patient")).state).toBe("Finished");
   });
@@ -69,9 +71,13 @@ describe.concurrent("a Task that cannot run", () => {
     await site.queue("closed", { namespaces: ["elsewhere"] });
     const tenant = await scene("outsider", { queues: [{ name: "closed" }, { name: "default" }] });
     await tenant.task("denied");
-    expect(await notAccepted(tenant, "denied", "QueueNotAllowed")).toContain("does not admit namespace outsider");
+    expect(await notAccepted(tenant, "denied", "QueueNotAllowed")).toMatch(
+      /does not admit namespace outsider: add it to the queue's spec.namespaces/,
+    );
     await tenant.task("unlisted", { spec: { queue: "closed-too" } });
-    expect(await notAccepted(tenant, "unlisted", "QueueNotAllowed")).toContain("does not list queue closed-too");
+    expect(await notAccepted(tenant, "unlisted", "QueueNotAllowed")).toMatch(
+      /does not list queue closed-too: add it to its spec.queues/,
+    );
     await tenant.task("fine", { fake: { duration: "100ms" }, spec: { queue: "default" } });
     expect((await tenant.ended("fine")).state).toBe("Finished");
   });
@@ -91,13 +97,26 @@ describe.concurrent("a Task that cannot run", () => {
     await site.queue("strict", { maxPriority: 10, maxTasks: 1 });
     const tenant = await scene("strict", { queues: [{ name: "strict" }] });
     await tenant.task("proud", { spec: { priority: 11 } });
-    expect(await notAccepted(tenant, "proud", "PriorityTooHigh")).toContain("priority 11, queue strict allows 10");
+    expect(await notAccepted(tenant, "proud", "PriorityTooHigh")).toMatch(
+      /priority 11, queue strict allows 10: lower it/,
+    );
     await tenant.task("first");
     await tenant.podsUntil("it runs", (pods) => pods.length === 1, "first");
     await tenant.task("second", { fake: { duration: "100ms" } });
-    expect(await notAccepted(tenant, "second", "TooManyTasks")).toContain("holds 1 unfinished tasks");
+    expect(await notAccepted(tenant, "second", "TooManyTasks")).toMatch(
+      /holds 1 unfinished tasks.*one has to end first/,
+    );
     await tenant.patchTask("first", { kill: {} });
     expect((await tenant.ended("second")).state).toBe("Finished");
+  });
+
+  test("for being larger than its queue's limit says what to do", async () => {
+    await site.queue("tight", { limit: { cpu: "2" } });
+    const tenant = await scene("tight", { queues: [{ name: "tight" }] });
+    await tenant.task("wide", { requests: { cpu: "3" } });
+    expect(await tenant.waits("wide", "OverLimit")).toBe(
+      "queue tight: 3 asked, 2 left of its limit 2 (cpu): raise it, or ask for less",
+    );
   });
 
   test("for what the API server says of its pods tells it in those words", async () => {
@@ -109,6 +128,16 @@ describe.concurrent("a Task that cannot run", () => {
     expect(await notAccepted(tenant, "unlawful", "TemplateRefused")).toMatch(/metadata.labels.*not a key/);
     await othersWork();
   });
+});
+
+test("a Framework that takes more weight than its queue allows is told what it counts for", async () => {
+  await site.queue("modest", { maxFrameworkWeight: 2 });
+  const tenant = await site.tenant("modest");
+  await tenant.framework({ queues: [{ name: "modest", weight: 7 }] });
+  const framework = async () => (await tenant.api.get(tenant.path("frameworks", "fw"))).status ?? {};
+  await eventually("it is told", framework, (status) =>
+    /weight 7 in queue modest counts as 2/.test(accepted(status)?.message),
+  );
 });
 
 describe.concurrent("what the schema refuses", () => {

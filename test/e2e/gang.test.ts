@@ -181,7 +181,7 @@ describe.concurrent("a gang in offers", () => {
     expect(await answered(first, () => 1)).toMatchObject({
       phase: "Refused",
       reason: "gang-incomplete",
-      message: "gang of 5: 5 of task train start together, the answer starts 3",
+      message: "gang of 5: 5 of task train start together, the answer starts 3: launch all of them, or decline",
     });
     expect(await tenant.seen()).toEqual([]);
     const second = await offered();

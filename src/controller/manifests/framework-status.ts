@@ -24,7 +24,7 @@ export function frameworkStatus(
   unpublished: string | undefined,
   context: StatusContext,
 ): FrameworkStatus {
-  const drafts = [accepted(view?.rejected, context.invalid)];
+  const drafts = [accepted(view?.rejected, context.invalid, view?.lowered)];
   if (unpublished !== undefined) {
     drafts.push({ type: "OffersHeldBack", status: "True", reason: "AdmissionPolicyMissing", message: unpublished });
   }
@@ -95,10 +95,18 @@ function connected({ state, message }: PresenceView): ConditionDraft {
   return { type: "Connected", status: state === "connected" ? "True" : "False", reason: reasons[state], message };
 }
 
-function accepted(rejected: Explanation | undefined, invalid: string | undefined): ConditionDraft {
+function accepted(
+  rejected: Explanation | undefined,
+  invalid: string | undefined,
+  lowered: FrameworkView["lowered"] = [],
+): ConditionDraft {
   if (invalid !== undefined) return { type: "Accepted", status: "False", reason: "Invalid", message: invalid };
   if (rejected === undefined) {
-    return { type: "Accepted", status: "True", reason: "Accepted", message: "In use as declared." };
+    const but = lowered.map(
+      ({ queue, weight, most }) => `weight ${weight} in queue ${queue} counts as ${most}, its maxFrameworkWeight`,
+    );
+    const message = but.length > 0 ? `In use, but ${but.join("; ")}.` : "In use as declared.";
+    return { type: "Accepted", status: "True", reason: "Accepted", message };
   }
   return { type: "Accepted", status: "False", reason: conditionReason(rejected.reason), message: rejected.message };
 }

@@ -178,6 +178,7 @@ describe("the statuses of Frameworks and Queues", () => {
     held: {},
     demand: { cpu: 500 },
     vainTurns: 0,
+    lowered: [],
     why: { reason: "in-line", message: "others first" },
   };
   const context = { generation: 3, invalid: undefined, standing: [], nowMs };
@@ -213,6 +214,14 @@ describe("the statuses of Frameworks and Queues", () => {
     const said = { dominantShare: "0.5000", allocated: { cpu: "1" }, held: { memory: "1Gi" } };
     expect(queued).toMatchObject({ ...said, frameworks: 2, queues: 3 });
     isValid(queueDefinition as never, queued);
+  });
+
+  test("say of weights that count for less than declared", () => {
+    const lowered = [{ queue: "default", weight: 5, most: 1 }];
+    expect(frameworkStatus({ ...view, lowered }, undefined, context).conditions?.[0]).toMatchObject({
+      status: "True",
+      message: "In use, but weight 5 in queue default counts as 1, its maxFrameworkWeight.",
+    });
   });
 
   test("say what is held, where anything is", () => {

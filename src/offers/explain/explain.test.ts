@@ -96,7 +96,7 @@ describe("why a task waits", () => {
     {
       name: "it waits for an answer",
       reason: "waiting-for-answer",
-      message: /^1 instances are offered and not answered$/,
+      message: /^room for 1 instances is offered and not answered$/,
       make: (made) => made.framework("f", { scheduler: "Offers" }).node("n", { cpu: 1 }).task("t"),
     },
     {
@@ -123,6 +123,17 @@ describe("why a task waits", () => {
           .asking("a", { cpu: 2_000 })
           .settle()
           .asking("t", { cpu: 2_000 }),
+    },
+    {
+      name: "it asks for more than its queue's limit",
+      reason: "over-limit",
+      message: /^queue default: 4 asked, 3 left of its limit 3 \(cpu\): raise it, or ask for less$/,
+      make: (made) =>
+        made
+          .queue("default", { limit: { cpu: 3_000 } })
+          .framework("f")
+          .node("n", { cpu: 9_000 })
+          .asking("t", { cpu: 4_000 }),
     },
     {
       name: "there is no node at all",

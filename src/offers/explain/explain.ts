@@ -46,7 +46,7 @@ export class Explain {
 
   framework(framework: Framework): Explanation {
     if (framework.facts === undefined) {
-      return { reason: "unknown-framework", message: `framework ${framework.key} does not exist` };
+      return { reason: "unknown-framework", message: `framework ${framework.key} does not exist: create it` };
     }
     if (framework.facts.suppressed) return suppressed(framework);
     if (framework.isAway) return disconnected(framework);
@@ -95,7 +95,10 @@ export class Explain {
       return { reason: "waiting-for-answer", message };
     }
     if (line.outstanding >= line.pending && line.outstanding > 0) {
-      return { reason: "waiting-for-answer", message: `${line.outstanding} instances are offered and not answered` };
+      return {
+        reason: "waiting-for-answer",
+        message: `room for ${line.outstanding} instances is offered and not answered`,
+      };
     }
     const waits = this.#waits.line(framework, line);
     if (waits !== undefined) return waits;

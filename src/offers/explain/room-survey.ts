@@ -80,7 +80,8 @@ export function roomText(state: State, bounds: readonly Bound[], reason: "over-l
   const rest = amountText(name, Math.max(0, left), "floor");
   if (kept.length === 0 && queue !== undefined) {
     const limit = amountText(name, queue.limit[resource]!, "floor");
-    return `queue ${queue.name}: ${asked} asked${besides}, ${rest} left of its limit ${limit} (${name})`;
+    const never = needs - shown > queue.limit[resource]! ? ": raise it, or ask for less" : "";
+    return `queue ${queue.name}: ${asked} asked${besides}, ${rest} left of its limit ${limit} (${name})${never}`;
   }
   const of = queue === undefined ? "free" : `left of the limit of queue ${queue.name}`;
   if (kept.length === 0) return `${asked} ${name} asked${besides}, ${rest} ${of}`;

@@ -27,7 +27,7 @@ export function gangRefusal(wishes: readonly Wish[], answer: Answer): Refusal | 
       const started = wishes.reduce((sum, wish) => sum + (wish.task === task ? wish.launch.count : 0), 0);
       if (started >= missing) continue;
       const name = task.facts.key.slice(task.facts.key.indexOf("/") + 1);
-      const message = `${gang.title}: ${missing} of task ${name} start together, the answer starts ${started}`;
+      const message = `${gang.title}: ${missing} of task ${name} start together, the answer starts ${started}: launch all of them, or decline`;
       return refuse("gang-incomplete", message, answer, culprit);
     }
   }

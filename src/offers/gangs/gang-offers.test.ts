@@ -121,7 +121,7 @@ describe("an answer", () => {
         type: "close-offer",
         phase: "Refused",
         reason: "gang-incomplete",
-        message: "gang of 4: 4 of task t start together, the answer starts 2",
+        message: "gang of 4: 4 of task t start together, the answer starts 2: launch all of them, or decline",
       }),
     );
     expect(placed(made)).toBe(0);

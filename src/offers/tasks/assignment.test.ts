@@ -225,6 +225,10 @@ describe("queues", () => {
       .asking("u", { cpu: 1 }, { of: "other", instances: 10 });
     made.settle();
     expect(made.all("create-pod").filter(({ framework }) => framework === "ns/greedy")).toHaveLength(5);
+    const lowered = () => ["greedy", "other"].map((name) => made.broker.frameworkView(`ns/${name}`)!.lowered);
+    expect(lowered()).toEqual([[{ queue: "default", weight: 9, most: 1 }], []]);
+    made.queue("default", { maxFrameworkWeight: 9 });
+    expect(lowered()).toEqual([[], []]);
   });
 
   test("a framework that leaves a queue loses what was offered to it there", () => {

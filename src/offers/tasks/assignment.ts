@@ -191,29 +191,31 @@ export class Assignment {
   #rejectionByFramework(task: Task): Explanation | undefined {
     const framework = this.#state.frameworks.get(task.facts.framework)?.facts;
     if (framework === undefined) {
-      return { reason: "unknown-framework", message: `framework ${task.facts.framework} does not exist` };
+      return { reason: "unknown-framework", message: `framework ${task.facts.framework} does not exist: create it` };
     }
     const queue = this.queueOf(task);
     if (framework.queues.some(({ name }) => name === queue)) return undefined;
-    return { reason: "queue-not-allowed", message: `framework ${framework.key} does not list queue ${queue}` };
+    const message = `framework ${framework.key} does not list queue ${queue}: add it to its spec.queues`;
+    return { reason: "queue-not-allowed", message };
   }
 
   #rejectionByQueue(task: Task): Explanation | undefined {
     const name = this.queueOf(task);
     const queue = this.#state.tree.queues.get(name);
-    if (queue?.facts === undefined) return { reason: "unknown-queue", message: `queue ${name} does not exist` };
+    if (queue?.facts === undefined) return unknownQueue(name);
     const rejected = queueRejection(this.#state, name, task.facts.framework);
     if (rejected !== undefined) return rejected;
     const { maxPriority, maxTasks } = queue.facts;
     if (maxPriority !== undefined && task.facts.priority > maxPriority) {
       return {
         reason: "priority-too-high",
-        message: `priority ${task.facts.priority}, queue ${name} allows ${maxPriority}`,
+        message: `priority ${task.facts.priority}, queue ${name} allows ${maxPriority}: lower it, or raise the queue's maxPriority`,
       };
     }
     if (task.finished || task.gone) return undefined;
     if (this.#admission.admits(task, name)) return undefined;
-    return { reason: "too-many-tasks", message: `queue ${name} holds ${maxTasks} unfinished tasks` };
+    const message = `queue ${name} holds ${maxTasks} unfinished tasks, as many as its maxTasks allows: one has to end first`;
+    return { reason: "too-many-tasks", message };
   }
 
   #rejectionByTemplate(task: Task): Explanation | undefined {
@@ -265,7 +267,7 @@ export class Assignment {
 /** Why a framework may not use a queue at all. */
 export function queueRejection(state: State, name: string, frameworkKey: string): Explanation | undefined {
   const queue = state.tree.queues.get(name);
-  if (queue?.facts === undefined) return { reason: "unknown-queue", message: `queue ${name} does not exist` };
+  if (queue?.facts === undefined) return unknownQueue(name);
   if (queue.rejected !== undefined) {
     return { reason: queue.rejected, message: `queue ${name}: ${queue.standing?.problem}` };
   }
@@ -273,5 +275,11 @@ export function queueRejection(state: State, name: string, frameworkKey: string)
   if (namespaces.includes("*")) return undefined;
   const namespace = frameworkKey.slice(0, frameworkKey.indexOf("/"));
   if (namespaces.includes(namespace)) return undefined;
-  return { reason: "queue-not-allowed", message: `queue ${name} does not admit namespace ${namespace}` };
+  const message = `queue ${name} does not admit namespace ${namespace}: add it to the queue's spec.namespaces, or use another queue`;
+  return { reason: "queue-not-allowed", message };
+}
+
+function unknownQueue(name: string): Explanation {
+  const message = `queue ${name} does not exist: create it, or name another one in the framework's spec.queues`;
+  return { reason: "unknown-queue", message };
 }
