@@ -217,6 +217,7 @@ describe("what there is", () => {
       "cpu",
       "2",
       "0",
+      "0",
       "100",
     ]);
     const refused = await of("top", "nodes");

@@ -14,14 +14,14 @@ const ANSWERS: Readonly<Record<string, Json>> = {
 
 /**
  * Makes queues, frameworks, tasks and foreign pods. Offers are accepted, declined, refused, rescinded, and expire; tasks run,
- * wait, finish and fail. Returns when all of that has happened once; a stream of short tasks and of offers that expire goes on.
+ * wait, finish and fail; a program goes away. Returns when all of that has happened once; a stream of short tasks and of offers that expire goes on.
  */
 export async function makeTraffic(site: Site): Promise<void> {
   await site.queue("traffic", { weight: 3 });
   await site.queue("short", { parent: "traffic" });
   await site.queue("long", { parent: "traffic" });
   const tenant = await site.tenant("traffic", "cpu=16,memory=64Gi,gpu=4", 3);
-  await Promise.all([stream(tenant), lasting(site, tenant), answered(site, tenant), unanswered(tenant)]);
+  await Promise.all([stream(tenant), lasting(site, tenant), answered(site, tenant), unanswered(tenant), away(tenant)]);
 }
 
 /** Instances that start and end, a few at a time, for longer than the tests need. */
@@ -68,6 +68,18 @@ async function unanswered(tenant: Tenant): Promise<void> {
   await asking(tenant, "holds", { answerers, timeoutSeconds: 3_600 });
   await eventually("one stays open", () => openOffers(tenant), isOpenFor(["holds"]));
   await endedOnce(tenant, "silent", "expired");
+}
+
+/** A framework whose program has given its Lease back. */
+async function away(tenant: Tenant): Promise<void> {
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${tenant.namespace}/leases`;
+  await tenant.framework({ scheduler: { type: "Offers" }, answerers: ["system:serviceaccount:nobody:nobody"] }, "away");
+  await tenant.api.create(path, {
+    metadata: { name: "away", labels: { "proffer.dev/framework": "away" } },
+    spec: { holderIdentity: "", leaseDurationSeconds: 1, renewTime: new Date().toISOString().replace("Z", "000Z") },
+  });
+  const disconnected = ({ status }: Json) => status?.conditions?.some(({ reason }: Json) => reason === "Disconnected");
+  await eventually("it is missed", () => tenant.api.get(tenant.path("frameworks", "away")), disconnected);
 }
 
 interface Asking {
