@@ -31,7 +31,7 @@ const LEAVING = 0;
 const OFFER = 1;
 const LOWEST_PRIORITY = -1000;
 const RANKS = 2 ** 11;
-/** Ages are compared in whole seconds, up to 24 days; exactly where it matters, on one node. */
+/** Ages are compared in whole seconds of the clock, up to 24 days; exactly where it matters, on one node. */
 const AGES = 2 ** 21;
 const ENTRIES = 2 ** 21;
 /** As many are sorted at a time at least. */
@@ -53,7 +53,7 @@ export class Victims {
   readonly #claimants: Claimant[] = [];
   readonly #ranks: number[] = [];
   readonly #nodes: number[] = [];
-  readonly #sinceMs: number[] = [];
+  readonly #placedAtMs: number[] = [];
   /** Rank -> entries that are in no portion yet. */
   readonly #byRank = new Map<number, number[]>();
   /** Rank -> what nobody has looked into yet. A gang is where the first of its tasks is. */
@@ -149,7 +149,7 @@ export class Victims {
   #addGang({ tasks }: Gang): void {
     const parts = tasks.map((task) => {
       const left = [...task.live.values()].filter((one) => !this.#taken.has(one));
-      const instances = left.filter((one) => !isLeaving(one)).sort((a, b) => this.#newer(a, b));
+      const instances = left.filter((one) => !isLeaving(one)).sort(newer);
       return { task, instances, leaving: left.filter(isLeaving) };
     });
     const isShort = parts.some(
@@ -250,7 +250,7 @@ export class Victims {
 
   /** Which of two goes first, exactly. Total: later entries first where nothing else tells them apart. */
   compare(i: number, j: number): number {
-    return this.#ranks[i]! - this.#ranks[j]! || this.#sinceMs[j]! - this.#sinceMs[i]! || j - i;
+    return this.#ranks[i]! - this.#ranks[j]! || this.#placedAtMs[j]! - this.#placedAtMs[i]! || j - i;
   }
 
   /** All entries in the order in which they would go. */
@@ -276,9 +276,12 @@ export class Victims {
     return Float64Array.from(portion).sort();
   }
 
-  /** One number an entry, so that the sort needs no comparisons of ours: rank, age, and the entry, later ones first. */
+  /**
+   * One number an entry, so that the sort needs no comparisons of ours: rank, age, and the entry, later ones first. The
+   * order of two entries does not change as time goes by: what could not be taken back a moment ago cannot be now.
+   */
   #sortKey(i: number): number {
-    const age = Math.min(AGES - 1, Math.max(0, Math.floor((this.#nowMs - this.#sinceMs[i]!) / 1000)));
+    const age = Math.min(AGES - 1, Math.max(0, inSeconds(this.#nowMs) - inSeconds(this.#placedAtMs[i]!)));
     return (Math.min(this.#ranks[i]!, RANKS - 1) * AGES + age) * ENTRIES + (ENTRIES - 1 - i);
   }
 
@@ -290,10 +293,6 @@ export class Victims {
       if ("tasks" in of) this.#addGang(of);
       else this.#addEach(of, of.live.values());
     }
-  }
-
-  #newer(a: Instance, b: Instance): number {
-    return this.#since(b) - this.#since(a) || b.index - a.index;
   }
 
   /** Since when it runs, or, as long as it does not, has its place. A node's clock may be ahead of ours. */
@@ -318,7 +317,7 @@ export class Victims {
 
   #addInstance(task: Task, instance: Instance, claimant = this.#claimantOf(task)): void {
     const rank = isLeaving(instance) ? LEAVING : rankOf(task);
-    this.#add(task, instance, claimant, instance.node, rank, this.#since(instance));
+    this.#add(task, instance, claimant, instance.node, rank, instance.placedAtMs);
   }
 
   #add(
@@ -335,7 +334,7 @@ export class Victims {
     this.#claimants.push(claimant);
     this.#nodes.push(node);
     this.#ranks.push(rank);
-    this.#sinceMs.push(ms);
+    this.#placedAtMs.push(ms);
   }
 
   #put<T>(lists: Map<number, T[]>, rank: number, item: T): void {
@@ -347,6 +346,15 @@ export class Victims {
   #spare(claimant: Claimant, untilMs: number): void {
     this.#sparedUntilMs.set(claimant, Math.min(this.#sparedUntilMs.get(claimant) ?? untilMs, untilMs));
   }
+}
+
+/** The newest is what has its place since last, whether it runs yet or not: that does not change. */
+function newer(a: Instance, b: Instance): number {
+  return b.placedAtMs - a.placedAtMs || b.index - a.index;
+}
+
+function inSeconds(ms: number): number {
+  return Math.floor(ms / 1000);
 }
 
 function rankOf({ facts }: Task): number {
