@@ -8,7 +8,7 @@ import type { State } from "../state.ts";
 import type { Instance } from "../tasks/instance.ts";
 import { evict } from "./evictions.ts";
 import type { Found } from "./room-search.ts";
-import type { UsageAhead } from "./usage-ahead.ts";
+import { UsageAhead } from "./usage-ahead.ts";
 import { isOffer, type Victim } from "./victims.ts";
 
 /** Room on one node on its way from victims to instances of a line. */
@@ -54,6 +54,24 @@ export class Clearings {
   /** Instances of the line that room is being made for. */
   planned(line: Line): number {
     return this.of(line).reduce((sum, { holds }) => sum + holds.length, 0);
+  }
+
+  /** Holds in which room gathers for a long wait, of whoever: part of what an instance asks for, and no clearing's. */
+  gathered(): Hold[] {
+    if (this.#state.holds.size === 0) return [];
+    const cleared = new Set([...this.#all].flatMap(({ holds }) => holds));
+    return [...this.#state.holds.all()].filter((hold) => !isWhole(hold) && !cleared.has(hold));
+  }
+
+  /**
+   * What each queue will use once these clearings have come about. What has only gathered for somebody is not used yet, and
+   * may never be: nothing that runs is taken back on its account.
+   */
+  ahead(which: (clearing: Clearing) => boolean = () => true): UsageAhead {
+    const ahead = new UsageAhead(this.#state.tree);
+    for (const { line, claim } of this.gathered()) ahead.shift(line.claimant.parent, claim.vector, -1);
+    for (const clearing of this.#all) if (which(clearing)) include(ahead, clearing);
+    return ahead;
   }
 
   /** Keeps what is free and needed; undefined, and as before, where the node cannot have it. */
@@ -238,7 +256,7 @@ function unitOf({ victims }: Clearing, victim: Victim): Victim[] {
 }
 
 /** The clearing has come about: its victims are gone, its holds are whole. */
-export function include(ahead: UsageAhead, { line, holds, victims }: Clearing): void {
+function include(ahead: UsageAhead, { line, holds, victims }: Clearing): void {
   for (const { vector, claimant } of victims.values()) ahead.shift(claimant.parent, vector, -1);
   for (const { claim } of holds) {
     ahead.shift(line.claimant.parent, claim.vector, -1);

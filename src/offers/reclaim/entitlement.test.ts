@@ -165,6 +165,17 @@ describe("a decision in whatever cluster", () => {
     );
   });
 
+  test("does not take for borrowed what has only gathered for a long wait", () => {
+    const made = worldOf({ guarantee: 8, own: 3, free: 2, sizes: [[5, 2], [1]], due: 8 });
+    made.cpu("a", "due", 8, 2).settle();
+    made.terminate();
+    expect([made.used("a"), made.used("b")]).toEqual([8, 1]);
+    made.wait(600_000);
+    expect(made.keptFor("a")).toBe(1);
+    made.wait(3_600_000);
+    expect(made.ending).toEqual([]);
+  });
+
   test("takes nothing to and fro, though whoever gives wants it back at once and has less: evictions are bounded", () => {
     fc.assert(
       fc.property(worlds, fc.integer({ min: 1, max: 4 }), (world, instances) => {

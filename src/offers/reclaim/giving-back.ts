@@ -6,11 +6,10 @@ import { parseIndexes } from "../structures/indexes.ts";
 import type { Assignment } from "../tasks/assignment.ts";
 import { type Instance, isLeaving } from "../tasks/instance.ts";
 import type { Task } from "../tasks/task.ts";
-import { type Clearing, type Clearings, include } from "./clearings.ts";
+import type { Clearing, Clearings } from "./clearings.ts";
 import { Entitlement } from "./entitlement.ts";
 import { type Notice, type Notices, pending } from "./notices.ts";
 import { RoomSearch } from "./room-search.ts";
-import { UsageAhead } from "./usage-ahead.ts";
 import { isOffer, type Victim, Victims } from "./victims.ts";
 
 /** Answers to inverse offers: a framework that accepts chooses itself what it gives back. */
@@ -114,8 +113,7 @@ export class GivingBack {
     const queue = line.claimant.parent;
     const made: Clearing[] = [];
     if (queue === undefined) return made;
-    const ahead = new UsageAhead(this.#state.tree);
-    for (const other of this.#clearings.all()) include(ahead, other);
+    const ahead = this.#clearings.ahead();
     for (const { vector, claimant } of pool.leaving()) ahead.shift(claimant.parent, vector, -1);
     const entitlement = new Entitlement(this.#state.tree, ahead, queue, line.request);
     const admits = (node: number) =>

@@ -1,21 +1,21 @@
-import { type Hold, isWhole } from "../holds.ts";
+import type { Hold } from "../holds.ts";
 import type { Line } from "../lines.ts";
 import type { Offer } from "../offer.ts";
 import { add, type Claimant, type Queue, type QueueTree } from "../queues/queues.ts";
 import { earlier } from "../queues/room.ts";
-import { UNKNOWN, type Vector } from "../resources.ts";
+import { UNKNOWN } from "../resources.ts";
 import type { Unmet } from "../round.ts";
 import type { State } from "../state.ts";
 import type { Assignment } from "../tasks/assignment.ts";
 import { isLeaving } from "../tasks/instance.ts";
-import { type Clearing, type Clearings, exclude, include } from "./clearings.ts";
+import { type Clearing, type Clearings, exclude } from "./clearings.ts";
 import { Entitlement, isCovered } from "./entitlement.ts";
 import { MAX_NODES } from "./inverse-offer.ts";
 import type { Notice, Notices } from "./notices.ts";
 import { graceMs, waiting } from "./reclaim-rules.ts";
 import type { Want } from "./room-choice.ts";
 import { RoomSearch } from "./room-search.ts";
-import { UsageAhead } from "./usage-ahead.ts";
+import type { UsageAhead } from "./usage-ahead.ts";
 import { isOffer, Victims } from "./victims.ts";
 
 /** What reclaim needs of the book of offers. */
@@ -30,8 +30,6 @@ const MOST_AT_ONCE = 1_000;
 /** With more candidates than this, a demand for which nothing was found is not looked at again for a while. */
 const CHEAP = 10_000;
 const RETRY_MS = 1_000;
-
-const NOTHING: Vector = new Float64Array(0);
 
 /** A decision: everything it looks at, and what it has come to. */
 interface Decision {
@@ -85,8 +83,8 @@ export class ReclaimPlan {
       if (restsUntilMs > this.#state.nowMs) this.#lookAgain(restsUntilMs);
       else {
         this.#sparedUntilMs.delete(line);
-        const ahead = decision?.ahead ?? this.#ahead();
-        const gathered = this.#lift(demand, ahead);
+        const ahead = decision?.ahead ?? this.#clearings.ahead();
+        const gathered = this.#lift(demand);
         const before = decision?.made.length ?? 0;
         if (this.#mayFind(line, ahead)) {
           decision ??= this.#decide(ahead);
@@ -95,7 +93,7 @@ export class ReclaimPlan {
           const isDear = decision.victims.most > CHEAP;
           if (isDear && decision.made.length === before) this.#restsUntilMs.set(line, this.#state.nowMs + RETRY_MS);
         }
-        if ((decision?.made.length ?? 0) === before) this.#putBack(gathered, ahead);
+        if ((decision?.made.length ?? 0) === before) this.#putBack(gathered);
         else for (const hold of gathered) this.#state.holds.release(hold);
       }
     }
@@ -129,30 +127,16 @@ export class ReclaimPlan {
     return false;
   }
 
-  #ahead(): UsageAhead {
-    const ahead = new UsageAhead(this.#state.tree);
-    for (const clearing of this.#clearings.all()) include(ahead, clearing);
-    return ahead;
-  }
-
   /** What has gathered for parts of instances is as good as free to them: it must not stand in the way of whole ones. */
-  #lift(demand: Unmet, ahead: UsageAhead): Hold[] {
+  #lift(demand: Unmet): Hold[] {
     const lines = partsOf(demand).map(({ line }) => line);
-    const cleared = new Set(lines.flatMap((line) => this.#clearings.of(line)).flatMap(({ holds }) => holds));
-    const all = lines.flatMap((line) => this.#state.holds.of(line));
-    const gathered = all.filter((hold) => !isWhole(hold) && !cleared.has(hold));
-    for (const { line, claim } of gathered) {
-      ahead.shift(line.claimant.parent, claim.vector, -1);
-      this.#state.ledger.forget(claim.id);
-    }
+    const gathered = this.#clearings.gathered().filter(({ line }) => lines.includes(line));
+    for (const { claim } of gathered) this.#state.ledger.forget(claim.id);
     return gathered;
   }
 
-  #putBack(gathered: readonly Hold[], ahead: UsageAhead): void {
-    for (const { line, claim } of gathered) {
-      this.#state.ledger.put(claim);
-      ahead.shift(line.claimant.parent, claim.vector, 1);
-    }
+  #putBack(gathered: readonly Hold[]): void {
+    for (const { claim } of gathered) this.#state.ledger.put(claim);
   }
 
   /** `ahead`: once all clearings have come about. */
@@ -176,8 +160,6 @@ export class ReclaimPlan {
     const trial: Decision = { ...decision, gone: new Set(decision.gone), made: [], left: Number.POSITIVE_INFINITY };
     const parts = partsOf(demand);
     const stands = decision.ahead.attempt(() => {
-      // What its holds take of what is free is part of what it asks for: it must not count a second time.
-      decision.ahead.shift(demand.line.claimant.parent, NOTHING, 1);
       for (const part of parts) this.#serve(part, trial);
       return this.#restFits(parts);
     });

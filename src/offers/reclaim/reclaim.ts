@@ -6,13 +6,13 @@ import type { Queue } from "../queues/queues.ts";
 import type { Bidder, Unmet } from "../round.ts";
 import type { State } from "../state.ts";
 import type { Assignment } from "../tasks/assignment.ts";
-import { type Clearing, Clearings, include } from "./clearings.ts";
+import { type Clearing, Clearings } from "./clearings.ts";
 import { Entitlement } from "./entitlement.ts";
 import { GivingBack } from "./giving-back.ts";
 import { Notices } from "./notices.ts";
 import { ReclaimPlan, type Rescinding } from "./reclaim-plan.ts";
 import { waiting } from "./reclaim-rules.ts";
-import { UsageAhead } from "./usage-ahead.ts";
+import type { UsageAhead } from "./usage-ahead.ts";
 import { isOffer } from "./victims.ts";
 
 /**
@@ -119,18 +119,18 @@ export class Reclaim {
 
   /** What was planned must still be right: the guarantee covers it, and each victim may go after those before it. */
   #verify(): void {
-    const ahead = new UsageAhead(this.#state.tree);
+    const ahead = this.#clearings.ahead(({ going }) => going);
     const entitlements = new Map<Line, Entitlement>();
-    for (const clearing of this.#clearings.all()) if (clearing.going) include(ahead, clearing);
     for (const clearing of [...this.#clearings.all()]) {
       if (clearing.going) continue;
-      const { line } = clearing;
+      const { line, holds } = clearing;
       const queue = line.claimant.parent;
       if (queue !== undefined) {
         const entitlement = entitlements.get(line) ?? new Entitlement(this.#state.tree, ahead, queue, line.request);
         entitlements.set(line, entitlement);
         if (ahead.attempt(() => comesAbout(clearing, queue, ahead, entitlement))) continue;
       }
+      for (const { claim } of holds) ahead.shift(queue, claim.vector, -1);
       this.#clearings.dissolve(clearing);
     }
   }
