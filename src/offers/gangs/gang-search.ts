@@ -139,9 +139,13 @@ export class GangSearch {
   #inOwn(trial: Trial, task: Task, count: number): number {
     const { spread } = task.shape!;
     let rest = count;
-    for (const node of trial.own.keys()) {
-      if (rest === 0 || spread.some((group) => !group.allowed.has(node))) continue;
-      rest -= this.#take(trial, task, node, spread.length > 0 ? 1 : rest);
+    for (let before = -1; rest > 0 && before !== rest; ) {
+      before = rest;
+      for (const node of trial.own.keys()) {
+        if (rest === 0 || spread.some((group) => !group.allowed.has(node))) continue;
+        rest -= this.#take(trial, task, node, spread.length > 0 ? 1 : rest);
+      }
+      if (spread.length === 0) break;
     }
     return rest;
   }

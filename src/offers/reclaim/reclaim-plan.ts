@@ -14,7 +14,8 @@ import { MAX_NODES } from "./inverse-offer.ts";
 import type { Notice, Notices } from "./notices.ts";
 import { graceMs, waiting } from "./reclaim-rules.ts";
 import type { Want } from "./room-choice.ts";
-import { RoomSearch } from "./room-search.ts";
+import { type Found, RoomSearch } from "./room-search.ts";
+import { spreadPlaces } from "./spread-places.ts";
 import type { UsageAhead } from "./usage-ahead.ts";
 import { isOffer, Victims } from "./victims.ts";
 
@@ -73,7 +74,6 @@ export class ReclaimPlan {
     const { tree } = this.#state;
     const demands = unmet
       .filter((demand) => partsOf(demand).some((part) => mayCall(tree, part.line) && this.#missing(part) > 0))
-      .filter((demand) => !isSpreadTogether(demand))
       .sort(({ line: a }, { line: b }) => earlier(a, b));
     if (demands.length === 0) return;
     let decision: Decision | undefined;
@@ -114,8 +114,8 @@ export class ReclaimPlan {
     if (bidder.claimant.penalised || bidder.claimant.parent === undefined) return 0;
     if ((line.request[UNKNOWN] ?? 0) > 0) return 0;
     const missing = waiting(bidder, line) - this.#clearings.planned(line);
-    // One more in a domain may shut it for the next.
-    return line.shape.spread.length === 0 ? missing : Math.min(1, missing);
+    // One more in a domain may shut it for the next. What starts together has all its places chosen together.
+    return line.shape.spread.length === 0 || line.gang !== undefined ? missing : Math.min(1, missing);
   }
 
   /** Without a look at a single task: does any queue have what this one may call for? */
@@ -160,6 +160,7 @@ export class ReclaimPlan {
     const trial: Decision = { ...decision, gone: new Set(decision.gone), made: [], left: Number.POSITIVE_INFINITY };
     const parts = partsOf(demand);
     const stands = decision.ahead.attempt(() => {
+      if (isSpreadTogether(demand)) return this.#serveSpread(demand, trial);
       for (const part of parts) this.#serve(part, trial);
       return this.#restFits(parts);
     });
@@ -177,6 +178,31 @@ export class ReclaimPlan {
       exclude(decision.ahead, clearing);
       this.#clearings.dissolve(clearing);
     }
+  }
+
+  /**
+   * Where one of them may go hangs on where the others do: first it is decided where all would go if whoever may be asked
+   * were gone, then room is made there. False: not all of them would start.
+   */
+  #serveSpread(demand: Unmet, trial: Decision): boolean {
+    const { bidder, line } = demand;
+    // Others are guaranteed some of what is free: which of it, nobody can say.
+    if (line.blocked === "kept-back") return false;
+    const searches = new Map<Line, { readonly want: Want; readonly search: RoomSearch }>();
+    for (const part of partsOf(demand)) {
+      const want = this.#want(part, trial);
+      searches.set(part.line, { want, search: new RoomSearch(this.#state, trial.ahead, trial.victims, want, trial.gone) });
+    }
+    const chances = [...searches.values()].map(({ search }) => search.chances());
+    const lines = [...searches.keys()];
+    const cleared = new Set(lines.flatMap((own) => this.#clearings.of(own)).flatMap(({ holds }) => holds));
+    const held = lines.flatMap((own) => this.#state.holds.of(own)).filter((hold) => isWhole(hold) || cleared.has(hold));
+    const places = spreadPlaces(this.#state, bidder, line.gang!, chances, held);
+    return places?.every(({ line: own, node, count }) => {
+      const { want, search } = searches.get(own)!;
+      const asked = this.#notices.asked(own);
+      return this.#take({ bidder, line: own }, trial, want, asked, count, () => search.on(node)) === count;
+    }) === true;
   }
 
   /** What no room is made for has its place in what is free. */
@@ -197,23 +223,28 @@ export class ReclaimPlan {
     });
   }
 
-  /** First from those who have been asked already, then from anybody. */
-  #serve(demand: Unmet, decision: Decision): void {
-    const { line, bidder } = demand;
+  #want({ line, bidder }: Unmet, { ahead }: Decision): Want {
     const { where, spread } = line.shape;
-    const entitlement = new Entitlement(this.#state.tree, decision.ahead, line.claimant.parent!, line.request);
-    const want: Want = {
+    const isOpen = (node: number) => line.gang !== undefined || spread.every((group) => group.allowed.has(node));
+    return {
       queue: line.claimant.parent!,
       request: line.request,
-      entitlement,
+      entitlement: new Entitlement(this.#state.tree, ahead, line.claimant.parent!, line.request),
       admits: (node) =>
         where.admits.has(node) &&
         bidder.refused?.has(node) !== true &&
-        !spread.some((group) => !group.allowed.has(node)) &&
+        isOpen(node) &&
         !this.#state.nodes.overfull(node),
       keptBack: line.blocked === "kept-back",
       mayTake: () => true,
     };
+  }
+
+  /** First from those who have been asked already, then from anybody. */
+  #serve(demand: Unmet, decision: Decision): void {
+    const { line } = demand;
+    const want = this.#want(demand, decision);
+    const { entitlement } = want;
     const { length } = decision.made;
     const asked = this.#notices.asked(line);
     if (asked.size > 0) this.#search(demand, decision, { ...want, mayTake: ({ name }) => asked.has(name) }, asked);
@@ -227,25 +258,40 @@ export class ReclaimPlan {
 
   /** `asked`: names of the claimants whose inverse offers ask for more such instances than are planned. */
   #search(demand: Unmet, decision: Decision, want: Want, asked: ReadonlySet<string>): void {
+    const search = new RoomSearch(this.#state, decision.ahead, decision.victims, want, decision.gone);
+    this.#take(demand, decision, want, asked, Number.POSITIVE_INFINITY, () => search.next());
+  }
+
+  /** Makes the room that is found, for `most` instances at most. Returns for how many. */
+  #take(
+    demand: Unmet,
+    decision: Decision,
+    want: Want,
+    asked: ReadonlySet<string>,
+    most: number,
+    next: () => Found | undefined,
+  ): number {
     const { line } = demand;
-    const { ahead, victims, gone, made } = decision;
-    const search = new RoomSearch(this.#state, ahead, victims, want, gone);
+    const { ahead, made } = decision;
     const here = new Map<number, Clearing>();
-    while (decision.left > 0 && this.#missing(demand) > 0 && want.entitlement.isCovered) {
-      const found = search.next();
-      if (found === undefined) return;
+    let taken = 0;
+    while (taken < most && decision.left > 0 && this.#missing(demand) > 0 && want.entitlement.isCovered) {
+      const found = next();
+      if (found === undefined) return taken;
       const known = found.shares ? here.get(found.node) : undefined;
       const clearing = known ?? this.#clearings.place(line, found, want.keptBack);
       if (clearing === undefined || (known !== undefined && !this.#clearings.extend(known, found.victims))) {
         for (const { claimant, vector } of found.victims) ahead.shift(claimant.parent, vector, 1);
-        return;
+        return taken;
       }
       if (known === undefined) made.push(clearing);
       here.set(found.node, clearing);
       ahead.shift(want.queue, line.request, 1);
       decision.left--;
+      taken++;
       if (asked.size > 0) this.#attach(clearing);
     }
+    return taken;
   }
 
   /** To inverse offers that stand and ask for more than is planned: it need not be asked for again. */

@@ -76,6 +76,21 @@ export class RoomSearch {
     }
   }
 
+  /**
+   * Nodes on which the candidates may make room for one, those first whose candidates go first, with what these hold there
+   * together. Instead of `next`, and before `on`.
+   */
+  chances(): Map<number, Float64Array> {
+    const nodes = new Set<number>();
+    for (let node = this.#advance(); node !== undefined; node = this.#advance()) nodes.add(node);
+    return new Map([...nodes].map((node) => [node, this.#sums.slice(node * this.#width, (node + 1) * this.#width)]));
+  }
+
+  /** Room for one instance more on this node. */
+  on(node: number): Found | undefined {
+    return this.#try(node);
+  }
+
   /** Where only a limit is in the way: the first node that has room. */
   #roomyBelowLimit(): number | undefined {
     if (this.#limited || this.#want.keptBack || this.#choice.isWithinLimits()) return undefined;
