@@ -356,62 +356,6 @@ describe("what starts together and is due", () => {
     expect(made.ending).toHaveLength(2);
   });
 
-  describe("where it is spread", () => {
-    const constraints = { spread: [{ topologyKey: "zone", maxSkew: 1, over: "Task" as const }] };
-    const spread = (minimum: number) => ({ gang: { minimum }, constraints });
-    /** Zones x and y of 4 CPUs each; what runs in x has the lower priority. */
-    function zones(guarantee: number, y: "b" | "c" = "b"): ReclaimBench {
-      const c = { guarantee: { cpu: 4 } };
-      const made = ReclaimBench.of({ a: { guarantee: { cpu: guarantee } }, b: {}, c });
-      for (const zone of ["x", "y"]) made.node(zone, { cpu: 4 }, { labels: { zone } });
-      made.cpu("b", "tx", 1, 4, { constraints: { nodeSelector: { zone: "x" } } });
-      made.cpu(y, "ty", 1, 4, { constraints: { nodeSelector: { zone: "y" } }, priority: 5 });
-      return made.settle().run();
-    }
-    const ended = (made: ReclaimBench, task: string) => made.ending.filter((name) => name.startsWith(task)).length;
-
-    test("has as much room made in each domain as it needs there", () => {
-      const made = zones(4);
-      made.cpu("a", "gang", 1, 4, spread(4)).settle().wait(GRACE_MS);
-      expect([ended(made, "tx"), ended(made, "ty")]).toEqual([2, 2]);
-      made.terminate();
-      expect(made.used("a")).toBe(4);
-      expect(made.wait(600_000).ending).toEqual([]);
-    });
-
-    test("has what is free in one domain beside what is made in the other", () => {
-      const made = zones(4);
-      made.node("z", { cpu: 2 }, { labels: { zone: "x" } });
-      made.cpu("a", "gang", 1, 4, spread(4)).settle().wait(GRACE_MS);
-      expect([ended(made, "tx"), ended(made, "ty")]).toEqual([0, 2]);
-      made.terminate();
-      expect(made.used("a")).toBe(4);
-    });
-
-    test("has nothing taken back for it where one domain would have too little", () => {
-      const made = zones(4, "c");
-      made.cpu("a", "gang", 1, 4, spread(4)).settle().wait(GRACE_MS);
-      expect([made.asked(), made.ending]).toEqual([[], []]);
-      // Nothing has changed: nothing leads to another round.
-      expect(made.broker.nextTickMs(made.nowMs)).toBeGreaterThan(made.nowMs + 1_000);
-    });
-
-    test("has nothing taken back for it beyond what its queue is guaranteed", () => {
-      const made = zones(3);
-      made.cpu("a", "gang", 1, 4, spread(4)).settle().wait(GRACE_MS);
-      expect([made.asked(), made.ending]).toEqual([[], []]);
-    });
-
-    test("has a group's instances of several shapes where they may go", () => {
-      const made = zones(6);
-      const group = { name: "g", size: 2 };
-      made.cpu("a", "large", 2, 2, { group, constraints }).cpu("a", "small", 1, 2, { group, constraints });
-      made.settle().wait(GRACE_MS).terminate();
-      expect(made.used("a")).toBe(6);
-      expect([made.used("b"), made.wait(600_000).ending]).toEqual([2, []]);
-    });
-  });
-
   test("has nothing taken back for it where not all of it would have room", () => {
     const made = cluster(1, 6);
     made.queue("c", { guarantee: { cpu: 4 } }).framework("c", { queues: [{ name: "c", weight: 1 }] });

@@ -188,21 +188,28 @@ export class ReclaimPlan {
     const { bidder, line } = demand;
     // Others are guaranteed some of what is free: which of it, nobody can say.
     if (line.blocked === "kept-back") return false;
-    const searches = new Map<Line, { readonly want: Want; readonly search: RoomSearch }>();
+    const wants = new Map<Line, Want>();
+    const searches = new Map<Line, RoomSearch>();
     for (const part of partsOf(demand)) {
       const want = this.#want(part, trial);
-      searches.set(part.line, { want, search: new RoomSearch(this.#state, trial.ahead, trial.victims, want, trial.gone) });
+      wants.set(part.line, want);
+      searches.set(part.line, new RoomSearch(this.#state, trial.ahead, trial.victims, want, trial.gone));
     }
-    const chances = [...searches.values()].map(({ search }) => search.chances());
-    const lines = [...searches.keys()];
-    const cleared = new Set(lines.flatMap((own) => this.#clearings.of(own)).flatMap(({ holds }) => holds));
-    const held = lines.flatMap((own) => this.#state.holds.of(own)).filter((hold) => isWhole(hold) || cleared.has(hold));
+    const gathered = new Set(this.#clearings.gathered());
+    const held = [...wants.keys()].flatMap((own) => this.#state.holds.of(own)).filter((hold) => !gathered.has(hold));
+    const chances = [...searches.values()].map((search) => search.chances());
     const places = spreadPlaces(this.#state, bidder, line.gang!, chances, held);
-    return places?.every(({ line: own, node, count }) => {
-      const { want, search } = searches.get(own)!;
-      const asked = this.#notices.asked(own);
-      return this.#take({ bidder, line: own }, trial, want, asked, count, () => search.on(node)) === count;
-    }) === true;
+    const here = new Map<number, Clearing>();
+    return (
+      places?.every(({ line: own, node, count }) => {
+        const want = wants.get(own)!;
+        for (let n = 0; n < count; n++) {
+          const found = want.entitlement.isCovered ? searches.get(own)!.on(node) : undefined;
+          if (found === undefined || this.#make(own, want, found, trial, here) === undefined) return false;
+        }
+        return true;
+      }) === true
+    );
   }
 
   /** What no room is made for has its place in what is free. */
@@ -258,40 +265,31 @@ export class ReclaimPlan {
 
   /** `asked`: names of the claimants whose inverse offers ask for more such instances than are planned. */
   #search(demand: Unmet, decision: Decision, want: Want, asked: ReadonlySet<string>): void {
-    const search = new RoomSearch(this.#state, decision.ahead, decision.victims, want, decision.gone);
-    this.#take(demand, decision, want, asked, Number.POSITIVE_INFINITY, () => search.next());
-  }
-
-  /** Makes the room that is found, for `most` instances at most. Returns for how many. */
-  #take(
-    demand: Unmet,
-    decision: Decision,
-    want: Want,
-    asked: ReadonlySet<string>,
-    most: number,
-    next: () => Found | undefined,
-  ): number {
     const { line } = demand;
-    const { ahead, made } = decision;
+    const search = new RoomSearch(this.#state, decision.ahead, decision.victims, want, decision.gone);
     const here = new Map<number, Clearing>();
-    let taken = 0;
-    while (taken < most && decision.left > 0 && this.#missing(demand) > 0 && want.entitlement.isCovered) {
-      const found = next();
-      if (found === undefined) return taken;
-      const known = found.shares ? here.get(found.node) : undefined;
-      const clearing = known ?? this.#clearings.place(line, found, want.keptBack);
-      if (clearing === undefined || (known !== undefined && !this.#clearings.extend(known, found.victims))) {
-        for (const { claimant, vector } of found.victims) ahead.shift(claimant.parent, vector, 1);
-        return taken;
-      }
-      if (known === undefined) made.push(clearing);
-      here.set(found.node, clearing);
-      ahead.shift(want.queue, line.request, 1);
-      decision.left--;
-      taken++;
+    while (decision.left > 0 && this.#missing(demand) > 0 && want.entitlement.isCovered) {
+      const found = search.next();
+      const clearing = found === undefined ? undefined : this.#make(line, want, found, decision, here);
+      if (clearing === undefined) return;
       if (asked.size > 0) this.#attach(clearing);
     }
-    return taken;
+  }
+
+  /** Room as it was found; undefined where the node cannot have it. `here`: clearings of the same search, by node. */
+  #make(line: Line, want: Want, found: Found, decision: Decision, here: Map<number, Clearing>): Clearing | undefined {
+    const { ahead, made } = decision;
+    const known = found.shares ? here.get(found.node) : undefined;
+    const clearing = known ?? this.#clearings.place(line, found, want.keptBack);
+    if (clearing === undefined || (known !== undefined && !this.#clearings.extend(known, found.victims))) {
+      for (const { claimant, vector } of found.victims) ahead.shift(claimant.parent, vector, 1);
+      return undefined;
+    }
+    if (known === undefined) made.push(clearing);
+    here.set(found.node, clearing);
+    ahead.shift(want.queue, line.request, 1);
+    decision.left--;
+    return clearing;
   }
 
   /** To inverse offers that stand and ask for more than is planned: it need not be asked for again. */

@@ -6,7 +6,7 @@ import { add } from "../queues/queues.ts";
 import type { Bidder } from "../round.ts";
 import type { State } from "../state.ts";
 
-/** Room is to be made for so many instances of the line on this node. */
+/** Room is to be made for so many instances of the line on this node; some of it may be free. */
 interface SpreadPlace {
   readonly line: Line;
   readonly node: number;
@@ -15,8 +15,8 @@ interface SpreadPlace {
 
 /**
  * Where all instances of a gang that is spread would go, if those who may be asked for their room were gone: `chances`
- * says what they hold, by node, in the order in which they would go. What is free, and what is `held` for the gang, comes
- * before that; the places that need no more than that are not named. Undefined: not all of it would start.
+ * says what they hold, by node, in the order in which they would go. Nodes on which something is free come first. The places
+ * of what is `held` for the gang already are not named. Undefined: not all of it would start.
  */
 export function spreadPlaces(
   state: State,
@@ -33,7 +33,8 @@ export function spreadPlaces(
     room.set(node, known);
     return known;
   };
-  for (const { request, shape } of lines) for (const node of shape.where.admits) if (nodes.fits(node, request)) at(node);
+  for (const { request, shape } of lines)
+    for (const node of shape.where.admits) if (nodes.fits(node, request)) at(node);
   for (const some of chances) for (const [node, vector] of some) raise(at(node), vector);
   // Those that are not whole yet will be, by what their victims leave.
   for (const { line, claim } of held) add(at(claim.node), line.request, 1);
@@ -48,12 +49,7 @@ export function spreadPlaces(
     const here = counts.get(claim.node);
     if (here?.has(line)) here.set(line, Math.max(0, here.get(line)! - 1));
   }
-  return [...counts].flatMap(([node, here]) => {
-    const free = nodes.freeVector(node);
-    for (const [line, count] of here) add(free, line.request, -count);
-    const isFree = free.every((amount) => amount >= 0);
-    return isFree ? [] : [...here].filter(([, count]) => count > 0).map(([line, count]) => ({ line, node, count }));
-  });
+  return [...counts].flatMap(([node, here]) => [...here].map(([line, count]) => ({ line, node, count })));
 }
 
 function raise(vector: Float64Array, to: Float64Array): void {
