@@ -171,7 +171,7 @@ describe("what an explanation says must change", () => {
           expect(new Made(world).apply(less).starts, `${change.text}, but a unit less`).toBe(false);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 800 },
     );
     // Each of them often enough to mean something.
     expect(
