@@ -86,7 +86,10 @@ describe("what is picked", () => {
   test("of what starts together leaves room where it ran, and not where another of it is due", () => {
     const made = ReclaimBench.of({ a: GUARANTEED_4, b: {} });
     for (const n of ["n1", "n2"]) made.node(n, { cpu: 2 });
-    made.cpu("b", "gang", 2, 2, { gang: { minimum: 2 } }).settle().run();
+    made
+      .cpu("b", "gang", 2, 2, { gang: { minimum: 2 } })
+      .settle()
+      .run();
     made.cpu("a", "due", 2, 2).settle();
     expect(made.asked().map(({ inverse }) => inverse?.instances)).toEqual([1]);
     made.wait(GRACE_MS).terminate();
@@ -128,7 +131,11 @@ test("what is free and kept back for a sibling is left to it: what is due comes 
     b: {},
     young: { reclaim: { minimumRuntimeMs: 3_600_000 } },
   });
-  made.node("m", { cpu: 4 }, { labels: { is: "m" } }).cpu("young", "ty", 4).settle().run();
+  made
+    .node("m", { cpu: 4 }, { labels: { is: "m" } })
+    .cpu("young", "ty", 4)
+    .settle()
+    .run();
   made.node("n", { cpu: 8 }).cpu("b", "tb", 1, 4).settle().run();
   made.cpu("sibling", "waits", 3, 1, { constraints: { nodeSelector: { is: "m" } } }).settle();
   made.cpu("leaf", "due", 2).settle();

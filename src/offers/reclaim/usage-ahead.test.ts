@@ -16,7 +16,12 @@ function leafBelowTop() {
   claimant.held("task", cpu(5), 1, 1);
   const ahead = new UsageAhead(tree);
   const used = () => [leaf, top].map((queue) => ahead.usage(queue)[0]);
-  return { ahead, leaf, top, cpu, used, claimant };
+  const attempt = (amount: number, stands: boolean) =>
+    ahead.attempt(() => {
+      ahead.shift(leaf, cpu(Math.abs(amount)), amount > 0 ? 1 : -1);
+      return stands;
+    });
+  return { attempt, ahead, leaf, top, cpu, used, claimant };
 }
 
 test("what comes and goes counts in the queue and all above it, and in none of them now", () => {
@@ -28,8 +33,8 @@ test("what comes and goes counts in the queue and all above it, and in none of t
 });
 
 test("an attempt that stands, stands; one in vain leaves all as it was", () => {
-  const { ahead, leaf, cpu, used } = leafBelowTop();
-  expect(ahead.attempt(() => (ahead.shift(leaf, cpu(1), -1), true))).toBe(true);
+  const { ahead, attempt, leaf, cpu, used } = leafBelowTop();
+  expect(attempt(-1, true)).toBe(true);
   expect(used()).toEqual([4, 4]);
   const inVain = () => {
     ahead.shift(leaf, cpu(3), -1);
@@ -42,8 +47,8 @@ test("an attempt that stands, stands; one in vain leaves all as it was", () => {
 });
 
 test("where nothing but attempts in vain was made, what is used now is what will be used", () => {
-  const { ahead, leaf, cpu, used, claimant } = leafBelowTop();
-  ahead.attempt(() => (ahead.shift(leaf, cpu(3), -1), false));
+  const { attempt, cpu, used, claimant } = leafBelowTop();
+  attempt(-3, false);
   claimant.held("task", cpu(2), 1, 1);
   expect(used()).toEqual([7, 7]);
 });
