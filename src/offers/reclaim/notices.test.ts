@@ -173,7 +173,7 @@ describe("what earlier leaders have asked for", () => {
     const ending = [19_999, 1, 9_999, 1].map((ms) => next.wait(ms).ending.length);
     expect(ending).toEqual([0, 1, 1, 2]);
     expect(next.all("publish-offer")).toEqual([]);
-    expect(next.all("close-offer").map(({ phase, released }) => [phase, released.length])).toEqual([
+    expect(next.all("close-offer").map(({ phase, released }) => [phase, released?.length])).toEqual([
       ["Expired", 1],
       ["Expired", 1],
     ]);
