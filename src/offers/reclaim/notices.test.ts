@@ -152,3 +152,139 @@ test("what an earlier leader has asked for is due when it said, and is not asked
   expect(next.ending).toHaveLength(2);
   expect(closed(next)).toMatchObject({ phase: "Expired" });
 });
+
+/** One CPU of `b` each that `a` is due, asked for at two times. */
+function askedTwice(laterGraceMs: number): ReclaimBench {
+  const made = ReclaimBench.of({ a: { guarantee: { cpu: 2 } }, b: {} }).node("n", { cpu: 2 });
+  made.cpu("b", "tb", 1, 2).settle().run();
+  made.cpu("a", "t1", 1).settle().wait(10_000);
+  made.queue("b", { reclaim: { graceMs: laterGraceMs } });
+  return made.cpu("a", "t2", 1).settle();
+}
+
+/** Keys of the inverse offers that were closed. */
+const ended = (made: ReclaimBench) =>
+  made.all("close-offer").flatMap(({ key }) => (key.includes("-back-") ? [key] : []));
+
+describe("what earlier leaders have asked for", () => {
+  test("at two times is due at two times", () => {
+    const next = askedTwice(GRACE_MS).successor("t2");
+    expect(next.asked()).toHaveLength(2);
+    const ending = [19_999, 1, 9_999, 1].map((ms) => next.wait(ms).ending.length);
+    expect(ending).toEqual([0, 1, 1, 2]);
+    expect(next.all("publish-offer")).toEqual([]);
+    expect(next.all("close-offer").map(({ phase, released }) => [phase, released?.length])).toEqual([
+      ["Expired", 1],
+      ["Expired", 1],
+    ]);
+  });
+
+  test.each([
+    { name: "the first", laterGraceMs: GRACE_MS, firstMs: 20_000 },
+    { name: "the last", laterGraceMs: 5_000, firstMs: 5_000 },
+  ])("and is needed in part only is due when the earliest of it is, be that $name that was asked", (row) => {
+    const before = askedTwice(row.laterGraceMs);
+    expect(before.asked()).toHaveLength(2);
+    before.apply({ type: "task-gone", uid: "t2-uid" });
+    const next = before.successor("t2").wait(row.firstMs - 1);
+    expect(next.ending).toEqual([]);
+    expect(next.wait(1).ending).toHaveLength(1);
+    expect(next.wait(600_000).ending).toHaveLength(1);
+  });
+
+  test("counts though resources are written in another order, and those of which there is nothing too", () => {
+    const before = borrowed();
+    const [asked] = before.asked() as [OfferDraft];
+    const each = { pods: 1, memory: 0, cpu: 2 };
+    before.offers.set(asked.key, { ...asked, inverse: { ...asked.inverse!, each } });
+    const next = before.successor("t2").wait(GRACE_MS);
+    expect(next.all("publish-offer")).toEqual([]);
+    expect(next.ending).toHaveLength(2);
+  });
+
+  test.each([
+    { name: "for another queue", of: "d", cpu: 2 },
+    { name: "for instances of another size", of: "a", cpu: 1 },
+  ])("is of no use $name: that is asked for anew, with all its time", ({ of, cpu }) => {
+    const before = ReclaimBench.of({ a: { guarantee: { cpu: 2 } }, b: {}, d: { guarantee: { cpu: 2 } } });
+    before.node("n", { cpu: 4 }).cpu("b", "tb", 1, 4).settle().run();
+    before.cpu("a", "old", 2).settle().wait(20_000);
+    const [first] = before.asked() as [OfferDraft];
+    before.apply({ type: "task-gone", uid: "old-uid" });
+    before.offers.set(first.key, first);
+    const next = before.successor("t2");
+    next.cpu(of, "new", cpu).settle();
+    expect(next.all("publish-offer").map(({ offer }) => offer.expiresAtMs)).toEqual([next.nowMs + GRACE_MS]);
+    expect(next.wait(GRACE_MS - 1).ending).toEqual([]);
+    expect(next.wait(1).ending).toHaveLength(cpu);
+  });
+
+  test("and has ended is not asked for again", () => {
+    const before = borrowed();
+    const [asked] = before.asked() as [OfferDraft];
+    before.apply({ type: "task-gone", uid: "ta-uid" });
+    before.offers.delete(asked.key);
+    const next = before.successor("t2");
+    next.apply({ type: "offer-observed", offer: { ...next.offerFacts(asked), phase: "Expired" } });
+    next.settle().wait(60_000);
+    expect([next.all("close-offer"), next.ending]).toEqual([[], []]);
+  });
+});
+
+test("news of what this leader has ended come to nothing", () => {
+  const made = borrowed();
+  const [asked] = made.asked() as [OfferDraft];
+  made.apply({ type: "task-gone", uid: "ta-uid" });
+  made.settle();
+  expect(ended(made)).toEqual([asked.key]);
+  made.give(asked, [{ task: "tb", indexes: "0-7" }]).wait(60_000);
+  expect([ended(made), made.ending]).toEqual([[asked.key], []]);
+});
+
+test("an object that somebody has deleted is not closed", () => {
+  const made = borrowed();
+  made.apply({ type: "offer-gone", key: made.asked()[0]!.key });
+  made.settle().wait(GRACE_MS);
+  expect(made.ending).toHaveLength(2);
+  expect(ended(made)).toEqual([]);
+});
+
+test("each borrower is told what of its own was ended, and who is due, who they are", () => {
+  const made = ReclaimBench.of({ a: { guarantee: { cpu: 2 } }, b: {}, c: {} }).node("n", { cpu: 2 });
+  made.cpu("b", "tb", 1).settle().run().wait(1_000).cpu("c", "tc", 1).settle().run().cpu("a", "ta", 2).settle();
+  expect(made.broker.explainTask("ta-uid")?.message).toContain("by ns/b in queue b, ns/c in queue c, asked back");
+  made.wait(GRACE_MS);
+  expect(made.all("close-offer").map(({ released }) => released)).toEqual([
+    [{ task: "tb", indexes: "0" }],
+    [{ task: "tc", indexes: "0" }],
+  ]);
+});
+
+test("names stay short, and no two are the same", () => {
+  const long = `${"x".repeat(38)}--${"y".repeat(20)}`;
+  const made = ReclaimBench.of({ a: { guarantee: { cpu: 2 } }, [long]: {} }).node("n", { cpu: 2 });
+  made.cpu(long, "tb", 1, 2).settle().cpu("a", "t1", 1).settle().wait(1).cpu("a", "t2", 1).settle();
+  expect(made.asked().map(({ key }) => key)).toEqual([0, 1].map((n) => `ns/${"x".repeat(38)}-t1-back-${n}`));
+});
+
+test("of a framework that is gone nobody is asked, and its time is the same", () => {
+  const made = ReclaimBench.of({ a: { guarantee: { cpu: 1 } }, b: {} }).node("n", { cpu: 1 });
+  made.cpu("b", "tb", 1).settle().run();
+  made.apply({ type: "framework-gone", key: "ns/b" });
+  made.settle().cpu("a", "ta", 1).settle();
+  expect(made.all("publish-offer")).toEqual([]);
+  expect(made.wait(GRACE_MS - 1).ending).toEqual([]);
+  expect(made.wait(1).ending).toEqual(["tb-0-0"]);
+  expect(made.all("close-offer")).toEqual([]);
+});
+
+test("less demand leaves what is asked of one victim for several as it is, for those that still wait", () => {
+  const made = ReclaimBench.of({ a: { guarantee: { cpu: 2 } }, b: {} }).node("n", { cpu: 2 });
+  made.cpu("b", "tb", 2).settle().run().cpu("a", "ta", 1, 2).settle();
+  expect(made.asked().map(({ inverse }) => inverse?.instances)).toEqual([2]);
+  made.task("ta", { of: "a", instances: 2, parallelism: 1, templateKey: 'ns/{"pods":1,"cpu":1}' }).settle();
+  made.wait(GRACE_MS);
+  expect(made.ending).toEqual(["tb-0-0"]);
+  made.cpu("b", "small", 1).settle().terminate();
+  expect([made.used("a"), made.used("b"), made.keptFor("a")]).toEqual([1, 1, 0]);
+});

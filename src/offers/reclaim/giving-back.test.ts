@@ -1,0 +1,98 @@
+import { expect, test } from "vitest";
+import type { OfferDraft } from "../messages.ts";
+import { ReclaimBench } from "./reclaim.test-support.ts";
+
+const GRACE_MS = 30_000;
+
+/** `b` runs two instances of one CPU on each of two nodes, or these; `a` is guaranteed 2. */
+function borrowed(): ReclaimBench {
+  const made = ReclaimBench.of({ a: { guarantee: { cpu: 2 } }, b: {}, c: {} });
+  for (const n of ["n1", "n2"]) made.node(n, { cpu: 2 }, { labels: { n } });
+  return made;
+}
+
+const on = (n: string) => ({ constraints: { nodeSelector: { n } } });
+
+test("what is given where the one who is due may not run does not do", () => {
+  const made = borrowed();
+  for (const n of ["n1", "n2"]) made.cpu("b", n, 2, 1, on(n));
+  made.settle().run().cpu("a", "due", 2, 1, on("n1")).settle();
+  const [asked] = made.asked() as [OfferDraft];
+  made.give(asked, [{ task: "n2", indexes: "0" }]);
+  expect(made.ending).toEqual([]);
+  expect(made.wait(GRACE_MS).ending).toEqual(["n1-0-0"]);
+});
+
+test("what is given may be elsewhere than what was asked for", () => {
+  const made = borrowed();
+  for (const n of ["n1", "n2"]) made.cpu("b", n, 2, 1, on(n));
+  made.settle().run().cpu("a", "due", 2).settle();
+  const [asked] = made.asked() as [OfferDraft];
+  const other = asked.slices[0]!.node === "n1" ? "n2" : "n1";
+  made.give(asked, [{ task: other, indexes: "0" }]);
+  expect(made.ending).toEqual([`${other}-0-0`]);
+  expect(made.terminate().pods.get("due-0-0")?.node).toBe(other);
+});
+
+test("nobody gives what another runs", () => {
+  const made = borrowed();
+  made.cpu("c", "other", 2, 1, on("n2")).settle().run().wait(1_000);
+  made.cpu("b", "own", 2, 1, on("n1")).settle().run().cpu("a", "due", 2).settle();
+  const [asked] = made.asked("b") as [OfferDraft];
+  made.give(asked, [{ task: "other", indexes: "0" }]);
+  expect(made.ending).toEqual([]);
+  expect(made.wait(GRACE_MS).ending).toEqual(["own-0-0"]);
+});
+
+test("an answer that gives nothing leaves what one victim makes room for as it was, for several too", () => {
+  const made = borrowed();
+  for (const n of ["n1", "n2"]) made.cpu("b", n, 2, 1, on(n));
+  made.settle().run().cpu("a", "due", 1, 2).settle();
+  made.give(made.asked()[0]!, []);
+  expect(made.all("publish-offer")).toHaveLength(1);
+  made.wait(GRACE_MS);
+  expect(made.ending).toHaveLength(1);
+  expect(made.terminate().used("a")).toBe(2);
+  expect(made.all("close-offer").map(({ phase }) => phase)).toEqual(["Refused"]);
+});
+
+test("one victim that is given makes room for several", () => {
+  const made = borrowed();
+  for (const n of ["n1", "n2"]) made.cpu("b", n, 2, 1, on(n));
+  made.settle().run().cpu("a", "due", 1, 2).settle();
+  const [asked] = made.asked() as [OfferDraft];
+  made.give(asked, [{ task: asked.inverse!.candidates[0]!.task, indexes: "0" }]);
+  expect(made.ending).toHaveLength(1);
+  expect(made.terminate().used("a")).toBe(2);
+});
+
+test("what was offered and leaves is part of the room beside what is given", () => {
+  const made = ReclaimBench.of({ a: { guarantee: { cpu: 2 } }, b: {} })
+    .answering("b")
+    .node("n", { cpu: 2 });
+  made.cpu("b", "tb", 1).settle().accepting("b", "tb").run();
+  made.answering("b", { demand: [{ instances: 1, resources: { cpu: 1 } }], offerTimeoutMs: 3_600_000 }).settle();
+  expect(made.openOffers("b")).toHaveLength(1);
+  made.held.add("close-offer");
+  made.cpu("a", "due", 2).settle();
+  expect(made.all("close-offer").at(-1)).toMatchObject({
+    phase: "Rescinded",
+    message: "queue a has less than its guarantee",
+  });
+  made.give(made.asked()[0]!, [{ task: "tb", indexes: "0" }]);
+  expect(made.ending).toEqual(["tb-0-0"]);
+  made.held.clear();
+  made.apply({ type: "offer-closed", key: made.openOffers("b")[0]!.key });
+  expect(made.terminate().used("a")).toBe(2);
+});
+
+test("of tasks that start together one alone is not given", () => {
+  const made = borrowed();
+  const group = { name: "g", size: 2 };
+  made.cpu("b", "t1", 2, 1, { group }).cpu("b", "t2", 2, 1, { group }).settle().run();
+  made.cpu("a", "due", 2).settle();
+  const [asked] = made.asked() as [OfferDraft];
+  made.give(asked, [{ task: "t1", indexes: "0" }]);
+  expect(made.ending).toEqual([]);
+  expect(made.wait(GRACE_MS).ending.sort()).toEqual(["t1-0-0", "t2-0-0"]);
+});
