@@ -1,10 +1,10 @@
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 
 /**
  * What the tests of src/offers use of vitest, in the process at hand: files are loaded once, and any test can be run again
  * at any time. Stands in for vitest where a test is run for each of a thousand mutants.
  */
-export { expect };
+export { expect, vi };
 
 export interface Case {
   /** Unique: its file, the names of the groups it is in and its own, and which of a table's rows it is. */
