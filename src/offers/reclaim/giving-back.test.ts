@@ -96,3 +96,20 @@ test("of tasks that start together one alone is not given", () => {
   expect(made.ending).toEqual([]);
   expect(made.wait(GRACE_MS).ending.sort()).toEqual(["t1-0-0", "t2-0-0"]);
 });
+
+test("what one gives waits for what another is asked for, where only both make the room", () => {
+  const made = borrowed();
+  made.cpu("b", "tb", 1, 1, on("n1")).cpu("c", "tc", 1, 1, on("n1")).settle().run();
+  made
+    .cpu("c", "full", 2, 1, { ...on("n2"), priority: 9 })
+    .settle()
+    .run();
+  made.cpu("a", "due", 2, 1, on("n1")).settle();
+  const [ofB, ofC] = [made.asked("b"), made.asked("c")].flat() as [OfferDraft, OfferDraft];
+  made.give(ofB, [{ task: "tb", indexes: "0" }]);
+  expect(made.ending).toEqual([]);
+  made.give(ofC, [{ task: "tc", indexes: "0" }]);
+  expect(made.ending.sort()).toEqual(["tb-0-0", "tc-0-0"]);
+  expect(made.all("close-offer").map(({ phase }) => phase)).toEqual(["Accepted", "Accepted"]);
+  expect(made.terminate().used("a")).toBe(2);
+});

@@ -79,17 +79,23 @@ export class GivingBack {
       for (const part of made) this.#clearings.dissolve(part);
       const again = this.#clearings.place(line, { node, victims }, keptBack);
       for (let n = 1; n < instances && again !== undefined; n++) this.#clearings.extend(again, []);
-      if (again !== undefined) for (const known of notices) this.#notices.announce(known, again);
+      if (again !== undefined) for (const known of notices) this.#announce(known, again, clearing);
       return false;
     }
     for (const part of made) {
       const claimants = new Set([...part.victims.values()].map(({ claimant }) => claimant.name));
       for (const known of notices) {
-        if (known === notice || claimants.has(known.claimant)) this.#notices.announce(known, part);
+        if (known === notice || claimants.has(known.claimant)) this.#announce(known, part, clearing);
       }
       notice.agreed.add(part);
     }
     return true;
+  }
+
+  /** In place of `before`: whoever has agreed to that gives nothing else now, and is not asked again. */
+  #announce(notice: Notice, clearing: Clearing, before: Clearing): void {
+    this.#notices.announce(notice, clearing);
+    if (notice.agreed.has(before)) notice.agreed.add(clearing);
   }
 
   /** What may go: of the answering claimant what it gives, of others what was chosen of theirs. */

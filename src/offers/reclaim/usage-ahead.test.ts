@@ -46,9 +46,8 @@ test("an attempt that stands, stands; one in vain leaves all as it was", () => {
   expect(used()).toEqual([4, 4]);
 });
 
-test("where nothing but attempts in vain was made, what is used now is what will be used", () => {
-  const { attempt, cpu, used, claimant } = leafBelowTop();
-  attempt(-3, false);
+test("what becomes of claims later is not seen", () => {
+  const { cpu, used, claimant } = leafBelowTop();
   claimant.held("task", cpu(2), 1, 1);
-  expect(used()).toEqual([7, 7]);
+  expect(used()).toEqual([5, 5]);
 });
