@@ -107,22 +107,6 @@ test("a whole offer leaves: what it has on other nodes is room as well, and nobo
   expect([made.asked(), made.used("a"), made.used("c")]).toEqual([[], 4, 2]);
 });
 
-test("room below a limit is made where the one who is due may run", () => {
-  const made = ReclaimBench.of({
-    top: { limit: { cpu: 4 } },
-    poor: { parent: "top", guarantee: { cpu: 2 } },
-    rich: { parent: "top" },
-  });
-  for (const n of [1, 2, 3, 4]) made.node(`n${n}`, { cpu: 1 });
-  made.cpu("rich", "tr", 1, 4).settle();
-  for (const n of ["other", "right"]) made.node(n, { cpu: 9 }, { labels: { n } });
-  const constraints = { nodeSelector: { n: "right" } };
-  made.cpu("poor", "tp", 2, 1, { constraints }).settle().wait(GRACE_MS).terminate();
-  expect(made.ending).toEqual([]);
-  expect(made.pods.get("tp-0-0")?.node).toBe("right");
-  expect([made.used("poor"), made.used("rich")]).toEqual([2, 2]);
-});
-
 test("what is free and kept back for a sibling is left to it: what is due comes from who borrows", () => {
   const made = ReclaimBench.of({
     top: { guarantee: { cpu: 6 } },

@@ -130,6 +130,7 @@ export class ReclaimPlan {
   /** What has gathered for parts of instances is as good as free to them: it must not stand in the way of whole ones. */
   #lift(demand: Unmet): Hold[] {
     const lines = partsOf(demand).map(({ line }) => line);
+    if (lines.every(({ holds }) => holds === 0)) return [];
     const gathered = this.#clearings.gathered().filter(({ line }) => lines.includes(line));
     for (const { claim } of gathered) this.#state.ledger.forget(claim.id);
     return gathered;
@@ -199,17 +200,18 @@ export class ReclaimPlan {
     const held = [...wants.keys()].flatMap((own) => this.#state.holds.of(own)).filter((hold) => !gathered.has(hold));
     const chances = [...searches.values()].map((search) => search.chances());
     const places = spreadPlaces(this.#state, bidder, line.gang!, chances, held);
-    const here = new Map<number, Clearing>();
-    return (
-      places?.every(({ line: own, node, count }) => {
-        const want = wants.get(own)!;
-        for (let n = 0; n < count; n++) {
-          const found = want.entitlement.isCovered ? searches.get(own)!.on(node) : undefined;
-          if (found === undefined || this.#make(own, want, found, trial, here) === undefined) return false;
-        }
-        return true;
-      }) === true
-    );
+    const isMade = places?.every(({ line: own, node, count }) => {
+      const want = wants.get(own)!;
+      const here = new Map<number, Clearing>();
+      for (let n = 0; n < count; n++) {
+        const found = want.entitlement.isCovered ? searches.get(own)!.on(node) : undefined;
+        if (found === undefined || this.#make(own, want, found, trial, here) === undefined) return false;
+      }
+      return true;
+    });
+    if (isMade === true) return true;
+    for (const [own, { entitlement }] of wants) this.#lookLater(own, trial, entitlement);
+    return false;
   }
 
   /** What no room is made for has its place in what is free. */
@@ -257,7 +259,12 @@ export class ReclaimPlan {
     if (asked.size > 0) this.#search(demand, decision, { ...want, mayTake: ({ name }) => asked.has(name) }, asked);
     this.#search(demand, decision, want, asked);
     if (decision.made.length > length || this.#missing(demand) <= 0) return;
-    const untilMs = decision.victims.sparedUntilMs(({ parent }) => parent !== undefined && entitlement.mayHave(parent));
+    this.#lookLater(line, decision, entitlement);
+  }
+
+  /** Nothing was found, it may be because those who could give are too young to go: once one of them is old enough. */
+  #lookLater(line: Line, { victims }: Decision, entitlement: Entitlement): void {
+    const untilMs = victims.sparedUntilMs(({ parent }) => parent !== undefined && entitlement.mayHave(parent));
     if (untilMs === Number.POSITIVE_INFINITY) return;
     this.#sparedUntilMs.set(line, untilMs);
     this.#lookAgain(untilMs);

@@ -44,6 +44,14 @@ describe("what starts together, spread over domains, and is due", () => {
     expect(made.broker.nextTickMs(made.nowMs)).toBeGreaterThan(made.nowMs + 1_000);
   });
 
+  test("has room made once those who give have run for as long as they may", () => {
+    const made = zones(4).queue("b", { reclaim: { minimumRuntimeMs: 60_000 } });
+    made.cpu("a", "gang", 1, 4, spread(4)).settle().wait(59_000);
+    expect(made.asked()).toEqual([]);
+    made.wait(1_000).wait(GRACE_MS);
+    expect([ended(made, "tx"), ended(made, "ty")]).toEqual([2, 2]);
+  });
+
   test("has nothing taken back for it beyond what its queue is guaranteed", () => {
     const made = zones(3);
     made.cpu("a", "gang", 1, 4, spread(4)).settle().wait(GRACE_MS);

@@ -269,14 +269,29 @@ describe("what others have borrowed", () => {
     expect(made.ending).toEqual(["tr-0-0", "to-0-0"]);
   });
 
-  test("makes way below a limit that a sibling uses up, wherever that runs", () => {
+  /** `rich` uses up the limit of `top`, of which its sibling `poor` is guaranteed 2. */
+  function limited(): ReclaimBench {
     const made = ReclaimBench.of({
       top: { limit: { cpu: 4 } },
       poor: { parent: "top", guarantee: { cpu: 2 } },
       rich: { parent: "top" },
     });
     for (const n of [1, 2, 3, 4]) made.node(`n${n}`, { cpu: 1 });
-    made.cpu("rich", "tr", 1, 4).settle();
+    return made.cpu("rich", "tr", 1, 4).settle();
+  }
+
+  test("makes way below a limit where the one who is due may run", () => {
+    const made = limited();
+    for (const n of ["other", "right"]) made.node(n, { cpu: 9 }, { labels: { n } });
+    const constraints = { nodeSelector: { n: "right" } };
+    made.cpu("poor", "tp", 2, 1, { constraints }).settle().wait(GRACE_MS).terminate();
+    expect(made.ending).toEqual([]);
+    expect(made.pods.get("tp-0-0")?.node).toBe("right");
+    expect([made.used("poor"), made.used("rich")]).toEqual([2, 2]);
+  });
+
+  test("makes way below a limit that a sibling uses up, wherever that runs", () => {
+    const made = limited();
     made.node("n5", { cpu: 9 }).cpu("poor", "tp", 2).settle();
     expect(made.asked()).toHaveLength(1);
     made.wait(GRACE_MS);
