@@ -100,12 +100,19 @@ function isInfeasible(status: JsonRecord): boolean {
   return pending !== undefined && text(pending, "reason") === "Infeasible";
 }
 
+/** Containers that come as protobuf share their resources: what thousands of them ask for is parsed once. */
+const parsed = new WeakMap<JsonRecord, Quantities>();
+
 /** Limits stand in for absent requests: the API server does so on create, and templates are read before that. */
 function containerSpecRequests(container: JsonRecord): Quantities {
   const resources = record(container, "resources");
+  const known = parsed.get(resources);
+  if (known !== undefined) return known;
   const limits = record(resources, "limits");
   const requests = record(resources, "requests");
-  return parseRequests(Object.keys(limits).length === 0 ? requests : { ...limits, ...requests });
+  const amounts = parseRequests(Object.keys(limits).length === 0 ? requests : { ...limits, ...requests });
+  parsed.set(resources, amounts);
+  return amounts;
 }
 
 function isPodLevelResource(name: string): boolean {

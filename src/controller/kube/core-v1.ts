@@ -2,7 +2,7 @@
  * What is read of core objects when they come as protobuf: the field numbers of k8s.io/api/core/v1 and
  * k8s.io/apimachinery (generated.proto), which never change. A projection that looks at another field needs it here.
  */
-import { decodeMessage, list, type Message, map, message, one, ProtobufError } from "./protobuf.ts";
+import { common, decodeMessage, list, type Message, map, message, one, ProtobufError } from "./protobuf.ts";
 import { encodeMessage } from "./protobuf-writer.ts";
 
 const ownerReference = message({
@@ -15,21 +15,25 @@ const ownerReference = message({
 
 const objectMeta = message({
   1: one("name"),
-  3: one("namespace"),
+  3: common(one("namespace")),
   5: one("uid"),
   6: one("resourceVersion"),
-  8: one("creationTimestamp", "time"),
+  8: common(one("creationTimestamp", "time")),
   9: one("deletionTimestamp", "time"),
   10: one("deletionGracePeriodSeconds", "int"),
-  11: map("labels"),
+  11: common(map("labels")),
   12: map("annotations"),
-  13: list("ownerReferences", ownerReference),
-  14: list("finalizers"),
+  13: common(list("ownerReferences", ownerReference)),
+  14: common(list("finalizers")),
 });
 
 const resources = message({ 1: map("limits", "quantity"), 2: map("requests", "quantity") });
 
-const container = message({ 1: one("name"), 8: one("resources", resources), 24: one("restartPolicy") });
+const container = message({
+  1: common(one("name")),
+  8: common(one("resources", resources)),
+  24: common(one("restartPolicy")),
+});
 
 const nodeSelectorRequirement = message({ 1: one("key"), 2: one("operator"), 3: list("values") });
 const nodeSelectorTerm = message({
@@ -41,10 +45,10 @@ const nodeAffinity = message({ 1: one("requiredDuringSchedulingIgnoredDuringExec
 
 const podSpec = message({
   2: list("containers", container),
-  10: one("nodeName"),
+  10: common(one("nodeName")),
   18: one("affinity", message({ 1: one("nodeAffinity", nodeAffinity) })),
   20: list("initContainers", container),
-  32: map("overhead", "quantity"),
+  32: common(map("overhead", "quantity")),
   40: one("resources", resources),
 });
 
@@ -65,17 +69,22 @@ const containerState = message({
 });
 
 const containerStatus = message({
-  1: one("name"),
+  1: common(one("name")),
   2: one("state", containerState),
   3: one("lastState", containerState),
-  10: map("allocatedResources", "quantity"),
-  11: one("resources", resources),
+  10: common(map("allocatedResources", "quantity")),
+  11: common(one("resources", resources)),
 });
 
-const condition = message({ 1: one("type"), 2: one("status"), 5: one("reason"), 6: one("message") });
+const condition = message({
+  1: common(one("type")),
+  2: common(one("status")),
+  5: common(one("reason")),
+  6: one("message"),
+});
 
 const podStatus = message({
-  1: one("phase"),
+  1: common(one("phase")),
   2: list("conditions", condition),
   3: one("message"),
   4: one("reason"),
@@ -95,8 +104,8 @@ const taint = message({ 1: one("key"), 2: one("value"), 3: one("effect") });
 
 export const nodeMessage = message({
   1: one("metadata", objectMeta),
-  2: one("spec", message({ 4: one("unschedulable", "bool"), 5: list("taints", taint) })),
-  3: one("status", message({ 2: map("allocatable", "quantity"), 4: list("conditions", condition) })),
+  2: one("spec", message({ 4: one("unschedulable", "bool"), 5: common(list("taints", taint)) })),
+  3: one("status", message({ 2: common(map("allocatable", "quantity")), 4: list("conditions", condition) })),
 });
 
 /** What an error is, and what a watch may send instead of an object. */
@@ -115,10 +124,10 @@ const statusMessage = message({
 });
 
 const unknown = message({
-  1: one("typeMeta", message({ 1: one("apiVersion"), 2: one("kind") })),
+  1: common(one("typeMeta", message({ 1: one("apiVersion"), 2: one("kind") }))),
   2: one("raw", "bytes"),
 });
-const watchEvent = message({ 1: one("type"), 2: one("object", message({ 1: one("raw", "bytes") })) });
+const watchEvent = message({ 1: common(one("type")), 2: one("object", message({ 1: one("raw", "bytes") })) });
 const magic = Buffer.from("k8s\0", "latin1");
 
 /**

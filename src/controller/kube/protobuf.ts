@@ -1,3 +1,5 @@
+import { DecodedOnce } from "./decoded-once.ts";
+
 /**
  * Reads Kubernetes' protobuf messages as the plain JSON that the API server would have sent, as far as somebody looks at
  * it: what a message type does not name is stepped over without being decoded. Most of a pod is.
@@ -10,6 +12,8 @@ export interface Field {
   readonly name: string;
   readonly value: Value;
   readonly shape: "one" | "list" | "map" | "inline";
+  /** Many objects have the same: it is decoded once. */
+  readonly common?: true;
 }
 
 /** Its fields by number. */
@@ -28,6 +32,8 @@ export const list = (name: string, value: Value = "string"): Field => ({ name, v
 export const map = (name: string, value: Value = "string"): Field => ({ name, value, shape: "map" });
 /** A message whose fields stand in JSON beside those of the message it is in. Only for writing. */
 export const inline = (value: Message): Field => ({ name: "", value, shape: "inline" });
+/** A field of which many objects have the same: what is decoded is shared among them. In a map, each entry is. */
+export const common = (field: Field): Field => ({ ...field, common: true });
 
 /** The bytes are not what they should be. */
 export class ProtobufError extends Error {}
@@ -85,17 +91,24 @@ class Reader {
   #delimited(out: JsonObject, field: Field, from: number, to: number, depth: number): void {
     if (field.shape === "map") {
       // Go writes both parts of each entry.
-      const entry = this.message(entryOf(field), from, to, depth + 1);
+      const entry = this.#value(entryOf(field), field.common, from, to, depth) as JsonObject;
       out[field.name] ??= Object.create(null);
       (out[field.name] as JsonObject)[(entry.key as string | undefined) ?? ""] = entry.value ?? "";
       return;
     }
-    const value = this.#value(field.value, from, to, depth);
+    const value = this.#value(field.value, field.common, from, to, depth);
     // Go also writes what is not set; in JSON an empty text or no time is left out.
     if (field.shape === "list" || (value !== "" && value !== undefined)) put(out, field, value);
   }
 
-  #value(type: Value, from: number, to: number, depth: number): unknown {
+  #value(type: Value, isCommon: true | undefined, from: number, to: number, depth: number): unknown {
+    if (isCommon === undefined) return this.#decode(type, from, to, depth);
+    const known = decoded.find(type, this.#bytes, from, to);
+    if (known !== undefined) return known.value;
+    return decoded.keep(type, this.#bytes, from, to, this.#decode(type, from, to, depth));
+  }
+
+  #decode(type: Value, from: number, to: number, depth: number): unknown {
     if (type === "string") return this.#bytes.toString("utf8", from, to);
     if (type === "bytes") return this.#bytes.subarray(from, to);
     if (type === "time") return isoTime(this.message(timestamp, from, to, depth + 1));
@@ -107,6 +120,11 @@ class Reader {
   /** Of up to 64 bits, two's complement. */
   #varint(): number {
     const bytes = this.#bytes;
+    const first = bytes[this.#at];
+    if (first !== undefined && first < 0x80) {
+      this.#at++;
+      return first;
+    }
     let low = 0;
     let high = 0;
     for (let shift = 0; shift < 70; shift += 7) {
@@ -126,12 +144,13 @@ class Reader {
 
 const timestamp = message({ 1: one("seconds", "int"), 2: one("nanos", "int") });
 const quantity = message({ 1: one("value") });
+const decoded = new DecodedOnce();
 const entries = new WeakMap<Field, Message>();
 
 function entryOf(field: Field): Message {
   let entry = entries.get(field);
   if (entry === undefined) {
-    entry = message({ 1: one("key"), 2: one("value", field.value) });
+    entry = message({ 1: common(one("key")), 2: one("value", field.value) });
     entries.set(field, entry);
   }
   return entry;

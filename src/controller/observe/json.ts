@@ -30,12 +30,18 @@ export function number(value: unknown, member: string): number | undefined {
   return typeof inner === "number" && Number.isFinite(inner) ? inner : undefined;
 }
 
+/** Objects made in a burst share their second. */
+let latest: { readonly source: string; readonly ms: number | undefined } = { source: "", ms: undefined };
+
 /** An RFC 3339 time in milliseconds since 1970. */
 export function timeMs(value: unknown, member: string): number | undefined {
   const source = text(value, member);
   if (source === undefined || source.length > 64) return undefined;
-  const ms = Date.parse(source);
-  return Number.isNaN(ms) ? undefined : ms;
+  if (source !== latest.source) {
+    const ms = Date.parse(source);
+    latest = { source, ms: Number.isNaN(ms) ? undefined : ms };
+  }
+  return latest.ms;
 }
 
 /** A map of texts without a prototype: `__proto__` is a key like any other. */
