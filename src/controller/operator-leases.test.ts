@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { FakeKube } from "./fake-kube.test-support.ts";
-import { frameworkObject } from "./objects.test-support.ts";
+import { frameworkObject, nodeObject } from "./objects.test-support.ts";
 import { fill, setUp, stopWorlds } from "./operator.test-support.ts";
 import type { ScriptedBroker } from "./scripted-broker.test-support.ts";
 
@@ -114,7 +114,10 @@ describe("before an absence costs tasks, the Leases are read from the API server
   });
 
   test("and what is known already makes no difference", async () => {
-    const { after } = await confirmed(() => {});
+    const { after: unchanged } = await confirmed(() => {});
+    expect(unchanged).toEqual([{ type: "absence-confirmed", framework: "ns/fw" }]);
+    // Something else was written since the watch has shown the Lease.
+    const { after } = await confirmed((kube) => kube.put("nodes", nodeObject("other")));
     expect(after).toEqual([
       { type: "lease-observed", lease: expect.objectContaining({ renewedAtMs: START_MS - 10_000 }) },
       { type: "absence-confirmed", framework: "ns/fw" },

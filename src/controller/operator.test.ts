@@ -24,6 +24,29 @@ describe("a term", () => {
     expect(operator.standing).toEqual({ role: "leader", open: true });
   });
 
+  test("writes no status before it knows everything: half of what runs is no answer (guards: holdStatuses)", async () => {
+    const { kube, clock, broker, lead } = setUp({
+      react: (it) => {
+        it.react = () => {
+          clock.freeze(10);
+          return [];
+        };
+      },
+    });
+    fill(kube);
+    for (let i = 0; i < 2_000; i++) kube.put("nodes", nodeObject(`more-${i}`));
+    const statuses = () => kube.writes.filter(({ path }) => path.endsWith("/status")).length;
+    await lead();
+    let looks = 0;
+    for (; !broker().types().includes("opened"); looks++) {
+      expect(statuses()).toBe(0);
+      await clock.advance(100);
+    }
+    expect(looks).toBeGreaterThan(10);
+    await clock.advance(2_000);
+    expect(statuses()).toBeGreaterThan(0);
+  });
+
   test("has its pods before it asks for Tasks: a finished index is never missing (guards: the order in catchUp, point 5)", async () => {
     const { kube, clock, operator, broker } = setUp();
     fill(kube);

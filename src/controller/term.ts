@@ -95,7 +95,8 @@ export class Term {
       log,
       onBug: options.onBug,
     });
-    this.#jobs = new JobQueue({ clock, random, telemetry, log });
+    // Until the broker has been fed, what it says of Queues and Frameworks is not the half of it.
+    this.#jobs = new JobQueue({ clock, random, telemetry, log, holdStatuses: true });
     const waitingEvents = new WaitingEvents({ clock, tell: options.tell });
     this.#explanations = new Explanations({
       broker,
@@ -270,6 +271,7 @@ export class Term {
   }
 
   #applied(input: Input): void {
+    if (input.type === "opened") this.#jobs.releaseStatuses();
     if (input.type === "task-observed") this.#explanations.look(input.task.uid);
     const mayEndOffers = input.type === "tick" || input.type.startsWith("offer-");
     if (!mayEndOffers) return;

@@ -12,7 +12,7 @@ import { type StatusKind, StatusWriter } from "./statuses.ts";
 import { deleteTask } from "./task-statuses.ts";
 import { releasePod } from "./tracking.ts";
 
-function queue(concurrency?: number) {
+function queue(concurrency?: number, holdStatuses = false) {
   const clock = new FakeClock();
   const ran: string[] = [];
   const jobs = new JobQueue({
@@ -20,6 +20,7 @@ function queue(concurrency?: number) {
     random: () => 0,
     telemetry: noTelemetry,
     log: noLogger,
+    holdStatuses,
     ...(concurrency && { concurrency }),
   });
   const add = (lane: Lane, key: string) =>
@@ -43,6 +44,17 @@ describe("what waits for a worker", () => {
     for (const lane of ["status", "close", "launch"] as const) for (const n of [1, 2]) add(lane, `${lane}-${n}`);
     await clock.advance(1_000);
     expect(ran).toEqual(["first", "launch-1", "launch-2", "close-1", "close-2", "status-1", "status-2"]);
+  });
+
+  test("is held back where it writes statuses until it is released, and goes on as ever then", async () => {
+    const { clock, ran, jobs, add } = queue(2, true);
+    for (const lane of ["status", "launch"] as const) for (const n of [1, 2]) add(lane, `${lane}-${n}`);
+    await clock.advance(60_000);
+    expect(ran).toEqual(["launch-1", "launch-2"]);
+    jobs.releaseStatuses();
+    add("status", "status-3");
+    await clock.advance(1_000);
+    expect(ran.slice(2)).toEqual(["status-1", "status-2", "status-3"]);
   });
 
   test("of one key goes in the order it came", async () => {

@@ -29,6 +29,8 @@ export interface JobQueueOptions {
   readonly log: Logger;
   /** Jobs under way at a time. Default 64; at most 24 of them close offers, at most 12 write statuses. */
   readonly concurrency?: number;
+  /** Nothing of the status lane begins before `releaseStatuses`. */
+  readonly holdStatuses?: boolean;
 }
 
 interface WaitingJob {
@@ -50,10 +52,13 @@ export class JobQueue {
   readonly #options: JobQueueOptions;
   readonly #jobs = new Map<string, Fifo<WaitingJob>>();
   readonly #queue: Workqueue<Lane>;
+  /** Keys of the status lane that wait for `releaseStatuses`. */
+  #held: string[] | undefined;
 
   constructor(options: JobQueueOptions) {
     const { clock, random, telemetry, concurrency = 64 } = options;
     this.#options = options;
+    if (options.holdStatuses) this.#held = [];
     this.#queue = new Workqueue<Lane>({
       clock,
       random,
@@ -80,7 +85,14 @@ export class JobQueue {
     const jobs = new Fifo<WaitingJob>();
     jobs.push(added);
     this.#jobs.set(job.key, jobs);
-    this.#queue.add(job.key, job.lane);
+    this.#begin(job);
+  }
+
+  /** From now on statuses are written, those that wait first. */
+  releaseStatuses(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const key of held) this.#queue.add(key, "status");
   }
 
   /** Keys with jobs that wait or run. */
@@ -119,8 +131,13 @@ export class JobQueue {
     jobs.shift();
     const next = jobs.peek()?.job;
     if (next === undefined) this.#jobs.delete(key);
-    else this.#queue.add(key, next.lane);
+    else this.#begin(next);
     return undefined;
+  }
+
+  #begin({ key, lane }: Job): void {
+    if (lane === "status" && this.#held !== undefined) this.#held.push(key);
+    else this.#queue.add(key, lane);
   }
 
   #failed(key: string, error: unknown, failures: number): void {

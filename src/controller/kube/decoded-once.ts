@@ -33,10 +33,10 @@ export class DecodedOnce {
   }
 }
 
-/** FNV-1a. */
+/** FNV-1a of the end, which tells apart what begins alike: names with a number, labels with one key. */
 function slotOf(bytes: Buffer, from: number, to: number): number {
-  let hash = 0x811c9dc5;
-  for (let i = from; i < to; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
+  let hash = 0x811c9dc5 ^ (to - from);
+  for (let i = Math.max(from, to - 16); i < to; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
   return (hash ^ (hash >>> 16)) & (slots - 1);
 }
 
