@@ -101,9 +101,11 @@ export class Explain {
       };
     }
     const waits = this.#waits.line(framework, line);
-    if (waits !== undefined) return waits;
-    const reclaimed = this.#reclaim.about(line);
+    if (waits !== undefined && waits.reason !== "no-node") return waits;
+    // What does not fit as it is may be about to.
+    const reclaimed = this.#reclaimed(line);
     if (reclaimed !== undefined) return reclaimed;
+    if (waits !== undefined) return waits;
     const nodes = surveyNodes(this.#state, framework, line);
     if (nodes.fit === 0) return { reason: "no-node", message: clipped(nodes.message) };
     const need = needOf(this.#state, framework, this.#waits.asked(line));
@@ -112,6 +114,17 @@ export class Explain {
     if (refused !== undefined) return { reason: refused, message: roomText(this.#state, bounds, refused) };
     const standings = standingsText(standingsOf(this.#state, claimant));
     return { reason: "in-line", message: `${nodes.fit} nodes fit; ${standings}` };
+  }
+
+  /** What is taken back for the line; of what starts together, for any part of it. */
+  #reclaimed(line: Line): Explanation | undefined {
+    const { gang } = line;
+    if (gang === undefined) return this.#reclaim.about(line);
+    for (const { task } of gang.parts()) {
+      const about = task.line === undefined ? undefined : this.#reclaim.about(task.line);
+      if (about !== undefined) return { ...about, message: `${gang.title}: ${about.message}` };
+    }
+    return undefined;
   }
 
   #unpublished({ facts, unpublished }: Framework): Explanation | undefined {

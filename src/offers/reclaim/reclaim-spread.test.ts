@@ -48,6 +48,10 @@ describe("what starts together, spread over domains, and is due", () => {
     const made = zones(4).queue("b", { reclaim: { minimumRuntimeMs: 60_000 } });
     made.cpu("a", "gang", 1, 4, spread(4)).settle().wait(59_000);
     expect(made.asked()).toEqual([]);
+    expect(made.broker.explainTask("gang-uid")).toEqual({
+      reason: "minimum-runtime",
+      message: expect.stringMatching(/^gang of 4: what could be taken back for queue a may run until \S+Z at least$/),
+    });
     made.wait(1_000).wait(GRACE_MS);
     expect([ended(made, "tx"), ended(made, "ty")]).toEqual([2, 2]);
   });
@@ -62,7 +66,16 @@ describe("what starts together, spread over domains, and is due", () => {
     const made = zones(6);
     const group = { name: "g", size: 2 };
     made.cpu("a", "large", 2, 2, { group, constraints }).cpu("a", "small", 1, 2, { group, constraints });
-    made.settle().wait(GRACE_MS).terminate();
+    made.settle();
+    for (const task of ["large", "small"]) {
+      expect(made.broker.explainTask(`${task}-uid`)).toEqual({
+        reason: "asked-back",
+        message: expect.stringMatching(
+          /^group g of 2 tasks: room on [xy] is kept for it by ns\/b in queue b, asked back by \S+Z$/,
+        ),
+      });
+    }
+    made.wait(GRACE_MS).terminate();
     expect(made.used("a")).toBe(6);
     expect([made.used("b"), made.wait(600_000).ending]).toEqual([2, []]);
   });
