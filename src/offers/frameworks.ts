@@ -161,7 +161,7 @@ export class Frameworks {
   #withdrawDemand(framework: Framework): void {
     for (const line of framework.stated.splice(0)) {
       line.stated = 0;
-      this.#state.lines.dropIfEmpty(line);
+      this.#state.lines.fell(line);
     }
   }
 }

@@ -70,6 +70,11 @@ export class Line implements Heaped, Waiter {
     return this.ready + this.stated;
   }
 
+  /** Instances that room is claimed for in open offers, though nobody wants them. */
+  get pastDemand(): number {
+    return Math.max(0, this.outstanding - this.shown - this.pending);
+  }
+
   /** The first task with a ready instance. */
   get head(): Task | undefined {
     return this.#tasks[this.#head];
@@ -164,6 +169,8 @@ export interface Own {
 
 /** All lines, by claimant. */
 export class Lines {
+  /** Those of which, when their demand fell, more was offered than they want; some may be right again. */
+  readonly overOffered = new Set<Line>();
   /** Those that have any. */
   readonly #claimants = new Set<Claimant>();
   readonly #shapes: ShapeTable;
@@ -221,7 +228,7 @@ export class Lines {
     task.counted = demand;
     task.line = demand === 0 ? undefined : line;
     line.changed();
-    this.dropIfEmpty(line);
+    this.fell(line);
     return true;
   }
 
@@ -235,6 +242,12 @@ export class Lines {
     task.counted = 0;
     task.line = undefined;
     line.changed();
+    this.fell(line);
+  }
+
+  /** Its demand may be less than before. */
+  fell(line: Line): void {
+    if (line.pastDemand > 0) this.overOffered.add(line);
     this.dropIfEmpty(line);
   }
 
@@ -243,6 +256,7 @@ export class Lines {
     const { claimant } = line;
     const own = claimant.lines;
     if (own?.all.delete(line) !== true) return;
+    this.overOffered.delete(line);
     if (line.gang === undefined) own.byShape.delete(line.shape);
     line.shape.users--;
     this.#shapes.asked(line.shape, -1);

@@ -135,11 +135,10 @@ describe("slack", () => {
     made.offers.delete(key);
     made.held.clear();
     expect(made.claims("task")).toEqual(["n: 1", "n: 1"]);
-    // b's demand finds no slack any more; nothing else of a's goes for it.
+    // All that a wants has its place: now its first offer is the one that nobody wants, and goes for b's demand.
     made.settle();
-    expect(made.all("close-offer").filter(({ phase }) => phase === "Rescinded")).toHaveLength(1);
-    made.node("m", { cpu: 9 }).settle();
-    expect(sizes(made, "b")).toEqual([2]);
+    expect(made.all("close-offer").filter(({ phase }) => phase === "Rescinded")).toHaveLength(2);
+    expect([sizes(made, "a"), sizes(made, "b")]).toEqual([[], [2]]);
   });
 
   test("where both are optimistic nothing has to give way", () => {
@@ -151,5 +150,67 @@ describe("slack", () => {
     made.asking("tb", { cpu: 2 }, { of: "b" }).settle();
     expect(sizes(made, "b")).toEqual([2]);
     expect(made.all("close-offer")).toEqual([]);
+  });
+});
+
+describe("an offer whose demand has gone", () => {
+  /** The node is full of what is offered to `a` for two Tasks, and `b` wants half of it. */
+  function gone(...tasks: readonly string[]): Bench {
+    const made = Bench.open().framework("a", { scheduler: "Offers" }).framework("b", { scheduler: "Offers" });
+    made.node("n", { cpu: 4 });
+    made.asking("ta", { cpu: 2 }, { of: "a" }).settle();
+    made.asking("tc", { cpu: 2 }, { of: "a" }).settle();
+    made.asking("tb", { cpu: 2 }, { of: "b" }).settle();
+    expect([sizes(made, "a"), sizes(made, "b")]).toEqual([[2, 2], []]);
+    for (const task of tasks) made.apply({ type: "task-gone", uid: `${task}-uid` });
+    return made.settle();
+  }
+
+  test("goes as soon as another has demand that it would serve", () => {
+    const made = gone("ta");
+    expect([sizes(made, "a"), sizes(made, "b")]).toEqual([[2], [2]]);
+  });
+
+  test("goes only as far as it is needed", () => {
+    const made = gone("ta", "tc");
+    expect([sizes(made, "a"), sizes(made, "b")]).toEqual([[2], [2]]);
+  });
+
+  test("stays where nobody else wants it, and can still be answered for what comes", () => {
+    const made = Bench.open().framework("a", { scheduler: "Offers" }).node("n", { cpu: 4 });
+    made.asking("ta", { cpu: 2 }, { of: "a" }).settle();
+    made.apply({ type: "task-gone", uid: "ta-uid" });
+    made.settle();
+    expect(sizes(made, "a")).toEqual([2]);
+    made.asking("td", { cpu: 2 }, { of: "a" }).settle();
+    expect(sizes(made, "a")).toEqual([2]);
+  });
+
+  test("stays where as much of it is wanted again", () => {
+    const made = Bench.open().framework("a", { scheduler: "Offers" }).framework("b", { scheduler: "Offers" });
+    made.node("n", { cpu: 2 }).asking("ta", { cpu: 2 }, { of: "a" }).settle();
+    made.apply({ type: "task-gone", uid: "ta-uid" });
+    made.asking("tc", { cpu: 2 }, { of: "a" }).asking("tb", { cpu: 2 }, { of: "b" }).settle();
+    expect([sizes(made, "a"), sizes(made, "b")]).toEqual([[2], []]);
+  });
+
+  test("goes when a program asks for less than before", () => {
+    const made = Bench.open().framework("b", { scheduler: "Offers" }).node("n", { cpu: 4 });
+    const wishing = (instances: number) =>
+      made.framework("a", { scheduler: "Offers", demand: [{ instances, resources: { cpu: 2 } }] }).settle();
+    wishing(1);
+    wishing(2);
+    made.asking("tb", { cpu: 2 }, { of: "b" }).settle();
+    expect([sizes(made, "a"), sizes(made, "b")]).toEqual([[2, 2], []]);
+    wishing(1);
+    expect([sizes(made, "a"), sizes(made, "b")]).toEqual([[2], [2]]);
+  });
+
+  test("that is slack besides counts once: what is wanted stays", () => {
+    const made = bench().node("n", { cpu: 8 }).asking("ta", { cpu: 2 }, { of: "a", instances: 2 }).settle();
+    expect(sizes(made, "a")).toEqual([4, 4]);
+    made.asking("ta", { cpu: 2 }, { of: "a", instances: 1 }).settle();
+    made.asking("tb", { cpu: 2 }, { of: "b", instances: 4 }).settle();
+    expect([sizes(made, "a"), sizes(made, "b")]).toEqual([[4], [4]]);
   });
 });

@@ -7,8 +7,8 @@ import type { Bidder, Unmet } from "./round.ts";
 import type { State } from "./state.ts";
 
 /**
- * Offers made past a framework's demand ("slack") are the first to go when another has real demand that they would
- * serve. Tried out in the ledger itself: claims are lifted until the demand fits and passes the tree's room, and put
+ * Offers made past a framework's demand ("slack"), and those whose demand has gone since, are the first to go when another
+ * has real demand that they would serve. Tried out in the ledger itself: claims are lifted until the demand fits and passes the tree's room, and put
  * back where they are not needed, so that no offer goes for nothing.
  */
 export class Slack {
@@ -26,14 +26,25 @@ export class Slack {
 
   /** Rescinds what serves `unmet`. True while slack is on its way back: no more of it is to be given out till then. */
   giveWay(unmet: () => readonly Unmet[]): boolean {
-    if (this.#state.slackOffers.size === 0) return false;
+    if (this.#state.slackOffers.size === 0 && this.#state.lines.overOffered.size === 0) return false;
     for (const offer of this.#asked) if (offer.state.name !== "closing") this.#asked.delete(offer);
     const demands = unmet();
     if (demands.length === 0) return false;
-    const open = [...this.#state.slackOffers].filter(({ state }) => state.name === "open" || state.name === "drafted");
     // Newest first.
-    if (open.length > 0) this.#giveWay(demands, open.reverse());
+    const open = [...[...this.#state.slackOffers].reverse(), ...this.#unwanted()].filter(isOpen);
+    if (open.length > 0) this.#giveWay(demands, open);
     return this.#asked.size > 0;
+  }
+
+  /** Offers that were made for demand of which nothing is left; of a line that wants some of it still, the newest. */
+  #unwanted(): Offer[] {
+    const { lines } = this.#state;
+    const frameworks = new Set<string>();
+    for (const line of lines.overOffered) {
+      if (line.pastDemand === 0) lines.overOffered.delete(line);
+      else frameworks.add(line.claimant.framework);
+    }
+    return [...frameworks].flatMap((key) => unwantedOf([...this.#state.framework(key).offers]));
   }
 
   #giveWay(unmet: readonly Unmet[], open: Offer[]): void {
@@ -153,6 +164,36 @@ export class Slack {
   #putBack(claims: readonly Claim[]): void {
     for (const claim of claims) this.#state.ledger.put(claim);
   }
+}
+
+const isOpen = ({ state }: Offer) => state.name === "open" || state.name === "drafted";
+
+/** Of a framework's offers, those of which nobody wants anything, the newest first; what is slack does so anyway. */
+function unwantedOf(offers: readonly Offer[]): Offer[] {
+  const past = new Map<Line, number>();
+  const take = (parts: ReadonlyMap<Line, number>) => {
+    for (const [line, instances] of parts) past.set(line, (past.get(line) ?? line.pastDemand) - instances);
+  };
+  const claimed = offers.filter(({ concurrency }) => concurrency === "Exclusive");
+  for (const offer of claimed) if (offer.slack) take(partsOf(offer));
+  return claimed
+    .filter(({ slack }) => !slack)
+    .reverse()
+    .filter((offer) => {
+      const parts = partsOf(offer);
+      const nobodyWants = [...parts].every(([line, instances]) => (past.get(line) ?? line.pastDemand) >= instances);
+      if (nobodyWants) take(parts);
+      return nobodyWants;
+    });
+}
+
+/** Instances by the line that they were offered for. */
+function partsOf({ slices }: Offer): Map<Line, number> {
+  const parts = new Map<Line, number>();
+  for (const { line, instances } of [...slices.values()].flatMap((slice) => slice.parts)) {
+    parts.set(line, (parts.get(line) ?? 0) + instances);
+  }
+  return parts;
 }
 
 function nodesOf(offers: readonly Offer[]): Set<number> {
