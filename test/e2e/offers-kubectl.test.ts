@@ -51,8 +51,9 @@ async function offered({ app, tenant }: Scene, known: readonly Json[] = []): Pro
   const old = new Set(known.map(({ metadata }) => metadata.uid));
   const isNew = (offer: Json) => isOpen(offer) && !old.has(offer.metadata.uid);
   const open = async () => (await tenant.api.get(tenant.path("offers"))).items.filter(isNew);
-  await eventually("an offer", open, (offers) => offers.length > 0);
-  return (await app.list("offers")).find(isNew)!;
+  const [first] = await eventually("an offer", open, (offers) => offers.length > 0);
+  // As kubectl shows it; with a short time-out it may be over by then.
+  return (await app.list("offers")).find(({ metadata }) => metadata.uid === first!.metadata.uid)!;
 }
 
 /** When the operator made an offer: the API server's own time is in whole seconds. */
