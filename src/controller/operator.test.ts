@@ -24,8 +24,8 @@ describe("a term", () => {
     expect(operator.standing).toEqual({ role: "leader", open: true });
   });
 
-  test("writes no status before it knows everything: half of what runs is no answer (guards: holdStatuses)", async () => {
-    const { kube, clock, broker, lead } = setUp({
+  test("writes no status and answers nobody before it knows everything: half of what runs is no answer (guards: holdStatuses, isOpen)", async () => {
+    const { kube, clock, broker, lead, operator } = setUp({
       react: (it) => {
         it.react = () => {
           clock.freeze(10);
@@ -39,10 +39,11 @@ describe("a term", () => {
     await lead();
     let looks = 0;
     for (; !broker().types().includes("opened"); looks++) {
-      expect(statuses()).toBe(0);
+      expect([statuses(), operator.broker, operator.standing]).toEqual([0, undefined, { role: "leader", open: false }]);
       await clock.advance(100);
     }
     expect(looks).toBeGreaterThan(10);
+    expect([operator.broker, operator.standing]).toEqual([broker(), { role: "leader", open: true }]);
     await clock.advance(2_000);
     expect(statuses()).toBeGreaterThan(0);
   });

@@ -55,13 +55,13 @@ export class Operator {
   }
 
   get standing(): Standing {
-    if (this.#tenure !== undefined) return { role: "leader", open: this.#tenure.term !== undefined };
+    if (this.#tenure !== undefined) return { role: "leader", open: this.#tenure.isOpen };
     return { role: this.#synced ? "standby" : "starting" };
   }
 
   /** The leader's broker; undefined on a standby and until its term is open. */
   get broker(): BrokerContract | undefined {
-    return this.#tenure?.term?.broker;
+    return this.#tenure?.isOpen === true ? this.#tenure.term?.broker : undefined;
   }
 
   /** The lease is ours. `fence` tells whether it still is. */
@@ -110,6 +110,8 @@ export class Operator {
 /** The time between getting the lease and losing it: one term, or several if the broker fails. */
 class Tenure {
   term: Term | undefined;
+  /** The term's broker knows everything: before, what it says is not the half of it. */
+  isOpen = false;
   readonly #options: OperatorOptions;
   readonly #name: string;
   readonly #fence: () => boolean;
@@ -140,6 +142,7 @@ class Tenure {
     this.#admission.stop();
     this.term?.abandon();
     this.term = undefined;
+    this.isOpen = false;
   }
 
   async close(): Promise<void> {
@@ -159,14 +162,17 @@ class Tenure {
       fence: this.#fence,
       broker: createBroker(name),
       admission: this.#admission,
+      onOpen: () => {
+        this.isOpen = true;
+        const ms = Math.round(clock.monotonicMs() - startMs);
+        const { nodes, pods, tasks, frameworks } = world;
+        const sizes = { nodes: nodes.size, pods: pods.size, tasks: tasks.size, frameworks: frameworks.size };
+        log.info({ term: name, ms, ...sizes }, "the term is open");
+      },
       onBug: (error) => this.#failed(error),
       settings,
     });
     this.term.open();
-    const ms = Math.round(clock.monotonicMs() - startMs);
-    const { nodes, pods, tasks, frameworks } = world;
-    const sizes = { nodes: nodes.size, pods: pods.size, tasks: tasks.size, frameworks: frameworks.size };
-    log.info({ term: name, ms, ...sizes }, "the term is open");
   }
 
   /** Never go on with what may be wrong: a new broker reads everything again. */
@@ -174,6 +180,7 @@ class Tenure {
     const { clock, log } = this.#options;
     this.term?.abandon();
     this.term = undefined;
+    this.isOpen = false;
     if (this.#over.signal.aborted) return;
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#lastFailureMs > rebuildMs.forgottenAfter) this.#recentFailures = 0;

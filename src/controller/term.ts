@@ -43,6 +43,8 @@ export interface TermOptions {
   readonly admission: { readonly mayPublish: boolean; readonly heldBack: string | undefined };
   /** Becomes a Kubernetes event. */
   readonly tell: (event: EventEffect) => void;
+  /** The broker knows all that the caches held. */
+  readonly onOpen: () => void;
   readonly onBug: (error: unknown) => void;
   readonly settings: TermSettings;
 }
@@ -271,7 +273,10 @@ export class Term {
   }
 
   #applied(input: Input): void {
-    if (input.type === "opened") this.#jobs.releaseStatuses();
+    if (input.type === "opened") {
+      this.#jobs.releaseStatuses();
+      this.#options.onOpen();
+    }
     if (input.type === "task-observed") this.#explanations.look(input.task.uid);
     const mayEndOffers = input.type === "tick" || input.type.startsWith("offer-");
     if (!mayEndOffers) return;
