@@ -44,6 +44,7 @@ describe("an inverse offer", () => {
     { name: "what does not fit together on one node", release: [{ task: "tb", indexes: "APART" }] },
     { name: "what is not its own", release: [{ task: "ta", indexes: "0" }] },
     { name: "what does not exist", release: [{ task: "tb", indexes: "8-99" }] },
+    { name: "of tasks that do not exist", release: [{ task: "nobody", indexes: "0" }] },
   ])("that is accepted with $name leaves the deadline as it was", ({ release }) => {
     const made = borrowed();
     const apart = `${on(made, "n1")[0]},${on(made, "n2")[0]}`;
@@ -52,7 +53,10 @@ describe("an inverse offer", () => {
       release.map(({ task, indexes }) => ({ task, indexes: indexes.replace("APART", apart) })),
     );
     expect(made.ending).toEqual([]);
-    expect(made.all("event").at(-1)).toMatchObject({ about: { key: "ns/b" }, reason: "answer-refused" });
+    expect(made.all("event").at(-1)).toMatchObject({
+      about: { kind: "Framework", key: "ns/b" },
+      reason: "answer-refused",
+    });
     made.wait(GRACE_MS - 1);
     expect(made.ending).toEqual([]);
     made.wait(1);

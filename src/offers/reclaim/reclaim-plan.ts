@@ -143,10 +143,7 @@ export class ReclaimPlan {
   /** `ahead`: once all clearings have come about. */
   #decide(ahead: UsageAhead): Decision {
     const { taken } = this.#clearings;
-    let most = 0;
-    for (const { live } of this.#state.tasks.values()) most += live.size;
-    for (const { slices } of this.#state.offers.values()) most += slices.size;
-    const victims = new Victims(this.#state, (task) => this.#assignment.claimant(task), most);
+    const victims = new Victims(this.#state, (task) => this.#assignment.claimant(task));
     for (const offer of this.#state.offers.values()) {
       if (offer.concurrency === "Exclusive" && !this.#offers.isDrafting(offer)) victims.addOffer(offer, taken);
     }

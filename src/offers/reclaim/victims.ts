@@ -43,8 +43,6 @@ const PORTION = 8_192;
  * asks: mostly those of the lowest priority are enough.
  */
 export class Victims {
-  /** There are so many entries at most. */
-  readonly most: number;
   readonly #nowMs: number;
   readonly #width: number;
   readonly #claimantOf: (task: Task) => Claimant;
@@ -66,9 +64,9 @@ export class Victims {
   readonly #sparedUntilMs = new Map<Claimant, number>();
   /** Entries in order, in portions, as far as somebody has looked. */
   readonly #order: Float64Array[] = [];
+  #most = 0;
 
-  constructor({ nowMs, resources }: State, claimantOf: (task: Task) => Claimant, most: number) {
-    this.most = most;
+  constructor({ nowMs, resources }: State, claimantOf: (task: Task) => Claimant) {
     this.#nowMs = nowMs;
     this.#width = resources.width;
     this.#claimantOf = claimantOf;
@@ -79,9 +77,15 @@ export class Victims {
     return this.#parts.length;
   }
 
+  /** There are so many entries at most, of what has been added so far. */
+  get most(): number {
+    return this.#most;
+  }
+
   /** An exclusive offer with what it holds; `taken` is spoken for already. */
   addOffer(offer: Offer, taken: ReadonlySet<object>): void {
     const rank = offer.state.name === "closing" ? LEAVING : OFFER;
+    this.#most += offer.slices.size;
     for (const slice of offer.slices.values()) {
       if (slice.claim === undefined || taken.has(slice)) continue;
       this.#add(offer, slice, offer.claimant, slice.node, rank, offer.publishedAtMs);
@@ -94,6 +98,7 @@ export class Victims {
     const gangs = new Set<Gang>();
     for (const task of tasks) {
       if (task.live.size === 0) continue;
+      this.#most += task.live.size;
       this.#addLeaving(task);
       if (task.gang !== undefined) gangs.add(task.gang);
       else this.#put(this.#unseen, rankOf(task), task);
@@ -106,6 +111,7 @@ export class Victims {
     const gangs = new Set<Gang>();
     const staying = ({ live }: Task) => [...live.values()].filter((one) => !isLeaving(one)).length;
     for (const [task, instances] of given) {
+      this.#most += instances.length;
       if (this.#claimantOf(task).parent === undefined) continue;
       if (task.gang !== undefined) gangs.add(task.gang);
       else for (const instance of instances) this.#addInstance(task, instance);
