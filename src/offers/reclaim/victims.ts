@@ -112,7 +112,6 @@ export class Victims {
     const staying = ({ live }: Task) => [...live.values()].filter((one) => !isLeaving(one)).length;
     for (const [task, instances] of given) {
       this.#most += instances.length;
-      if (this.#claimantOf(task).parent === undefined) continue;
       if (task.gang !== undefined) gangs.add(task.gang);
       else for (const instance of instances) this.#addInstance(task, instance);
     }
@@ -127,11 +126,8 @@ export class Victims {
   }
 
   #addLeaving(task: Task): void {
-    let claimant: Claimant | undefined;
     for (const instance of task.live.values()) {
-      if (!isLeaving(instance) || this.#taken.has(instance)) continue;
-      claimant ??= this.#claimantOf(task);
-      if (claimant.parent !== undefined) this.#addInstance(task, instance, claimant);
+      if (isLeaving(instance) && !this.#taken.has(instance)) this.#addInstance(task, instance);
     }
   }
 
@@ -224,7 +220,7 @@ export class Victims {
   }
 
   isTask(i: number): boolean {
-    return this.#ranks[i]! > OFFER || (this.#ranks[i] === LEAVING && !isOffer(this.#of[i]!));
+    return !isOffer(this.#of[i]!);
   }
 
   /** All entries that end with it, itself included. */
@@ -234,7 +230,7 @@ export class Victims {
 
   /** Does the end of one of them mean that of the other, or of a part of it? */
   overlap(i: number, j: number): boolean {
-    return i === j || (this.#units.size > 0 && (this.unit(i).includes(j) || this.unit(j).includes(i)));
+    return this.#units.size === 0 ? i === j : this.unit(i).includes(j) || this.unit(j).includes(i);
   }
 
   /** What is given back when it ends, on all nodes. */
