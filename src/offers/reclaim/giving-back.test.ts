@@ -88,6 +88,7 @@ test("what was offered and leaves is part of the room beside what is given", () 
   made.cpu("a", "due", 2).settle();
   expect(made.all("close-offer").at(-1)).toMatchObject({
     phase: "Rescinded",
+    reason: "rescinded",
     message: "queue a has less than its guarantee",
   });
   made.give(made.asked()[0]!, [{ task: "tb", indexes: "0" }]);

@@ -112,6 +112,11 @@ describe("an inverse offer", () => {
     { name: "the guarantee is lower", change: (made: ReclaimBench) => made.queue("a", { guarantee: { cpu: 1 } }) },
     { name: "nobody borrows any more", change: (made: ReclaimBench) => made.queue("b", { guarantee: { cpu: 8 } }) },
     {
+      name: "the borrower's queue is deleted",
+      change: (made: ReclaimBench) => made.apply({ type: "queue-gone", name: "b" }),
+    },
+    { name: "its own queue is deleted", change: (made: ReclaimBench) => made.apply({ type: "queue-gone", name: "a" }) },
+    {
       name: "its framework is suppressed",
       change: (made: ReclaimBench) => made.framework("a", { queues: [{ name: "a", weight: 1 }], suppressed: true }),
     },

@@ -148,8 +148,8 @@ function comesAbout(
   const calledOn = new Set<Queue>();
   const gangs = new Set<Gang>();
   for (const { of, part, vector, claimant, gang } of victims.values()) {
-    const leaves = isOffer(of) ? of.state.name === "closing" : isLeaving(part as Instance);
-    if (!leaves) {
+    // Offers were rescinded at once.
+    if (!isOffer(of) && !isLeaving(part as Instance)) {
       const contest = claimant.parent === undefined ? undefined : entitlement.contest(claimant.parent);
       // Before a gang goes its queue is above its guarantee; not before each of its instances does.
       const goesOn = gang !== undefined && gangs.has(gang);

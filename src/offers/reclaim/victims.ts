@@ -1,7 +1,7 @@
 import type { Gang } from "../gangs/gang.ts";
 import { minimumOf } from "../gangs/gathered.ts";
 import type { Offer, OfferSlice } from "../offer.ts";
-import { add, type Claimant } from "../queues/queues.ts";
+import { add, type Claimant, type Queue } from "../queues/queues.ts";
 import type { Vector } from "../resources.ts";
 import type { State } from "../state.ts";
 import { claimId, type Instance, isLeaving } from "../tasks/instance.ts";
@@ -60,8 +60,8 @@ export class Victims {
   #taken: ReadonlySet<object> = new Set();
   /** Entry -> all that ends with it, itself included, where that is more. */
   readonly #units = new Map<number, readonly number[]>();
-  /** Claimant -> when the first of its instances that are too young to go is old enough. */
-  readonly #sparedUntilMs = new Map<Claimant, number>();
+  /** Queue -> when the first of its instances that are too young to go is old enough. */
+  readonly #sparedUntilMs = new Map<Queue, number>();
   /** Entries in order, in portions, as far as somebody has looked. */
   readonly #order: Float64Array[] = [];
   #most = 0;
@@ -82,7 +82,7 @@ export class Victims {
     return this.#most;
   }
 
-  /** An exclusive offer with what it holds; `taken` is spoken for already. */
+  /** An offer with what it holds, which is nothing where it is optimistic; `taken` is spoken for already. */
   addOffer(offer: Offer, taken: ReadonlySet<object>): void {
     const rank = offer.state.name === "closing" ? LEAVING : OFFER;
     this.#most += offer.slices.size;
@@ -134,13 +134,14 @@ export class Victims {
   /** Those that have run for long enough and stay if nobody ends them. */
   #addEach(task: Task, instances: Iterable<Instance>): void {
     const claimant = this.#claimantOf(task);
-    if (claimant.parent === undefined) return;
-    const minimumMs = minimumRuntimeMs(claimant.parent);
+    const { parent } = claimant;
+    if (parent === undefined) return;
+    const minimumMs = minimumRuntimeMs(parent);
     for (const instance of instances) {
       if (isLeaving(instance) || this.#taken.has(instance)) continue;
       const oldFromMs = this.#since(instance) + minimumMs;
       if (oldFromMs <= this.#nowMs) this.#addInstance(task, instance, claimant);
-      else this.#spare(claimant, oldFromMs);
+      else this.#spare(parent, oldFromMs);
     }
   }
 
@@ -176,7 +177,7 @@ export class Victims {
       oldFromMs = Math.max(oldFromMs, ...since.map((ms) => ms + minimumRuntimeMs(parent)));
     }
     if (oldFromMs <= this.#nowMs) this.#addUnit(parts, others);
-    else this.#spare(this.#claimantOf(tasks[0]!), oldFromMs);
+    else this.#spare(this.#claimantOf(tasks[0]!).parent!, oldFromMs);
   }
 
   /** Those that leave by themselves. */
@@ -186,11 +187,11 @@ export class Victims {
     }
   }
 
-  /** When the first of those is old enough that are too young now, of the claimants that may be asked; Infinity: none. */
-  sparedUntilMs(mayHave: (claimant: Claimant) => boolean): number {
+  /** When the first of those is old enough that are too young now, of the queues that may be asked; Infinity: none. */
+  sparedUntilMs(mayHave: (queue: Queue) => boolean): number {
     for (const rank of this.#unseen.keys()) this.#see(rank);
     let first = Number.POSITIVE_INFINITY;
-    for (const [claimant, untilMs] of this.#sparedUntilMs) if (mayHave(claimant)) first = Math.min(first, untilMs);
+    for (const [queue, untilMs] of this.#sparedUntilMs) if (mayHave(queue)) first = Math.min(first, untilMs);
     return first;
   }
 
@@ -345,8 +346,8 @@ export class Victims {
     else list.push(item);
   }
 
-  #spare(claimant: Claimant, untilMs: number): void {
-    this.#sparedUntilMs.set(claimant, Math.min(this.#sparedUntilMs.get(claimant) ?? untilMs, untilMs));
+  #spare(queue: Queue, untilMs: number): void {
+    this.#sparedUntilMs.set(queue, Math.min(this.#sparedUntilMs.get(queue) ?? untilMs, untilMs));
   }
 }
 
