@@ -49,14 +49,16 @@ test.each([
   { name: "what is above is guaranteed something else", guarantee: { memory: 4 } },
 ])("a minimum runtime is no reason to wait once $name", ({ guarantee }) => {
   const made = ReclaimBench.of({
-    top: { guarantee: { cpu: 1 } },
+    top: {},
+    sibling: { parent: "top", guarantee: { cpu: 1 } },
     leaf: { parent: "top" },
     b: { reclaim: { minimumRuntimeMs: 60_000 } },
     other: { guarantee: { cpu: 1 } },
   });
   made.node("n", { cpu: 1 }).cpu("b", "tb", 1).settle().run().cpu("leaf", "due", 1).settle();
   expect(made.broker.explainTask("due-uid")?.reason).toBe("minimum-runtime");
-  made.queue("top", { guarantee });
+  // The guarantee of `top` is the sum of what those below it have.
+  made.queue("sibling", { parent: "top", guarantee });
   expect(made.broker.explainTask("due-uid")?.reason).toBe("no-node");
 });
 
