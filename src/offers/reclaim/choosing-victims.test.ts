@@ -93,6 +93,18 @@ describe("what is picked", () => {
     expect(made.terminate().used("a")).toBe(4);
   });
 
+  test("is nothing of whom borrows only what is not lacking", () => {
+    const made = ReclaimBench.of({
+      a: { guarantee: { cpu: 4, memory: 4 } },
+      b: { guarantee: { cpu: 4, memory: 1 } },
+    });
+    made.node("n", { cpu: 4, memory: 8 }).asking("tb", { cpu: 2, memory: 2 }, { of: "b", instances: 2 }).settle().run();
+    made.asking("due", { cpu: 2, memory: 1 }, { of: "a" }).settle();
+    expect(made.asked()).toEqual([]);
+    made.queue("b", { guarantee: { cpu: 3, memory: 4 } }).settle();
+    expect(made.asked()).toHaveLength(1);
+  });
+
   test("counts beside what leaves by itself, which is not of its queue any more", () => {
     const made = ReclaimBench.of({ a: GUARANTEED_4, b: { guarantee: { cpu: 3 } } });
     for (const [n, cpu] of [
