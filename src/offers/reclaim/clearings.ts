@@ -102,8 +102,7 @@ export class Clearings {
 
   /** One instance fewer is waited for. */
   shrink(clearing: Clearing): void {
-    const hold = clearing.holds.pop();
-    if (hold !== undefined) this.#state.holds.release(hold);
+    this.#state.holds.release(clearing.holds.pop()!);
     if (clearing.holds.length === 0) this.#close(clearing);
   }
 
@@ -164,7 +163,7 @@ export class Clearings {
 
   /** What the clearing's instances ask for, less what they hold already: to come from victims and from what is free. */
   missing({ line, holds }: Clearing): Float64Array {
-    const missing = new Float64Array(this.#state.resources.count);
+    const missing = new Float64Array(this.#state.resources.width);
     for (let r = 0; r < missing.length; r++) {
       for (const { claim } of holds) missing[r]! += Math.max(0, (line.request[r] ?? 0) - (claim.vector[r] ?? 0));
     }
@@ -173,7 +172,7 @@ export class Clearings {
 
   /** What the victims on its own node will leave. */
   toCome({ victims, node }: Clearing): Float64Array {
-    const sum = new Float64Array(this.#state.resources.count);
+    const sum = new Float64Array(this.#state.resources.width);
     for (const { claim } of victims.values()) {
       const held = this.#state.ledger.get(claim);
       if (held?.node !== node) continue;
@@ -208,8 +207,6 @@ export class Clearings {
     clearing.victims.set(victim.claim, victim);
     this.taken.add(victim.part);
     this.#state.ledger.bequeath(victim.claim, () => {
-      clearing.victims.delete(victim.claim);
-      this.taken.delete(victim.part);
       this.#fill(clearing);
       this.#state.dirty = true;
     });
@@ -231,8 +228,8 @@ export class Clearings {
       const next = hold.claim.vector.slice();
       for (let r = 0; r < next.length; r++) {
         const lacks = Math.max(0, (line.request[r] ?? 0) - next[r]!);
-        const wanted = Math.max(0, lacks - (later[r] ?? 0));
-        if (r < later.length) later[r] = Math.max(0, later[r]! - lacks);
+        const wanted = Math.max(0, lacks - later[r]!);
+        later[r] = Math.max(0, later[r]! - lacks);
         next[r]! += Math.max(0, Math.min(wanted, free[r] ?? 0, most[r] ?? 0));
       }
       this.#state.holds.resize(hold, next);

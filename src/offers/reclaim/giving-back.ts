@@ -27,10 +27,9 @@ export class GivingBack {
   }
 
   /** Its deadline stands, unless what is given makes the room that is asked for. Not before it is known what that is. */
-  hear(notice: Notice): void {
-    const { answer } = notice;
+  hear(notice: Notice, answer: Answer): void {
     const waiting = pending(notice);
-    if (answer === undefined || waiting.length === 0) return;
+    if (waiting.length === 0) return;
     const stranger = strangerTo(this.#state.frameworks.get(notice.framework), answer);
     if (stranger !== undefined) {
       notice.heard = "Refused";
@@ -107,8 +106,7 @@ export class GivingBack {
       if (isOffer(of)) offers.add(of);
       else if (claimant.name !== notice.claimant) all.set(of, [...(all.get(of) ?? []), part as Instance]);
     }
-    const most = [...all.values(), ...[...offers].map(({ slices }) => [...slices])].flat().length;
-    const pool = new Victims(this.#state, (task) => this.#assignment.claimant(task), most);
+    const pool = new Victims(this.#state, (task) => this.#assignment.claimant(task));
     for (const offer of offers) pool.addOffer(offer, taken);
     pool.addGiven(all);
     return pool;
@@ -116,9 +114,9 @@ export class GivingBack {
 
   #search({ line, keptBack }: Clearing, instances: number, pool: Victims): Clearing[] {
     const { where, spread } = line.shape;
-    const queue = line.claimant.parent;
+    // Of a queue that is gone there are no clearings any more.
+    const queue = line.claimant.parent!;
     const made: Clearing[] = [];
-    if (queue === undefined) return made;
     const ahead = this.#clearings.ahead();
     for (const { vector, claimant } of pool.leaving()) ahead.shift(claimant.parent, vector, -1);
     const entitlement = new Entitlement(this.#state.tree, ahead, queue, line.request);

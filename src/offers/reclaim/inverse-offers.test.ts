@@ -44,6 +44,7 @@ describe("an inverse offer", () => {
     { name: "what does not fit together on one node", release: [{ task: "tb", indexes: "APART" }] },
     { name: "what is not its own", release: [{ task: "ta", indexes: "0" }] },
     { name: "what does not exist", release: [{ task: "tb", indexes: "8-99" }] },
+    { name: "of tasks that do not exist", release: [{ task: "nobody", indexes: "0" }] },
   ])("that is accepted with $name leaves the deadline as it was", ({ release }) => {
     const made = borrowed();
     const apart = `${on(made, "n1")[0]},${on(made, "n2")[0]}`;
@@ -52,7 +53,10 @@ describe("an inverse offer", () => {
       release.map(({ task, indexes }) => ({ task, indexes: indexes.replace("APART", apart) })),
     );
     expect(made.ending).toEqual([]);
-    expect(made.all("event").at(-1)).toMatchObject({ about: { key: "ns/b" }, reason: "answer-refused" });
+    expect(made.all("event").at(-1)).toMatchObject({
+      about: { kind: "Framework", key: "ns/b" },
+      reason: "answer-refused",
+    });
     made.wait(GRACE_MS - 1);
     expect(made.ending).toEqual([]);
     made.wait(1);
@@ -107,6 +111,11 @@ describe("an inverse offer", () => {
     },
     { name: "the guarantee is lower", change: (made: ReclaimBench) => made.queue("a", { guarantee: { cpu: 1 } }) },
     { name: "nobody borrows any more", change: (made: ReclaimBench) => made.queue("b", { guarantee: { cpu: 8 } }) },
+    {
+      name: "the borrower's queue is deleted",
+      change: (made: ReclaimBench) => made.apply({ type: "queue-gone", name: "b" }),
+    },
+    { name: "its own queue is deleted", change: (made: ReclaimBench) => made.apply({ type: "queue-gone", name: "a" }) },
     {
       name: "its framework is suppressed",
       change: (made: ReclaimBench) => made.framework("a", { queues: [{ name: "a", weight: 1 }], suppressed: true }),

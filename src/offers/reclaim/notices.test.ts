@@ -83,6 +83,7 @@ describe("an inverse offer says", () => {
       message: "as its answer says",
       released: [{ task: "tb", indexes }],
     });
+    expect(notes(made, "answer-refused")).toEqual([]);
   });
 
   test("how it ended: with nothing, when that is not needed any more", () => {
@@ -122,7 +123,7 @@ describe("an answer that does not do is told so:", () => {
     expect(closed(made)).toMatchObject({ phase: "Refused", message: "as the operator has chosen" });
   });
 
-  test("none that does, or says no, is told anything", () => {
+  test("none that says no is told anything", () => {
     const made = borrowed();
     made.decline(made.asked()[0]!, 0);
     made.settle().wait(GRACE_MS);

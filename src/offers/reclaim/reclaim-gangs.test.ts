@@ -165,6 +165,18 @@ describe("what starts together and is taken back", () => {
     expect(made.ending).toHaveLength(4);
   });
 
+  test("stays once its queue has no more than it is due", () => {
+    const made = cluster(1);
+    made
+      .cpu("b", "gang", 2, 2, { gang: { minimum: 2 } })
+      .settle()
+      .run();
+    made.cpu("a", "due", 2).settle();
+    expect(made.asked()).toHaveLength(1);
+    made.queue("b", { guarantee: { cpu: 4 } }).settle();
+    expect([made.asked(), made.wait(GRACE_MS).ending]).toEqual([[], []]);
+  });
+
   test("counts once, however many of it are on the node", () => {
     const made = cluster(1);
     made

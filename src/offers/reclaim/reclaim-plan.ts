@@ -7,7 +7,7 @@ import { UNKNOWN } from "../resources.ts";
 import type { Unmet } from "../round.ts";
 import type { State } from "../state.ts";
 import type { Assignment } from "../tasks/assignment.ts";
-import { isLeaving } from "../tasks/instance.ts";
+import { type Instance, isLeaving } from "../tasks/instance.ts";
 import { type Clearing, type Clearings, exclude } from "./clearings.ts";
 import { Entitlement, isCovered } from "./entitlement.ts";
 import { MAX_NODES } from "./inverse-offer.ts";
@@ -111,11 +111,12 @@ export class ReclaimPlan {
 
   /** Instances that are neither served nor planned for, and may call on a guarantee. */
   #missing({ bidder, line }: Unmet): number {
-    if (bidder.claimant.penalised || bidder.claimant.parent === undefined) return 0;
+    if (bidder.claimant.penalised) return 0;
     if ((line.request[UNKNOWN] ?? 0) > 0) return 0;
-    const missing = waiting(bidder, line) - this.#clearings.planned(line);
     // One more in a domain may shut it for the next. What starts together has all its places chosen together.
-    return line.shape.spread.length === 0 || line.gang !== undefined ? missing : Math.min(1, missing);
+    const isOneByOne = line.shape.spread.length > 0 && line.gang === undefined;
+    const wanted = waiting(bidder, line);
+    return (isOneByOne ? Math.min(1, wanted) : wanted) - this.#clearings.planned(line);
   }
 
   /** Without a look at a single task: does any queue have what this one may call for? */
@@ -143,12 +144,9 @@ export class ReclaimPlan {
   /** `ahead`: once all clearings have come about. */
   #decide(ahead: UsageAhead): Decision {
     const { taken } = this.#clearings;
-    let most = 0;
-    for (const { live } of this.#state.tasks.values()) most += live.size;
-    for (const { slices } of this.#state.offers.values()) most += slices.size;
-    const victims = new Victims(this.#state, (task) => this.#assignment.claimant(task), most);
+    const victims = new Victims(this.#state, (task) => this.#assignment.claimant(task));
     for (const offer of this.#state.offers.values()) {
-      if (offer.concurrency === "Exclusive" && !this.#offers.isDrafting(offer)) victims.addOffer(offer, taken);
+      if (!this.#offers.isDrafting(offer)) victims.addOffer(offer, taken);
     }
     victims.addTasks(this.#state.tasks.values(), taken);
     for (const { vector, claimant } of victims.leaving()) ahead.shift(claimant.parent, vector, -1);
@@ -161,7 +159,7 @@ export class ReclaimPlan {
     const trial: Decision = { ...decision, gone: new Set(decision.gone), made: [], left: Number.POSITIVE_INFINITY };
     const parts = partsOf(demand);
     const stands = decision.ahead.attempt(() => {
-      if (isSpreadTogether(demand)) return this.#serveSpread(demand, trial);
+      if (parts.some(({ line }) => line.shape.spread.length > 0)) return this.#serveSpread(demand, trial);
       for (const part of parts) this.#serve(part, trial);
       return this.#restFits(parts);
     });
@@ -253,18 +251,15 @@ export class ReclaimPlan {
   #serve(demand: Unmet, decision: Decision): void {
     const { line } = demand;
     const want = this.#want(demand, decision);
-    const { entitlement } = want;
-    const { length } = decision.made;
     const asked = this.#notices.asked(line);
     if (asked.size > 0) this.#search(demand, decision, { ...want, mayTake: ({ name }) => asked.has(name) }, asked);
     this.#search(demand, decision, want, asked);
-    if (decision.made.length > length || this.#missing(demand) <= 0) return;
-    this.#lookLater(line, decision, entitlement);
+    if (this.#missing(demand) > 0) this.#lookLater(line, decision, want.entitlement);
   }
 
   /** Nothing was found, it may be because those who could give are too young to go: once one of them is old enough. */
   #lookLater(line: Line, { victims }: Decision, entitlement: Entitlement): void {
-    const untilMs = victims.sparedUntilMs(({ parent }) => parent !== undefined && entitlement.mayHave(parent));
+    const untilMs = victims.sparedUntilMs((queue) => entitlement.mayHave(queue));
     if (untilMs === Number.POSITIVE_INFINITY) return;
     this.#sparedUntilMs.set(line, untilMs);
     this.#lookAgain(untilMs);
@@ -360,16 +355,11 @@ function partsOf({ bidder, line }: Unmet): Unmet[] {
   return (line.gang?.lines() ?? [line]).map((own) => ({ bidder, line: own }));
 }
 
-/** Where one of them may go hangs on where the others do: room that is made for each alone may be of use to none. */
-function isSpreadTogether({ line }: Unmet): boolean {
-  return line.gang?.lines().some(({ shape }) => shape.spread.length > 0) === true;
-}
-
 /** Whose tasks are to be ended for it, by name. */
 function askedOf({ victims }: Clearing): Claimant[] {
   const asked = new Map<string, Claimant>();
   for (const { of, part, claimant } of victims.values()) {
-    if (!isOffer(of) && "attempt" in part && !isLeaving(part)) asked.set(claimant.name, claimant);
+    if (!isOffer(of) && !isLeaving(part as Instance)) asked.set(claimant.name, claimant);
   }
   return [...asked.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -1,5 +1,5 @@
 import { Bench } from "../broker.test-support.ts";
-import type { Effect, FrameworkFacts, Input, OfferDraft, Release, TaskFacts } from "../messages.ts";
+import type { Answer, Effect, FrameworkFacts, Input, OfferDraft, Release, TaskFacts } from "../messages.ts";
 import type { QueueFacts } from "../queues/queue-facts.ts";
 
 /** A bench in which pods that are deleted end when a test says so, and leaders change. */
@@ -7,6 +7,8 @@ export class ReclaimBench extends Bench {
   /** What another term begins with: nodes, queues and frameworks; and Tasks. */
   readonly #facts: Input[] = [];
   readonly #tasks = new Map<string, TaskFacts>();
+  /** Offer key -> the answer that stands in the object, for the next leader to see. */
+  readonly answers = new Map<string, Answer>();
 
   /** Opened, with these queues and in each a Builtin framework of the same name. */
   static of(queues: Record<string, Partial<QueueFacts>>): ReclaimBench {
@@ -122,7 +124,7 @@ export class ReclaimBench extends Bench {
     }
     for (const offer of this.offers.values()) {
       next.offers.set(offer.key, offer);
-      next.apply({ type: "offer-observed", offer: next.offerFacts(offer) });
+      next.apply({ type: "offer-observed", offer: next.offerFacts(offer, this.answers.get(offer.key)) });
     }
     next.apply({ type: "opened" });
     return next.settle();

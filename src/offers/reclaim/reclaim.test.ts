@@ -269,6 +269,24 @@ describe("what others have borrowed", () => {
     expect(made.ending).toEqual(["tr-0-0", "to-0-0"]);
   });
 
+  test("is had of a sibling where the guarantee of the queue above cannot be brought to cover what others would give", () => {
+    const made = ReclaimBench.of({
+      top: {},
+      poor: { parent: "top", guarantee: { cpu: 6 } },
+      young: { parent: "top", reclaim: { minimumRuntimeMs: 600_000 } },
+      rich: { parent: "top" },
+      other: {},
+    });
+    made.node("n1", { cpu: 4 }).cpu("poor", "tp", 2, 2).settle();
+    made.node("n2", { cpu: 1 }).cpu("young", "ty", 1).settle();
+    made.node("n3", { cpu: 3 }).cpu("other", "to", 3).settle();
+    made.node("n4", { cpu: 2 }).cpu("rich", "tr", 2, 1, { priority: 9 }).settle();
+    // `top` uses 7 of 6: without `rich` it would use 5, and 2 more are too much.
+    made.cpu("poor", "due", 2).settle().wait(GRACE_MS);
+    expect(made.ending).toEqual(["tr-0-0"]);
+    expect(made.terminate().used("poor")).toBe(6);
+  });
+
   /** `rich` uses up the limit of `top`, of which its sibling `poor` is guaranteed 2. */
   function limited(): ReclaimBench {
     const made = ReclaimBench.of({
@@ -276,7 +294,9 @@ describe("what others have borrowed", () => {
       poor: { parent: "top", guarantee: { cpu: 2 } },
       rich: { parent: "top" },
     });
+    made.node("gone", { cpu: 1 });
     for (const n of [1, 2, 3, 4]) made.node(`n${n}`, { cpu: 1 });
+    made.apply({ type: "node-gone", name: "gone" });
     return made.cpu("rich", "tr", 1, 4).settle();
   }
 

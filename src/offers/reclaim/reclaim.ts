@@ -6,6 +6,7 @@ import type { Queue } from "../queues/queues.ts";
 import type { Bidder, Unmet } from "../round.ts";
 import type { State } from "../state.ts";
 import type { Assignment } from "../tasks/assignment.ts";
+import { type Instance, isLeaving } from "../tasks/instance.ts";
 import { type Clearing, Clearings } from "./clearings.ts";
 import { Entitlement } from "./entitlement.ts";
 import { GivingBack } from "./giving-back.ts";
@@ -60,7 +61,7 @@ export class Reclaim {
     this.#trim(bidders);
     this.#verify();
     for (const notice of this.#notices.all()) {
-      if (notice.answer !== undefined && notice.heard === undefined) this.#givingBack.hear(notice);
+      if (notice.answer !== undefined && notice.heard === undefined) this.#givingBack.hear(notice, notice.answer);
     }
     for (const clearing of [...this.#clearings.all()]) if (!clearing.going) this.#plan.carryOutIfReady(clearing);
   }
@@ -146,8 +147,9 @@ function comesAbout(
   for (const { claim } of holds) ahead.shift(queue, claim.vector, -1);
   const calledOn = new Set<Queue>();
   const gangs = new Set<Gang>();
-  for (const { of, vector, claimant, gang } of victims.values()) {
-    if (!isOffer(of) || of.state.name !== "closing") {
+  for (const { of, part, vector, claimant, gang } of victims.values()) {
+    // Offers were rescinded at once.
+    if (!isOffer(of) && !isLeaving(part as Instance)) {
       const contest = claimant.parent === undefined ? undefined : entitlement.contest(claimant.parent);
       // Before a gang goes its queue is above its guarantee; not before each of its instances does.
       const goesOn = gang !== undefined && gangs.has(gang);

@@ -215,12 +215,11 @@ export class RoomChoice {
     if (this.#leaves(i)) {
       if (helpOf(victims.vector(i), this.#lacking) === 0) return;
     } else {
-      const contest = entitlement.contest(victims.claimant(i).parent!);
-      if (contest === undefined) return;
-      if (this.#isVain(victims.claimant(i).parent!)) return;
-      const lacking = this.#lackingAgainst(contest, picked);
-      const total = victims.total(i);
-      if (helpOf(total, lacking) === 0 || !entitlement.eligible(contest, total, lacking)) return;
+      const parent = victims.claimant(i).parent!;
+      if (this.#isVain(parent)) return;
+      // Without one it would be no candidate.
+      const contest = entitlement.contest(parent)!;
+      if (!entitlement.eligible(contest, victims.total(i), this.#lackingAgainst(contest, picked))) return;
     }
     picked.add(i);
     this.#shift(i, -1);

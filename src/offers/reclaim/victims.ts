@@ -1,7 +1,7 @@
 import type { Gang } from "../gangs/gang.ts";
 import { minimumOf } from "../gangs/gathered.ts";
 import type { Offer, OfferSlice } from "../offer.ts";
-import { add, type Claimant } from "../queues/queues.ts";
+import { add, type Claimant, type Queue } from "../queues/queues.ts";
 import type { Vector } from "../resources.ts";
 import type { State } from "../state.ts";
 import { claimId, type Instance, isLeaving } from "../tasks/instance.ts";
@@ -43,8 +43,6 @@ const PORTION = 8_192;
  * asks: mostly those of the lowest priority are enough.
  */
 export class Victims {
-  /** There are so many entries at most. */
-  readonly most: number;
   readonly #nowMs: number;
   readonly #width: number;
   readonly #claimantOf: (task: Task) => Claimant;
@@ -62,13 +60,13 @@ export class Victims {
   #taken: ReadonlySet<object> = new Set();
   /** Entry -> all that ends with it, itself included, where that is more. */
   readonly #units = new Map<number, readonly number[]>();
-  /** Claimant -> when the first of its instances that are too young to go is old enough. */
-  readonly #sparedUntilMs = new Map<Claimant, number>();
+  /** Queue -> when the first of its instances that are too young to go is old enough. */
+  readonly #sparedUntilMs = new Map<Queue, number>();
   /** Entries in order, in portions, as far as somebody has looked. */
   readonly #order: Float64Array[] = [];
+  #most = 0;
 
-  constructor({ nowMs, resources }: State, claimantOf: (task: Task) => Claimant, most: number) {
-    this.most = most;
+  constructor({ nowMs, resources }: State, claimantOf: (task: Task) => Claimant) {
     this.#nowMs = nowMs;
     this.#width = resources.width;
     this.#claimantOf = claimantOf;
@@ -79,9 +77,15 @@ export class Victims {
     return this.#parts.length;
   }
 
-  /** An exclusive offer with what it holds; `taken` is spoken for already. */
+  /** There are so many entries at most, of what has been added so far. */
+  get most(): number {
+    return this.#most;
+  }
+
+  /** An offer with what it holds, which is nothing where it is optimistic; `taken` is spoken for already. */
   addOffer(offer: Offer, taken: ReadonlySet<object>): void {
     const rank = offer.state.name === "closing" ? LEAVING : OFFER;
+    this.#most += offer.slices.size;
     for (const slice of offer.slices.values()) {
       if (slice.claim === undefined || taken.has(slice)) continue;
       this.#add(offer, slice, offer.claimant, slice.node, rank, offer.publishedAtMs);
@@ -94,6 +98,7 @@ export class Victims {
     const gangs = new Set<Gang>();
     for (const task of tasks) {
       if (task.live.size === 0) continue;
+      this.#most += task.live.size;
       this.#addLeaving(task);
       if (task.gang !== undefined) gangs.add(task.gang);
       else this.#put(this.#unseen, rankOf(task), task);
@@ -106,7 +111,7 @@ export class Victims {
     const gangs = new Set<Gang>();
     const staying = ({ live }: Task) => [...live.values()].filter((one) => !isLeaving(one)).length;
     for (const [task, instances] of given) {
-      if (this.#claimantOf(task).parent === undefined) continue;
+      this.#most += instances.length;
       if (task.gang !== undefined) gangs.add(task.gang);
       else for (const instance of instances) this.#addInstance(task, instance);
     }
@@ -121,24 +126,22 @@ export class Victims {
   }
 
   #addLeaving(task: Task): void {
-    let claimant: Claimant | undefined;
     for (const instance of task.live.values()) {
-      if (!isLeaving(instance) || this.#taken.has(instance)) continue;
-      claimant ??= this.#claimantOf(task);
-      if (claimant.parent !== undefined) this.#addInstance(task, instance, claimant);
+      if (isLeaving(instance) && !this.#taken.has(instance)) this.#addInstance(task, instance);
     }
   }
 
   /** Those that have run for long enough and stay if nobody ends them. */
   #addEach(task: Task, instances: Iterable<Instance>): void {
     const claimant = this.#claimantOf(task);
-    if (claimant.parent === undefined) return;
-    const minimumMs = minimumRuntimeMs(claimant.parent);
+    const { parent } = claimant;
+    if (parent === undefined) return;
+    const minimumMs = minimumRuntimeMs(parent);
     for (const instance of instances) {
       if (isLeaving(instance) || this.#taken.has(instance)) continue;
       const oldFromMs = this.#since(instance) + minimumMs;
       if (oldFromMs <= this.#nowMs) this.#addInstance(task, instance, claimant);
-      else this.#spare(claimant, oldFromMs);
+      else this.#spare(parent, oldFromMs);
     }
   }
 
@@ -174,7 +177,7 @@ export class Victims {
       oldFromMs = Math.max(oldFromMs, ...since.map((ms) => ms + minimumRuntimeMs(parent)));
     }
     if (oldFromMs <= this.#nowMs) this.#addUnit(parts, others);
-    else this.#spare(this.#claimantOf(tasks[0]!), oldFromMs);
+    else this.#spare(this.#claimantOf(tasks[0]!).parent!, oldFromMs);
   }
 
   /** Those that leave by themselves. */
@@ -184,11 +187,11 @@ export class Victims {
     }
   }
 
-  /** When the first of those is old enough that are too young now, of the claimants that may be asked; Infinity: none. */
-  sparedUntilMs(mayHave: (claimant: Claimant) => boolean): number {
+  /** When the first of those is old enough that are too young now, of the queues that may be asked; Infinity: none. */
+  sparedUntilMs(mayHave: (queue: Queue) => boolean): number {
     for (const rank of this.#unseen.keys()) this.#see(rank);
     let first = Number.POSITIVE_INFINITY;
-    for (const [claimant, untilMs] of this.#sparedUntilMs) if (mayHave(claimant)) first = Math.min(first, untilMs);
+    for (const [queue, untilMs] of this.#sparedUntilMs) if (mayHave(queue)) first = Math.min(first, untilMs);
     return first;
   }
 
@@ -218,7 +221,7 @@ export class Victims {
   }
 
   isTask(i: number): boolean {
-    return this.#ranks[i]! > OFFER || (this.#ranks[i] === LEAVING && !isOffer(this.#of[i]!));
+    return !isOffer(this.#of[i]!);
   }
 
   /** All entries that end with it, itself included. */
@@ -228,7 +231,7 @@ export class Victims {
 
   /** Does the end of one of them mean that of the other, or of a part of it? */
   overlap(i: number, j: number): boolean {
-    return i === j || (this.#units.size > 0 && (this.unit(i).includes(j) || this.unit(j).includes(i)));
+    return this.#units.size === 0 ? i === j : this.unit(i).includes(j) || this.unit(j).includes(i);
   }
 
   /** What is given back when it ends, on all nodes. */
@@ -343,8 +346,8 @@ export class Victims {
     else list.push(item);
   }
 
-  #spare(claimant: Claimant, untilMs: number): void {
-    this.#sparedUntilMs.set(claimant, Math.min(this.#sparedUntilMs.get(claimant) ?? untilMs, untilMs));
+  #spare(queue: Queue, untilMs: number): void {
+    this.#sparedUntilMs.set(queue, Math.min(this.#sparedUntilMs.get(queue) ?? untilMs, untilMs));
   }
 }
 
