@@ -169,7 +169,8 @@ export class Room {
     const { guarantee, usage } = queue;
     const { lines, least } = this.#candidatesOf(queue);
     for (let at = from; at < lines.length; at++) {
-      if (least.some((asked, r) => guarantee[r]! > 0 && asked > guarantee[r]! - usage[r]! - kept.sum[r]!)) break;
+      if (least.some((asked, r) => asked > 0 && guarantee[r]! > 0 && asked > guarantee[r]! - usage[r]! - kept.sum[r]!))
+        break;
       const line = lines[at]!;
       const fit = line.gang === undefined ? this.#fitting(queue, kept, line) : 0;
       if (fit > 0) {
