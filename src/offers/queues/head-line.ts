@@ -19,7 +19,6 @@ export class HeadLine {
   /** These, and no others. */
   fill(children: readonly Child[]): void {
     this.#heap.clear();
-    this.#entries.clear();
     for (const child of children) {
       const entry = { child, place: -1 };
       this.#entries.set(child, entry);
@@ -34,7 +33,6 @@ export class HeadLine {
 
   remove(child: Child): void {
     this.#heap.remove(this.#entries.get(child)!);
-    this.#entries.delete(child);
   }
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { ClaimKind } from "../ledger.ts";
 import { ResourceTable, type Vector } from "../resources.ts";
 import type { QueueFacts } from "./queue-facts.ts";
-import { type Claimant, type Queue, QueueTree } from "./queues.ts";
+import { Claimant, Queue, QueueTree } from "./queues.ts";
 
 const NAMES = ["a", "b", "c", "d"];
 const step = fc.oneof(
@@ -110,7 +110,7 @@ const of = (held: readonly Held[], ...kinds: ClaimKind[]) =>
 describe("whatever is declared and held, in whichever order,", () => {
   test("what is held in a queue is what is held below it, and a claimant holds its own", () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 12, maxLength: 30 }), (steps) => {
         const grove = new Grove();
         const { tree, resources } = grove;
         grove.play(steps, () => {
@@ -143,7 +143,7 @@ describe("whatever is declared and held, in whichever order,", () => {
 
   test("what is in force stands in the tree, and nothing else", () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 12, maxLength: 30 }), (steps) => {
         const grove = new Grove();
         const { tree, resources } = grove;
         const cpu = resources.index("cpu");
@@ -201,4 +201,39 @@ test("whoever changes the tree is told of the queues that it changes, and sees a
   expect([...tree.observe({ ...facts, name: "top" })].sort()).toEqual(["a", "top"]);
   expect([...tree.gone("top")]).toEqual(["a"]);
   expect(tree.version).toBeGreaterThan(before + 1);
+});
+
+const rival = fc.record({
+  penalised: fc.boolean(),
+  tier: fc.nat(1),
+  key: fc.nat(1),
+  instances: fc.nat(1),
+  framework: fc.constantFrom("ns/a", "ns/b", "ns/c", "ns/d"),
+});
+
+test("of siblings comes first who is not penalised, then by key, by what it holds, and by name", () => {
+  const rivals = fc.uniqueArray(rival, { minLength: 2, maxLength: 4, selector: ({ framework }) => framework });
+  const rank = ({ penalised, tier, key, instances, name }: Claimant) =>
+    [Number(penalised), tier, key, instances, name].join(" ");
+  fc.assert(
+    fc.property(rivals, (all) => {
+      const queue = new Queue("q");
+      const claimants = all.map(({ framework, ...rest }) =>
+        Object.assign(new Claimant(new ResourceTable(), framework, "q"), rest),
+      );
+      for (const claimant of claimants) queue.line.append(claimant);
+      queue.line.rebuild();
+      const served: string[] = [];
+      for (let { top } = queue.line; top !== undefined; { top } = queue.line) {
+        served.push(rank(top as Claimant));
+        queue.line.remove(top);
+      }
+      expect(served).toEqual(claimants.map(rank).sort());
+    }),
+  );
+});
+
+test("a tree without queues bounds nothing, and guarantees nothing", () => {
+  const { bounded, guaranteed, root } = new QueueTree(new ResourceTable());
+  expect([bounded, guaranteed, root.usage.length]).toEqual([false, false, 8]);
 });
