@@ -275,3 +275,22 @@ describe("an optimistic framework", () => {
     expect(made.broker.taskView("t-uid")?.startedTogether).toBe(true);
   });
 });
+
+test("what is offered to a gang ends its wait: turned down, it waits anew before room is held for it", () => {
+  const made = Bench.open({ holdAfterMs: 60_000 }).framework("f", { scheduler: "Offers" }).framework("small");
+  made.node("n", { cpu: 4 }).asking("first", { cpu: 4 }, { of: "small" }).settle();
+  made.asking("t", { cpu: 2 }, { instances: 2, ...gang(2) }).settle();
+  made.wait(50_000);
+  made.finish("first-0-0");
+  made.settle();
+  const [offer] = made.openOffers();
+  made.asking("next", { cpu: 3 }, { of: "small" });
+  made.decline(offer!, 1_000);
+  made.settle();
+  const held = () => [...made.broker.claims()].filter(({ kind }) => kind === "hold").length;
+  expect(made.claims("task")).toEqual(["n: 3"]);
+  made.wait(30_000);
+  expect(held()).toBe(0);
+  made.wait(40_000);
+  expect(held()).toBeGreaterThan(0);
+});
