@@ -36,9 +36,8 @@ export class HeadLine {
   }
 }
 
-/** Whoever is behind all others does not put its queue before others by its head either. Total. */
+/** Whoever is behind all others does not put its queue before others by its head either. Equal heads are as good as each other. */
 function before(a: Child, b: Child): boolean {
   if (a.penalised !== b.penalised) return b.penalised;
-  if (a.head === b.head) return a.name < b.name;
   return headBefore(a.head, b.head);
 }
