@@ -14,7 +14,8 @@ import type {
 import type { BrokerOptions } from "./options.ts";
 import type { QueueFacts } from "./queues/queue-facts.ts";
 
-const START_MS = 1_700_000_000_000;
+/** When each world begins. */
+export const START_MS = 1_700_000_000_000;
 
 type Of<T extends Effect["type"]> = Extract<Effect, { type: T }>;
 

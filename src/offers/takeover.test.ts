@@ -2,15 +2,15 @@ import { describe, expect, test } from "vitest";
 import { Bench, podFacts, taskFacts } from "./broker.test-support.ts";
 import type { Input, OfferFacts, PodFacts } from "./messages.ts";
 
-/** A new term that is shown these facts, in this order and in the reverse one. */
-function newTerms(facts: readonly Input[], name = ""): { name: string; bench: Bench }[] {
-  return [facts, [...facts].reverse()].map((ordered, i) => {
-    const bench = new Bench({ term: "t2" });
-    bench.queue("default").framework("f");
-    for (const input of ordered) bench.apply(input);
-    bench.apply({ type: "opened" });
-    return { name: `${name}${i === 0 ? "tasks first" : "pods first"}`, bench };
-  });
+const ORDERS = ["tasks first", "pods first"] as const;
+
+/** A new term that is shown these facts, in this order or in the reverse one. */
+function newTerm(order: (typeof ORDERS)[number], facts: readonly Input[]): Bench {
+  const bench = new Bench({ term: "t2" });
+  bench.queue("default").framework("f");
+  for (const input of order === "tasks first" ? facts : [...facts].reverse()) bench.apply(input);
+  bench.apply({ type: "opened" });
+  return bench;
 }
 
 const observed = (pod: PodFacts): Input => ({ type: "pod-observed", pod });
@@ -24,47 +24,40 @@ const node: Input = {
 };
 
 describe("a new term", () => {
-  test.each(newTerms([node, task({ kill: {}, instances: 2 }), observed(podFacts({ phase: "Succeeded" }))]))(
-    "an instance that ended well before its Task was killed is not told as killed ($name)",
-    ({ bench }) => {
-      expect(bench.broker.taskView("t-uid")).toMatchObject({ succeededIndexes: "0", failedIndexes: "1" });
-      expect(bench.all("release-pod")).toEqual([]);
-      bench.apply({ type: "task-recorded", uid: "t-uid", version: bench.broker.taskView("t-uid")!.version });
-      expect(bench.all("release-pod")).toHaveLength(1);
-    },
-  );
+  test.each(ORDERS)("an instance that ended well before its Task was killed is not told as killed (%s)", (order) => {
+    const bench = newTerm(order, [node, task({ kill: {}, instances: 2 }), observed(podFacts({ phase: "Succeeded" }))]);
+    expect(bench.broker.taskView("t-uid")).toMatchObject({ succeededIndexes: "0", failedIndexes: "1" });
+    expect(bench.all("release-pod")).toEqual([]);
+    bench.apply({ type: "task-recorded", uid: "t-uid", version: bench.broker.taskView("t-uid")!.version });
+    expect(bench.all("release-pod")).toHaveLength(1);
+  });
 
-  test.each(newTerms([node, task({ kill: {} }), observed(podFacts())]))(
-    "a running instance of a killed Task is killed once ($name)",
-    ({ bench }) => {
-      expect(bench.all("delete-pod")).toMatchObject([{ uid: "pod-0-0" }]);
-      expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Killing", failedIndexes: "" });
-    },
-  );
+  test.each(ORDERS)("a running instance of a killed Task is killed once (%s)", (order) => {
+    const bench = newTerm(order, [node, task({ kill: {} }), observed(podFacts())]);
+    expect(bench.all("delete-pod")).toMatchObject([{ uid: "pod-0-0" }]);
+    expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Killing", failedIndexes: "" });
+  });
 
-  test.each(newTerms([task(), observed(podFacts())]))(
-    "an instance on a node that was never there in this term is lost in time ($name)",
-    ({ bench }) => {
-      bench.wait(39_999);
-      expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Unreachable" });
-      bench.wait(1);
-      expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Lost" });
-      expect(bench.last("delete-pod")).toMatchObject({ uid: "pod-0-0", gracePeriodSeconds: 0 });
-    },
-  );
+  test.each(ORDERS)("an instance on a node that was never there in this term is lost in time (%s)", (order) => {
+    const bench = newTerm(order, [task(), observed(podFacts())]);
+    bench.wait(39_999);
+    expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Unreachable" });
+    bench.wait(1);
+    expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Lost" });
+    expect(bench.last("delete-pod")).toMatchObject({ uid: "pod-0-0", gracePeriodSeconds: 0 });
+  });
 
-  test.each(newTerms([task(), observed(podFacts())]))(
-    "a node that appears in time keeps its instances ($name)",
-    ({ bench }) => {
-      bench.wait(30_000).apply(node);
-      bench.wait(60_000);
-      expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Running" });
-    },
-  );
+  test.each(ORDERS)("a node that appears in time keeps its instances (%s)", (order) => {
+    const bench = newTerm(order, [task(), observed(podFacts())]);
+    bench.wait(30_000).apply(node);
+    bench.wait(60_000);
+    expect(bench.broker.taskView("t-uid")).toMatchObject({ state: "Running" });
+  });
 
-  test.each(newTerms([node, task(), observed(podFacts({ queue: "q" }))]))(
-    "what runs counts in the queue where it was started, though its framework is gone ($name)",
-    ({ bench }) => {
+  test.each(ORDERS)(
+    "what runs counts in the queue where it was started, though its framework is gone (%s)",
+    (order) => {
+      const bench = newTerm(order, [node, task(), observed(podFacts({ queue: "q" }))]);
       bench.queue("q").apply({ type: "framework-gone", key: "ns/f" });
       expect(bench.broker.queueView("default")).toMatchObject({ allocated: {} });
       expect(bench.broker.queueView("q")).toMatchObject({ allocated: { cpu: 1 } });
@@ -126,20 +119,10 @@ describe("a new term", () => {
     ]);
   });
 
-  test.each(
-    newTerms([
-      node,
-      task({
-        retry: { limit: 0, backoffMs: 0, maxBackoffMs: 0, onNodeLost: "Retry" },
-        recorded: {
-          succeededIndexes: "",
-          failedIndexes: "",
-          attempts: [{ indexes: "0", ended: 1, failed: 0 }],
-        },
-      }),
-      observed(podFacts({ deleting: true })),
-    ]),
-  )("an index whose lost attempt may still run waits until that pod is gone ($name)", ({ bench }) => {
+  test.each(ORDERS)("an index whose lost attempt may still run waits until that pod is gone (%s)", (order) => {
+    const recorded = { succeededIndexes: "", failedIndexes: "", attempts: [{ indexes: "0", ended: 1, failed: 0 }] };
+    const retry = { limit: 0, backoffMs: 0, maxBackoffMs: 0, onNodeLost: "Retry" } as const;
+    const bench = newTerm(order, [node, task({ retry, recorded }), observed(podFacts({ deleting: true }))]);
     bench.settle();
     expect(bench.all("create-pod")).toEqual([]);
     expect(bench.broker.explainTask("t-uid")?.reason).toBe("node-lost");

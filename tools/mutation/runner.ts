@@ -89,6 +89,8 @@ class Runner {
       const sinceMs = performance.now();
       each.run();
       this.#took.set(each, performance.now() - sinceMs);
+      // Whatever finds left what it left itself would fail for any mutant.
+      each.run();
     }
     stryker.currentTestId = undefined;
   }

@@ -139,6 +139,54 @@ describe("an answer", () => {
     expect(placed(made)).toBe(0);
   });
 
+  test("that starts all of one Task of a group and less of another is refused, and says for which", () => {
+    const made = cluster(1, 8).asking("many", { cpu: 1 }, { instances: 8 }).settle();
+    const offer = made.openOffers()[0]!;
+    const group = { name: "g", size: 2 };
+    made.asking("a", { cpu: 1 }, { group }).asking("b", { cpu: 1 }, { instances: 3, group });
+    const slice = offer.slices[0]!.name;
+    const launches = [
+      { task: "many", slice, count: 1 },
+      { task: "a", slice, count: 1 },
+      { task: "b", slice, count: 2 },
+    ];
+    made.accept(offer, launches);
+    expect(made.last("close-offer")).toMatchObject({
+      phase: "Refused",
+      reason: "gang-incomplete",
+      message: "group g of 2 tasks: 3 of task b start together, the answer starts 2: launch all of them, or decline",
+    });
+    // The first was nothing to object to.
+    const refused = made.last("close-offer")!.launches.map((launch) => launch.refused!.message.startsWith("with a: "));
+    expect(refused).toEqual([true, false, true]);
+    expect(placed(made)).toBe(0);
+  });
+
+  test("may start others besides", () => {
+    const made = cluster(1, 8).asking("many", { cpu: 1 }, { instances: 8 }).settle();
+    const [offer] = made.openOffers();
+    made.asking("t", { cpu: 1 }, whole);
+    const slice = offer!.slices[0]!.name;
+    made.accept(offer!, [
+      { task: "many", slice, count: 3 },
+      { task: "t", slice, count: 4 },
+    ]);
+    expect(placed(made)).toBe(7);
+  });
+
+  test("that comes when some of it may not start any more is refused, and says so", () => {
+    const made = cluster(2, 4).asking("t", { cpu: 2 }, whole).settle();
+    const [offer] = made.openOffers();
+    made.asking("t", { cpu: 2 }, { ...whole, parallelism: 3 });
+    made.accept(offer!, [{ task: "t", slice: offer!.slices[0]!.name, count: 2 }]);
+    expect(made.last("close-offer")).toMatchObject({
+      phase: "Refused",
+      reason: "gang-incomplete",
+      message: "gang of 4: not all of it may start now",
+    });
+    expect(placed(made)).toBe(0);
+  });
+
   test("may start what starts together from an offer that was made for others", () => {
     const made = cluster(1, 8).asking("single", { cpu: 2 }, { instances: 4 }).settle();
     const [offer] = made.openOffers();
@@ -194,6 +242,23 @@ describe("an optimistic framework", () => {
     },
   );
 
+  test("loses only what starts together, where one of that is lost, and no other", () => {
+    const made = optimistic("Incremental");
+    made.asking("many", { cpu: 1 }, { instances: 8 }).settle();
+    const offer = made.openOffers()[0]!;
+    const [first, second] = offer.slices;
+    for (const name of ["one", "two"]) made.asking(name, { cpu: 1 }, { instances: 2, ...gang(2) });
+    made.framework("fast").asking("faster", { cpu: 3 }, { of: "fast" }).settle();
+    made.accept(offer, [
+      { task: "many", slice: first!.name, count: 1 },
+      { task: "one", slice: second!.name, count: 2 },
+      { task: "two", slice: second!.name, count: 1 },
+      { task: "two", slice: first!.name, count: 1 },
+    ]);
+    const starts = made.all("create-pod").map(({ attempt }) => attempt.taskUid);
+    expect(starts.filter((uid) => uid !== "faster-uid").sort()).toEqual(["many-uid", "one-uid", "one-uid"]);
+  });
+
   test("gets an exclusive offer for all of it after three lost races", () => {
     const made = optimistic("Incremental").framework("fast");
     made.asking("t", { cpu: 2 }, { instances: 4, ...gang(4) }).settle();
@@ -209,4 +274,23 @@ describe("an optimistic framework", () => {
     made.accept(offer!, launches(offer!, 2));
     expect(made.broker.taskView("t-uid")?.startedTogether).toBe(true);
   });
+});
+
+test("what is offered to a gang ends its wait: turned down, it waits anew before room is held for it", () => {
+  const made = Bench.open({ holdAfterMs: 60_000 }).framework("f", { scheduler: "Offers" }).framework("small");
+  made.node("n", { cpu: 4 }).asking("first", { cpu: 4 }, { of: "small" }).settle();
+  made.asking("t", { cpu: 2 }, { instances: 2, ...gang(2) }).settle();
+  made.wait(50_000);
+  made.finish("first-0-0");
+  made.settle();
+  const [offer] = made.openOffers();
+  made.asking("next", { cpu: 3 }, { of: "small" });
+  made.decline(offer!, 1_000);
+  made.settle();
+  const held = () => [...made.broker.claims()].filter(({ kind }) => kind === "hold").length;
+  expect(made.claims("task")).toEqual(["n: 3"]);
+  made.wait(30_000);
+  expect(held()).toBe(0);
+  made.wait(40_000);
+  expect(held()).toBeGreaterThan(0);
 });

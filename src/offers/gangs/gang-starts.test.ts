@@ -23,6 +23,7 @@ function underWay(): Bench {
 const creates = (made: Bench) => made.all("create-pod").filter(({ attempt }) => attempt.taskUid === "t-uid");
 const refuse = (made: Bench, at: number, byQuota: boolean) =>
   made.apply({ type: "pod-refused", attempt: creates(made)[at]!.attempt, message: "no", byQuota });
+const undone = (made: Bench) => made.all("event").filter(({ reason }) => reason === "gang-undone");
 /** Pods that the operator has asked the end of. */
 const deleted = (made: Bench) => made.all("delete-pod").map(({ key }) => key.slice(3));
 /** The node tells the end of a pod that was deleted. */
@@ -43,7 +44,13 @@ describe("a start of which some pods are refused", () => {
       refuse(made, 3, byQuota);
       made.settle();
       expect(deleted(made)).toEqual(["t-0-0", "t-1-0", "t-2-0"]);
-      expect(made.last("event")).toMatchObject({ reason: "gang-undone" });
+      expect(made.last("event")).toEqual({
+        type: "event",
+        about: { kind: "Task", key: "ns/t", uid: "t-uid" },
+        severity: "Warning",
+        reason: "gang-undone",
+        note: "gang of 4: not all that start together could be started; the 3 that were end and start anew",
+      });
       expect(made.broker.explainTask("t-uid")?.reason).toBe(byQuota ? "quota-exceeded" : "back-off");
       for (const name of deleted(made)) ends(made, name);
       made.held.delete("create-pod");
@@ -96,6 +103,25 @@ describe("a start of which some pods are refused", () => {
     made.apply({ type: "pod-refused", attempt: effects[3]!.attempt, message: "no", byQuota: true });
     made.settle();
     expect(deleted(made).length).toBe(3);
+    const told = undone(made).map(({ about, note }) => [about.key, /the (\d) that were/.exec(note)?.[1]]);
+    expect(told).toEqual([
+      ["ns/a", "2"],
+      ["ns/b", "1"],
+    ]);
+  });
+
+  test("is told of no Task of which nothing lives", () => {
+    const made = Bench.open().framework("f").node("n0", { cpu: 8 });
+    made.held.add("create-pod");
+    const group = { name: "g", size: 2 };
+    for (const name of ["a", "b"]) made.asking(name, REQUESTS, { group, retry });
+    made.settle();
+    const effects = made.all("create-pod");
+    made.create(effects.find(({ attempt }) => attempt.taskUid === "a-uid")!);
+    const { attempt } = effects.find((effect) => effect.attempt.taskUid === "b-uid")!;
+    made.apply({ type: "pod-refused", attempt, message: "no", byQuota: true });
+    made.settle();
+    expect(undone(made).map(({ about }) => about.key)).toEqual(["ns/a"]);
   });
 });
 
@@ -225,4 +251,43 @@ describe("a leader dies in the middle of a start", () => {
     late.settle();
     expect(deleted(late)).toEqual(["t-0-0"]);
   });
+});
+
+test("a gang that does not start says that there is no room, or that it is kept back for others", () => {
+  const made = Bench.open()
+    .framework("f")
+    .queue("gold", { guarantee: { cpu: 2 } })
+    .node("n0", { cpu: 8 });
+  made.framework("g", { queues: [{ name: "gold", weight: 1 }], scheduler: "Offers", concurrency: "Optimistic" });
+  made.asking("kept", { cpu: 1 }, { of: "g", instances: 2 }).settle();
+  const why = () => made.broker.explainTask("t-uid")?.reason;
+  task(made).settle();
+  expect(why()).toBe("kept-back");
+  made.asking("more", { cpu: 1 }).settle();
+  expect(why()).toBe("no-node");
+});
+
+test("room that comes where it was looked for in vain is found", () => {
+  const made = Bench.open().framework("f").node("n0", { cpu: 3 }).node("n1", { cpu: 3 });
+  made.asking("t", REQUESTS, { instances: 3, gang: { minimum: 3 } }).settle();
+  expect(placed(made)).toBe(0);
+  made.node("n1", { cpu: 4 }).settle();
+  expect(placed(made)).toBe(3);
+});
+
+test("a group of which one Task's size is not known yet is neither completed nor undone", () => {
+  const made = new Bench({ term: "t2" });
+  made.queue("default").framework("f").node("n0", { cpu: 8 });
+  made.held.add("size-template");
+  const group = { name: "g", size: 2 };
+  for (const name of ["a", "b"]) made.asking(name, REQUESTS, { group, templateKey: `ns/${name}` });
+  made.adopt("a-0-0", { taskUid: "a-uid", node: "n0", requests: REQUESTS });
+  made.apply({ type: "opened" });
+  made.settle();
+  made.apply({ type: "template-sized", templateKey: "ns/a", requests: REQUESTS });
+  made.settle();
+  expect([deleted(made), placed(made, "b")]).toEqual([[], 0]);
+  made.apply({ type: "template-sized", templateKey: "ns/b", requests: REQUESTS });
+  made.settle();
+  expect([deleted(made), placed(made, "b")]).toEqual([[], 1]);
 });

@@ -91,14 +91,14 @@ export class Gang implements Waiter {
   /** The lines of its parts while it is startable. */
   lines(): Line[] {
     const lines: Line[] = [];
-    for (const { line, counted } of this.tasks) if (line !== undefined && counted > 0) lines.push(line);
+    for (const { line } of this.tasks) if (line !== undefined) lines.push(line);
     return lines;
   }
 
   /** The line that stands for all of them in the order of its claimant. */
   get lead(): Line | undefined {
     const [first] = this.tasks;
-    if (this.tasks.length === 1) return first!.counted > 0 ? first!.line : undefined;
+    if (this.tasks.length === 1) return first!.line;
     let lead: Line | undefined;
     for (const line of this.lines()) {
       if (lead === undefined || before(line.head!, lead.head!)) lead = line;

@@ -85,10 +85,10 @@ export class Gangs {
   look(gang: Gang): void {
     if (gang.granting || !this.#state.opened) return;
     const { live } = gang;
-    if (gang.state === "waiting" && live > 0) this.#turn(gang, "granted");
+    if (live > 0) this.#turn(gang, "granted");
     if (gang.recalling || isTakenBack(gang)) this.#turn(gang, "recalled");
-    if (gang.state === "starting" && isComplete(gang)) this.#turn(gang, "complete");
-    if (gang.state !== "waiting" && live === 0) this.#turn(gang, "nothing-lives");
+    if (isComplete(gang)) this.#turn(gang, "complete");
+    if (live === 0) this.#turn(gang, "nothing-lives");
     const startable = gang.state === "waiting" && gang.missing > 0 && obstacle(gang, this.#claimantOf) === undefined;
     // The rest of a start that broke off may follow now, or never.
     if (gang.state === "starting" && gang.missing > 0) this.#state.dirty = true;

@@ -186,7 +186,7 @@ describe("whatever tree, whatever orders,", () => {
       pick: fc.nat(),
     });
     fc.assert(
-      fc.property(fc.record(trees), fc.array(step, { maxLength: 40 }), (all, steps) => {
+      fc.property(fc.record(trees), fc.array(step, { minLength: 8, maxLength: 40 }), (all, steps) => {
         const [kept, fresh] = [new Side(all), new Side(all)];
         kept.begin(kept.claimants);
         const saturated: number[] = [];

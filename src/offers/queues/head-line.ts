@@ -19,7 +19,6 @@ export class HeadLine {
   /** These, and no others. */
   fill(children: readonly Child[]): void {
     this.#heap.clear();
-    this.#entries.clear();
     for (const child of children) {
       const entry = { child, place: -1 };
       this.#entries.set(child, entry);
@@ -34,13 +33,11 @@ export class HeadLine {
 
   remove(child: Child): void {
     this.#heap.remove(this.#entries.get(child)!);
-    this.#entries.delete(child);
   }
 }
 
-/** Whoever is behind all others does not put its queue before others by its head either. Total. */
+/** Whoever is behind all others does not put its queue before others by its head either. Equal heads are as good as each other. */
 function before(a: Child, b: Child): boolean {
   if (a.penalised !== b.penalised) return b.penalised;
-  if (a.head === b.head) return a.name < b.name;
   return headBefore(a.head, b.head);
 }

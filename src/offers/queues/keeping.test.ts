@@ -192,3 +192,16 @@ test("what is granted of what is kept is kept no more", () => {
   expect(made.all("create-pod").filter(({ queue }) => queue === "b")).toHaveLength(5);
   expect(made.all("create-pod").filter(({ queue }) => queue === "a")).toHaveLength(4);
 });
+
+test("past its guarantee of one resource, a queue keeps back what it is guaranteed of another for tasks that ask for nothing else", () => {
+  const made = Bench.open()
+    .queue("a", { guarantee: { cpu: 3, memory: 2 } })
+    .queue("b");
+  made.node("x", { cpu: 9, memory: 9 }, { labels: { zone: "x" } }).node("n", { cpu: 9, memory: 9 });
+  for (const name of ["a", "b"]) made.framework(name, { queues: [{ name, weight: 1 }] });
+  made.asking("borrows", { memory: 4 }, { of: "a" }).settle();
+  made.apply({ type: "foreign-pod-observed", pod: { uid: "p", node: "x", requests: { cpu: 9 } } });
+  made.asking("ta", { cpu: 1 }, { of: "a", instances: 9, ...inX });
+  made.asking("tb", { cpu: 1 }, { of: "b", instances: 99 }).settle();
+  expect(made.all("create-pod").filter(({ queue }) => queue === "b")).toHaveLength(6);
+});

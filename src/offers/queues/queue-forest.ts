@@ -79,8 +79,8 @@ export class QueueForest {
   #excess(queue: QueueFacts): string | undefined {
     const own = this.#guaranteed(queue);
     for (let at: QueueFacts | undefined = queue; at !== undefined; ) {
+      const states = statesGuarantee(at);
       for (const [resource, sum] of this.#below.get(at.name) ?? []) {
-        const states = statesGuarantee(at) && sum > (at.guarantee[resource] ?? 0);
         const most = states ? (at.guarantee[resource] ?? 0) : (at.limit[resource] as number | undefined);
         if (most === undefined || sum <= most) continue;
         const [bound, total] = [exactText({ [resource]: most }), exactText({ [resource]: sum })];
@@ -94,7 +94,6 @@ export class QueueForest {
           `${bound}: ${left} are left; guarantee no more here, less to others, or raise that ${what}`
         );
       }
-      if (at !== queue && statesGuarantee(at)) return undefined;
       at = at.parent === undefined ? undefined : this.#queues.get(at.parent);
     }
     return undefined;

@@ -94,6 +94,7 @@ describe("two creations at once that together exceed their parent", () => {
 
   test.each([
     { name: "the younger one", other: late },
+    { name: "the younger one, though its name comes first", other: queue("x", { parent: "top", cpu: 5, at: 2 }) },
     { name: "of the same second, the one whose name comes later", other: sameSecond },
   ])("where nothing else tells them apart, $name is refused, whichever is seen first", ({ other }) => {
     for (const order of permutations([top, early, other])) {

@@ -80,7 +80,7 @@ export class Claimant implements Child, Holder {
     if (kind === "hold") add(this.holding, vector, sign);
     add(this.usage, vector, sign);
     for (let queue = this.parent; queue !== undefined; queue = queue.parent) {
-      queue.held(kind, vector, instances, sign, this.#resources.width);
+      queue.held(kind, vector, instances, sign);
     }
   }
 
@@ -124,8 +124,7 @@ export class Queue implements Child {
     this.name = name;
   }
 
-  held(kind: ClaimKind, vector: Vector, instances: number, sign: 1 | -1, width: number): void {
-    this.widen(width);
+  held(kind: ClaimKind, vector: Vector, instances: number, sign: 1 | -1): void {
     this.instances += sign * instances;
     if (kind === "task") add(this.allocated, vector, sign);
     if (kind === "hold") add(this.holding, vector, sign);
@@ -274,17 +273,18 @@ export class QueueTree {
     queue.standing = this.#register.get(queue.name);
     queue.guarantee = new Float64Array(this.#resources.width);
     if (queue.rejected !== undefined) return;
-    queue.guarantee = this.#resources.known(queue.facts?.guarantee ?? {});
-    const parentName = queue.facts?.parent;
-    queue.parent = parentName === undefined ? this.root : this.queues.get(parentName);
-    queue.parent?.children.add(queue);
+    queue.guarantee = this.#resources.known(queue.facts!.guarantee);
+    const { parent } = queue.facts!;
+    const above = parent === undefined ? this.root : this.queues.get(parent)!;
+    queue.parent = above;
+    above.children.add(queue);
   }
 
   /** An inner queue that states no guarantee has the sum of its children's. */
   #guaranteeOfChildren(queue: Queue): Vector {
     const sum = new Float64Array(this.#resources.width);
     for (const child of queue.children) add(sum, this.#guaranteeOfChildren(child), 1);
-    if (Object.keys(queue.facts?.guarantee ?? {}).length === 0 && queue.children.size > 0) queue.guarantee = sum;
+    if (Object.keys(queue.facts!.guarantee).length === 0) queue.guarantee = sum;
     return queue.guarantee;
   }
 
@@ -295,7 +295,6 @@ export class QueueTree {
     if (queue === undefined) return;
     queue.claimants.add(claimant);
     for (let at: Queue | undefined = queue; at !== undefined; at = at.parent) {
-      at.widen(this.#resources.width);
       add(at.usage, claimant.usage, 1);
       add(at.allocated, claimant.allocated, 1);
       add(at.holding, claimant.holding, 1);

@@ -60,9 +60,7 @@ export class Room {
     this.#candidates.clear();
     this.#couldFit.clear();
     if (!this.#tree.bounded) return;
-    for (const queue of this.#tree.queues.values()) {
-      if (queue.rejected === undefined && queue.guarantee.some((g) => g > 0)) this.#keep(queue);
-    }
+    for (const queue of this.#tree.queues.values()) this.#keep(queue);
   }
 
   /** What the queue keeps back now for its own pending demand; undefined for nothing. As of the last `refresh`. */
@@ -169,7 +167,8 @@ export class Room {
     const { guarantee, usage } = queue;
     const { lines, least } = this.#candidatesOf(queue);
     for (let at = from; at < lines.length; at++) {
-      if (least.some((asked, r) => guarantee[r]! > 0 && asked > guarantee[r]! - usage[r]! - kept.sum[r]!)) break;
+      if (least.some((asked, r) => asked > 0 && guarantee[r]! > 0 && asked > guarantee[r]! - usage[r]! - kept.sum[r]!))
+        break;
       const line = lines[at]!;
       const fit = line.gang === undefined ? this.#fitting(queue, kept, line) : 0;
       if (fit > 0) {
@@ -259,11 +258,10 @@ export class Room {
   #fitsSomewhere(shape: Shape): boolean {
     let fits = this.#couldFit.get(shape);
     if (fits === undefined) {
-      const { entries, total, width } = this.#nodes;
+      const { total, width } = this.#nodes;
       fits = false;
       for (const node of shape.where.admits) {
-        fits =
-          entries[node] !== undefined && shape.request.every((asked, r) => asked <= (total[node * width + r] ?? 0));
+        fits = shape.request.every((asked, r) => asked <= total[node * width + r]!);
         if (fits) break;
       }
       this.#couldFit.set(shape, fits);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Bench, podFacts } from "../broker.test-support.ts";
+import { Bench, podFacts, START_MS } from "../broker.test-support.ts";
 import type { PodFacts, RecordedTask, TaskFacts } from "../messages.ts";
 
 // What the status of a Task says when a term begins is all that is left of pods that have gone.
@@ -87,9 +87,8 @@ describe("how it went is told on", () => {
 });
 
 describe("a back-off that began under an earlier leader", () => {
-  const startMs = new Bench().nowMs;
   const failure = (change: object) =>
-    ({ index: 0, attempt: 0, node: "n", reason: "exit-code", message: "", atMs: startMs - 400, ...change }) as const;
+    ({ index: 0, attempt: 0, node: "n", reason: "exit-code", message: "", atMs: START_MS - 400, ...change }) as const;
   const tried = (ended: number) => [{ indexes: "0", ended, failed: ended }];
 
   test("goes on for the rest of its time, twice as long each time", () => {
@@ -108,7 +107,7 @@ describe("a back-off that began under an earlier leader", () => {
   });
 
   test.each([
-    { name: "that is over", recorded: { attempts: tried(1), lastFailures: [failure({ atMs: startMs - 1_000 })] } },
+    { name: "that is over", recorded: { attempts: tried(1), lastFailures: [failure({ atMs: START_MS - 1_000 })] } },
     { name: "after an older attempt", recorded: { attempts: tried(2), lastFailures: [failure({ attempt: 0 })] } },
     { name: "of an index that nobody tried", recorded: { lastFailures: [failure({})] } },
   ])("is not waited for: $name", ({ recorded }) => {
