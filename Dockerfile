@@ -22,4 +22,4 @@ LABEL org.opencontainers.image.licenses="Apache-2.0"
 EXPOSE 8080/tcp
 WORKDIR /
 USER 65532:65532
-ENTRYPOINT ["/usr/bin/node","--max-semi-space-size=8","/usr/lib/proffer/proffer.mjs"]
+ENTRYPOINT ["/usr/bin/node","--max-semi-space-size=8","--initial-heap-size=128","/usr/lib/proffer/proffer.mjs"]
