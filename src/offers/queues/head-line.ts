@@ -19,6 +19,8 @@ export class HeadLine {
   /** These, and no others. */
   fill(children: readonly Child[]): void {
     this.#heap.clear();
+    // Queues and frameworks that are gone are not held on to.
+    this.#entries.clear();
     for (const child of children) {
       const entry = { child, place: -1 };
       this.#entries.set(child, entry);
@@ -33,6 +35,7 @@ export class HeadLine {
 
   remove(child: Child): void {
     this.#heap.remove(this.#entries.get(child)!);
+    this.#entries.delete(child);
   }
 }
 
