@@ -110,6 +110,19 @@ describe("a start of which some pods are refused", () => {
     ]);
   });
 
+  test("is undone for the rest of a group, though one of its Tasks was deleted meanwhile", () => {
+    const made = Bench.open().framework("f").node("n0", { cpu: 8 });
+    made.held.add("create-pod");
+    const group = { name: "g", size: 2 };
+    made.asking("a", REQUESTS, { instances: 2, group, retry }).asking("b", REQUESTS, { group, retry }).settle();
+    const [first, second] = made.all("create-pod").filter(({ attempt }) => attempt.taskUid === "a-uid");
+    made.create(first!);
+    made.apply({ type: "task-gone", uid: "b-uid" });
+    made.apply({ type: "pod-refused", attempt: second!.attempt, message: "no", byQuota: true });
+    made.settle();
+    expect(deleted(made)).toEqual(["a-0-0"]);
+  });
+
   test("is told of no Task of which nothing lives", () => {
     const made = Bench.open().framework("f").node("n0", { cpu: 8 });
     made.held.add("create-pod");
@@ -174,6 +187,13 @@ describe("a leader dies in the middle of a start", () => {
     made.apply({ type: "foreign-pod-gone", uid: "x" });
     made.wait(1_000);
     expect(placed(made)).toBe(4);
+  });
+
+  test("or all of it is undone, where its framework has chosen the places itself", () => {
+    const made = found([{}, {}]);
+    made.framework("f", { scheduler: "Offers" });
+    opened(made);
+    expect([placed(made), deleted(made), made.openOffers()]).toEqual([0, ["t-0-0", "t-1-0"], []]);
   });
 
   test("a gang that had started goes on without the one that has failed since", () => {
@@ -251,6 +271,19 @@ describe("a leader dies in the middle of a start", () => {
     late.settle();
     expect(deleted(late)).toEqual(["t-0-0"]);
   });
+});
+
+test("a group had started where one of its Tasks says so: the leader died before the other did", () => {
+  const made = new Bench({ term: "t2" });
+  made.queue("default").framework("f").node("n0", { cpu: 2 });
+  const group = { name: "g", size: 2 };
+  const none = { succeededIndexes: "", failedIndexes: "" };
+  const recorded = { ...none, startedTogether: true, attempts: [{ indexes: "0", ended: 1, failed: 0 }] };
+  made.asking("a", REQUESTS, { group }).asking("b", REQUESTS, { group, recorded });
+  made.adopt("a-0-0", { taskUid: "a-uid", node: "n0", requests: REQUESTS });
+  made.apply({ type: "opened" });
+  made.settle();
+  expect([deleted(made), view(made, "a").startedTogether]).toEqual([[], true]);
 });
 
 test("a gang that does not start says that there is no room, or that it is kept back for others", () => {

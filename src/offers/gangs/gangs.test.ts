@@ -274,6 +274,16 @@ describe("a group of Tasks", () => {
     expect(placed(made, "executors")).toBe(4);
   });
 
+  test("says of a Task that has ended what it was, when the others start anew", () => {
+    const retry = { limit: 1, backoffMs: 0, maxBackoffMs: 0, onNodeLost: "Retry" as const };
+    const made = cluster(1, 4)
+      .asking("a", { cpu: 1 }, inGroup(2))
+      .asking("b", { cpu: 1 }, { ...inGroup(2), retry });
+    made.settle().finish("a-0-0");
+    made.pod("b-0-0", { phase: "Failed", started: true, exitCode: 1 });
+    expect(["a", "b"].map((name) => view(made, name).startedTogether)).toEqual([true, false]);
+  });
+
   test("does not start from two queues, and says which", () => {
     const made = Bench.open().queue("other").node("n", { cpu: 9 });
     const queues = ["default", "other"].map((name) => ({ name, weight: 1 }));
