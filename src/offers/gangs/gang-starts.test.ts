@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Bench } from "../broker.test-support.ts";
-import type { PodFacts, RecordedTask, TaskFacts } from "../messages.ts";
+import type { FrameworkFacts, PodFacts, RecordedTask, TaskFacts } from "../messages.ts";
 
 const REQUESTS = { cpu: 2, pods: 1 };
 const retry = { limit: 0, backoffMs: 1_000, maxBackoffMs: 4_000, onNodeLost: "Never" } as const;
@@ -298,6 +298,30 @@ test("a gang that does not start says that there is no room, or that it is kept 
   expect(why()).toBe("kept-back");
   made.asking("more", { cpu: 1 }).settle();
   expect(why()).toBe("no-node");
+});
+
+describe("what is kept back for a gang that waits", () => {
+  /** A framework runs on one of 9 CPUs and wants all others, of which 4 are guaranteed to a gang of four. */
+  function tick(change: Partial<FrameworkFacts>): Bench {
+    const made = Bench.open()
+      .framework("f")
+      .queue("gold", { guarantee: { cpu: 4 } });
+    made.framework("g", { queues: [{ name: "gold", weight: 1 }], ...change }).node("n0", { cpu: 9 });
+    made.asking("one", { cpu: 1 }).settle();
+    made.asking("t", { cpu: 1 }, { of: "g", instances: 4, gang: { minimum: 4 } });
+    made.asking("other", { cpu: 1 }, { instances: 8 }).apply({ type: "tick" });
+    return made;
+  }
+
+  test("is so no more in the round in which it starts", () => {
+    const made = tick({});
+    expect([placed(made), placed(made, "other")]).toEqual([4, 4]);
+  });
+
+  test("is so as long as it is only shown to it", () => {
+    const made = tick({ scheduler: "Offers", concurrency: "Optimistic" }).settle();
+    expect([made.openOffers("g").length, placed(made, "other")]).toEqual([1, 4]);
+  });
 });
 
 test("room that comes where it was looked for in vain is found", () => {

@@ -33,18 +33,18 @@ class World {
     state.framework("ns/f").facts = frameworkFacts("f");
   }
 
-  /** The node is of so many CPUs. Only the first one has a zone. */
+  /** The node is of so many CPUs. */
   node(n: number, cpu: number): void {
-    const labels: Record<string, string> = n === 0 ? { zone: "a" } : {};
+    const labels = { zone: n === 1 ? "b" : "a" };
     const facts = { name: `n${n}`, uid: `n${n}`, labels, taints: [], ready: true };
     this.state.nodes.observe({ ...facts, allocatable: { cpu, memory: 8, pods: 100 } }, 0);
   }
 
-  /** More is used of the node's memory than it has. */
+  /** More of the node's memory is used than it has by now. */
   overfill(node: number): void {
     const { ledger, resources } = this.state;
     const vector = resources.vector({ memory: 9 });
-    ledger.observe({ id: `over/${node}`, kind: "foreign", node, vector, instances: 1, holder: undefined });
+    ledger.observe({ id: `over/${node}`, kind: "task", node, vector, instances: 1, holder: undefined });
   }
 
   /** So many CPUs of the node are free now, beside what is held. */
@@ -166,7 +166,8 @@ describe("for one large instance", () => {
   test("nor is one where its spread does not let it stand", () => {
     world = new World([1, 5, 3, 0]);
     world.waits(6, { constraints: { spread: [{ topologyKey: "zone", maxSkew: 1, over: "Framework" }] } });
-    expect(world.gather()).toEqual(["1 on n0"]);
+    world.turn.line.shape.spread[0]!.counts.join("another", 1);
+    expect(world.gather()).toEqual(["3 on n2"]);
   });
 
   test("nor is one that is refused, or over-full", () => {

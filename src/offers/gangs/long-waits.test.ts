@@ -226,6 +226,45 @@ describe("the turn", () => {
   });
 });
 
+describe("of what waits for the same node", () => {
+  /** A small pod has a part of the only node. */
+  function taken(): Bench {
+    const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS }).framework("f").framework("o").node("n", { cpu: 4 });
+    return made.asking("s", { cpu: 1 }, { of: "o" }).settle();
+  }
+  const why = (made: Bench) => ["low", "high"].map((name) => made.broker.explainTask(`${name}-uid`)?.reason);
+
+  test("room is held for what comes first in its framework", () => {
+    const made = taken().asking("low", { cpu: 4 }).asking("high", { cpu: 4, pods: 2 }, { priority: 1 });
+    expect(why(made.settle().wait(HOLD_AFTER_MS))).toEqual(["no-node", "gathering"]);
+  });
+
+  test("none is held past what comes first and has not waited long enough", () => {
+    const made = taken()
+      .asking("low", { cpu: 4 })
+      .settle()
+      .wait(HOLD_AFTER_MS - 1);
+    made
+      .asking("high", { cpu: 4, pods: 2 }, { priority: 1 })
+      .settle()
+      .wait(HOLD_AFTER_MS - 1);
+    expect(why(made)).toEqual(["no-node", "no-node"]);
+    expect(why(made.wait(1))).toEqual(["no-node", "gathering"]);
+  });
+});
+
+test("room that has gathered in vain on one node gathers on another in the next turn", () => {
+  const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS }).framework("f").framework("o");
+  for (const n of [0, 1]) made.node(`n${n}`, { cpu: 4 }, { labels: { n: `${n}` } });
+  for (const n of [0, 1])
+    made.asking(`s${n}`, { cpu: n + 1 }, { of: "o", constraints: { nodeSelector: { n: `${n}` } } });
+  const held = () => [...made.broker.claims()].filter(({ kind }) => kind === "hold").map(({ node }) => node);
+  made.settle().asking("t", { cpu: 4 }).settle().wait(HOLD_AFTER_MS);
+  expect(held()).toEqual(["n0"]);
+  made.wait(HOLD_AFTER_MS);
+  expect(held()).toEqual(["n1"]);
+});
+
 describe("a wait that an earlier leader has written down", () => {
   const long = { waitingSinceMs: START_MS - HOLD_AFTER_MS };
   const begun = { succeededIndexes: "", failedIndexes: "", attempts: [{ indexes: "0-1", ended: 1, failed: 0 }] };
