@@ -46,6 +46,14 @@ describe("a placement", () => {
     expect(nodesOf(made.task("t", { instances: 3 })).sort()).toEqual(["n0", "n1", "n2"]);
   });
 
+  test("is that of instances that start together as well", () => {
+    const together = { instances: 4, gang: { minimum: 4 } };
+    expect(nodesOf(bench(emptiest, 3).task("t", together)).sort()).toEqual(["n0", "n0", "n1", "n2"]);
+    const made = bench(fullest, 3, 4);
+    made.apply({ type: "foreign-pod-observed", pod: { uid: "p", node: "n2", requests: { cpu: 2 } } });
+    expect(nodesOf(made.task("t", together)).sort()).toEqual(["n0", "n0", "n2", "n2"]);
+  });
+
   test("that nobody knows is the first there is", () => {
     const made = bench(fullest, 2).framework("f", { placement: "Unheard-of" });
     expect(nodesOf(made.task("t", { instances: 2 }))).toEqual(["n0", "n0"]);

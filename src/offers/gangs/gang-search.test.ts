@@ -83,9 +83,14 @@ class Site {
     return new Map([...cpus].map(([node, cpu]) => [node, this.state.resources.vector({ cpu })]));
   }
 
-  find(sketch: BidderSketch = {}, own?: ReadonlyMap<number, number>, full = true): Found {
+  find(sketch: BidderSketch = {}, own?: ReadonlyMap<number, number>): Found {
     this.search.begin();
-    return this.search.find(this.bidder(sketch), this.parts, this.own(own), full);
+    return this.again(sketch, own);
+  }
+
+  /** In the same round. */
+  again(sketch: BidderSketch = {}, own?: ReadonlyMap<number, number>, parts = this.parts): Found {
+    return this.search.find(this.bidder(sketch), parts, this.own(own), true);
   }
 }
 
@@ -219,7 +224,7 @@ describe("a search", () => {
         { cpu: 1, missing: 2 },
       ],
     );
-    expect(shown(site.find({}, undefined, false))).toEqual(["1 t0 on 0"]);
+    expect(shown(site.search.find(site.bidder(), site.parts, site.own()))).toEqual(["1 t0 on 0"]);
     expect(shown(site.find())).toEqual(["1 t0 on 0", "2 t1 on 0"]);
   });
 
@@ -275,9 +280,83 @@ describe("a search", () => {
   test("is not repeated for as many of a shape as did not fit, until a round begins", () => {
     const site = new Site([node(4)], [{ cpu: 1, missing: 5 }]);
     expect(site.find().placed).toBe(4);
-    const again = () => site.search.find(site.bidder(), site.parts, site.own(), true).placed;
-    expect(again()).toBe(0);
+    expect(site.again().placed).toBe(0);
+    const [{ task }] = site.parts as [Part];
+    expect(site.again({}, undefined, [{ task, missing: 4 }]).placed).toBe(4);
     site.search.begin();
-    expect(again()).toBe(4);
+    expect(site.again().placed).toBe(4);
+  });
+
+  test.each<{ name: string; bidder?: BidderSketch; own?: ReadonlyMap<number, number>; finds: number }>([
+    { name: "who refuses a node", bidder: { refuses: [0] }, finds: 5 },
+    { name: "whose slices have to be larger", bidder: { minimum: { cpu: 4 } }, finds: 2 },
+    { name: "who is shown a part of it", bidder: { shown: new Map([[0, 2]]) }, finds: 6 },
+    { name: "for whom room is held", own: new Map([[1, 1]]), finds: 9 },
+  ])("for one $name says nothing of others, nor theirs of it", ({ bidder, own, finds }) => {
+    const [before, after] = [0, 1].map(() => new Site([node(3), node(5)], [{ cpu: 1, missing: 9 }])) as [Site, Site];
+    expect([before.find(bidder, own).placed, before.again().placed]).toEqual([finds, 8]);
+    expect([after.find().placed, after.again(bidder, own).placed]).toEqual([8, finds]);
+  });
+
+  test("on fewer nodes than there are says nothing of all of them", () => {
+    const site = new Site([node(3), node(5)], [{ cpu: 1, missing: 9 }]);
+    expect([site.find({ maxNodes: 1 }).placed, site.again().placed]).toEqual([5, 8]);
+  });
+
+  test("that is in vain beside what it has placed before is not by itself, nor is one in which a spread stands in the way", () => {
+    const beside = new Site(
+      [node(5)],
+      [
+        { cpu: 3, missing: 1 },
+        { cpu: 1, missing: 3 },
+      ],
+    );
+    expect(beside.find().placed).toBe(3);
+    expect(beside.again({}, undefined, beside.parts.slice(1)).placed).toBe(3);
+    const spread = new Site([node(4, "a"), node(1, "b")], [{ cpu: 1, missing: 4, maxSkew: 1 }]);
+    expect([spread.find().placed, spread.again().placed]).toEqual([3, 3]);
+  });
+
+  test("remembers the nodes on which there is no room at all, and only those", () => {
+    const candidate = ({ state, parts }: Site) => state.shapes.hasCandidate(parts[0]!.task.shape!);
+    const none = new Site([node(1)], [{ cpu: 2, missing: 1 }]);
+    expect([candidate(none), none.find().placed, candidate(none)]).toEqual([true, 0, false]);
+    for (const sketch of [{ minimum: { cpu: 3 } }, { shown: new Map([[0, 1]]) }]) {
+      const less = new Site([node(2)], [{ cpu: 2, missing: 1 }]);
+      expect([less.find(sketch).placed, candidate(less)]).toEqual([0, true]);
+    }
+    const used = new Site([node(2)], [{ cpu: 2, missing: 2 }]);
+    expect([used.find().placed, candidate(used)]).toEqual([1, true]);
+    // What is held for it is room for it as soon as it is given back.
+    const held = new Site([node(1)], [{ cpu: 3, missing: 1 }]);
+    expect([held.find({}, new Map([[0, 1]])).placed, candidate(held)]).toEqual([0, true]);
+  });
+
+  test("uses what is held for the next once one elsewhere has opened its domain again", () => {
+    const site = new Site([node(0, "a"), node(2, "b")], [{ cpu: 1, missing: 4, maxSkew: 1 }]);
+    // From here on it is known that without what is held there is no room in one of them.
+    expect(shown(site.find())).toEqual(["1 t0 on 1"]);
+    expect(shown(site.find({}, new Map([[0, 2]])))).toEqual(["1 t0 on 0", "1 t0 on 1", "1 t0 on 1", "1 t0 on 0"]);
+  });
+
+  test("with the nodes first that have most room, stays where it may be and takes none that is refused", () => {
+    const nodes = [node(1), node(5), node(3), node(9, "b"), node(3)];
+    const site = new Site(nodes, [{ cpu: 1, missing: 6, zone: "a" }]);
+    expect(shown(site.find({ maxNodes: 2, refuses: [1] }))).toEqual(["3 t0 on 2", "3 t0 on 4"]);
+  });
+
+  test("with the nodes first that have most room goes through its domains in turn where it is spread", () => {
+    const nodes = [node(1, "a"), node(1, "b"), node(3, "a"), node(2, "b")];
+    const site = new Site(nodes, [{ cpu: 1, missing: 4, maxSkew: 1 }]);
+    const found = site.find({ maxNodes: 2 });
+    expect([shown(found), found.placed]).toEqual([["1 t0 on 2", "1 t0 on 3", "1 t0 on 2", "1 t0 on 3"], 4]);
+  });
+
+  test("takes nothing of a node that has less than nothing of what it does not even ask for", () => {
+    const site = new Site([{ cpu: 4, memory: 4 }], [{ cpu: 1, missing: 1 }]);
+    const { ledger, resources } = site.state;
+    const vector = resources.vector({ memory: 5 });
+    ledger.observe({ id: "x", kind: "foreign", node: 0, vector, instances: 1, holder: undefined });
+    expect(site.find().placed).toBe(0);
   });
 });

@@ -120,15 +120,12 @@ export class GangSearch {
       bidder.first(shape) === shape.request;
     if (isPlain && missing > (this.#most.get(shape) ?? Number.POSITIVE_INFINITY)) return 0;
     const isFirst = trial.left.size === 0;
-    let rest = missing;
-    for (let before = -1; rest > 0 && before !== rest; ) {
-      before = rest;
+    // Where it is spread, one elsewhere may open what is held for the next.
+    const rest = whileLess(missing, own.size > 0 && shape.spread.length > 0, (before) => {
       // What is held for it is there for nothing else.
-      rest = this.#inOwn(trial, task, rest);
-      if (rest > 0) rest = widest ? this.#widest(trial, task, rest) : this.#inOrder(trial, task, rest);
-      // Where it is spread, one there may open what is held for the next.
-      if (own.size === 0 || shape.spread.length === 0) break;
-    }
+      const lacking = this.#inOwn(trial, task, before);
+      return widest ? this.#widest(trial, task, lacking) : this.#inOrder(trial, task, lacking);
+    });
     if (rest > 0 && isPlain && isFirst && shape.spread.length === 0 && !trial.tooWide) {
       this.#most.set(shape, missing - rest);
     }
@@ -137,17 +134,12 @@ export class GangSearch {
 
   /** Nodes on which room is held for the start. Returns how many are left over. */
   #inOwn(trial: Trial, task: Task, count: number): number {
-    const { spread } = task.shape!;
-    let rest = count;
-    for (let before = -1; rest > 0 && before !== rest; ) {
-      before = rest;
-      for (const node of trial.own.keys()) {
-        if (rest === 0 || spread.some((group) => !group.allowed.has(node))) continue;
-        rest -= this.#take(trial, task, node, spread.length > 0 ? 1 : rest);
-      }
-      if (spread.length === 0) break;
-    }
-    return rest;
+    const isSpread = task.shape!.spread.length > 0;
+    return whileLess(count, isSpread, (before) => {
+      let rest = before;
+      for (const node of trial.own.keys()) rest -= this.#take(trial, task, node, isSpread ? Math.min(rest, 1) : rest);
+      return rest;
+    });
   }
 
   /** Nodes in the order of the bidder's placement. Returns how many are left over. */
@@ -156,67 +148,52 @@ export class GangSearch {
     // One at a time where each changes where the next may go: for equal nodes in turn, and for spreads.
     const step = levels?.placement.rotate === true || task.shape!.spread.length > 0 ? 1 : count;
     levels?.refresh();
-    let rest = count;
-    for (let before = -1; rest > 0 && before !== rest; ) {
-      before = rest;
-      if (levels === undefined) {
-        rest = this.#scan(trial, task, undefined, rest, step);
-      } else {
-        for (let level = 0; rest > 0 && level < levels.sets.length; level++) {
-          if (levels.sizes[level]! > 0) rest = this.#scan(trial, task, levels.sets[level]!.words, rest, step);
-        }
+    return whileLess(count, step === 1, (before) => {
+      if (levels === undefined) return this.#scan(trial, task, undefined, before, step);
+      let rest = before;
+      for (const [level, { words }] of levels.sets.entries()) {
+        if (levels.sizes[level]! > 0) rest = this.#scan(trial, task, words, rest, step);
       }
-      if (step > 1) break;
-    }
-    return rest;
+      return rest;
+    });
   }
 
   #scan(trial: Trial, task: Task, within: Int32Array | undefined, count: number, step: number): number {
-    const { mayFit, where, spread, size } = task.shape!;
+    const { mayFit, where, size } = task.shape!;
     const { roomy } = size;
-    const { refused } = trial.bidder;
     let rest = count;
     for (let w = roomy.summary.next(0); w !== -1 && rest > 0; w = roomy.summary.next(w + 1)) {
       let word = roomy.words[w]! & (mayFit.words[w] ?? 0) & (where.admits.words[w] ?? 0);
       if (within !== undefined) word &= within[w] ?? 0;
-      if (refused !== undefined) word &= ~(refused.words[w] ?? 0);
       for (; word !== 0 && rest > 0; word &= word - 1) {
-        const node = (w << 5) + lowestBit(word);
-        if (spread.some((group) => !group.allowed.has(node))) continue;
-        rest -= this.#take(trial, task, node, Math.min(rest, step));
+        rest -= this.#take(trial, task, (w << 5) + lowestBit(word), Math.min(rest, step));
       }
     }
     return rest;
   }
 
+  /** Nodes on which most of them fit first. Returns how many are left over. */
   #widest(trial: Trial, task: Task, count: number): number {
     const { where, spread } = task.shape!;
-    const { refused } = trial.bidder;
     const nodes: { node: number; fit: number }[] = [];
     for (const node of where.admits) {
-      if (refused?.has(node) === true) continue;
       const fit = this.#fit(trial, task, node, count);
       if (fit > 0) nodes.push({ node, fit });
     }
-    nodes.sort((a, b) => b.fit - a.fit || a.node - b.node);
-    let rest = count;
-    const step = spread.length > 0 ? 1 : count;
-    for (let before = -1; rest > 0 && before !== rest; ) {
-      before = rest;
-      for (const { node } of nodes) {
-        if (rest === 0) break;
-        if (spread.some((group) => !group.allowed.has(node))) continue;
-        rest -= this.#take(trial, task, node, Math.min(rest, step));
-      }
-      if (step > 1) break;
-    }
-    return rest;
+    nodes.sort((a, b) => b.fit - a.fit);
+    const isSpread = spread.length > 0;
+    return whileLess(count, isSpread, (before) => {
+      let rest = before;
+      for (const { node } of nodes) rest -= this.#take(trial, task, node, isSpread ? Math.min(rest, 1) : rest);
+      return rest;
+    });
   }
 
   /** Places up to `most` instances on the node. Returns how many. */
   #take(trial: Trial, task: Task, node: number, most: number): number {
     const shape = task.shape!;
     if (!shape.where.admits.has(node) || trial.bidder.refused?.has(node) === true) return 0;
+    if (shape.spread.some((group) => !group.allowed.has(node))) return 0;
     const count = this.#fit(trial, task, node, most);
     if (count === 0) {
       const untouched = !trial.left.has(node) && !trial.own.has(node);
@@ -252,7 +229,6 @@ export class GangSearch {
     const shape = task.shape!;
     const isNew = !trial.left.has(node);
     const left = isNew ? this.#left(trial, node) : trial.left.get(node)!;
-    if (left.some((amount) => amount < 0)) return 0;
     const first = isNew ? trial.bidder.first(shape) : shape.request;
     let fit = most;
     for (let r = 0; r < left.length; r++) {
@@ -275,10 +251,16 @@ export class GangSearch {
 
   /** Large ones first: small ones find a place among them more often than the other way round. */
   #largestFirst(parts: readonly Part[]): readonly Part[] {
-    if (parts.length < 2) return parts;
     const { openTotal } = this.#state.nodes;
     const size = ({ task }: Part) =>
       task.shape!.request.reduce((most, amount, r) => Math.max(most, amount / Math.max(1, openTotal[r] ?? 0)), 0);
-    return [...parts].sort((a, b) => size(b) - size(a) || (a.task.uid < b.task.uid ? -1 : 1));
+    return [...parts].sort((a, b) => size(b) - size(a));
   }
+}
+
+/** How many are left over of `count`: by one pass or, where what is placed may open places for more, as long as each places some. */
+function whileLess(count: number, repeats: boolean, pass: (before: number) => number): number {
+  let [before, rest] = [count, pass(count)];
+  while (repeats && rest < before) [before, rest] = [rest, pass(rest)];
+  return rest;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Bench } from "../broker.test-support.ts";
-import type { PodFacts, RecordedTask, TaskFacts } from "../messages.ts";
+import type { FrameworkFacts, PodFacts, RecordedTask, TaskFacts } from "../messages.ts";
 
 const REQUESTS = { cpu: 2, pods: 1 };
 const retry = { limit: 0, backoffMs: 1_000, maxBackoffMs: 4_000, onNodeLost: "Never" } as const;
@@ -110,6 +110,19 @@ describe("a start of which some pods are refused", () => {
     ]);
   });
 
+  test("is undone for the rest of a group, though one of its Tasks was deleted meanwhile", () => {
+    const made = Bench.open().framework("f").node("n0", { cpu: 8 });
+    made.held.add("create-pod");
+    const group = { name: "g", size: 2 };
+    made.asking("a", REQUESTS, { instances: 2, group, retry }).asking("b", REQUESTS, { group, retry }).settle();
+    const [first, second] = made.all("create-pod").filter(({ attempt }) => attempt.taskUid === "a-uid");
+    made.create(first!);
+    made.apply({ type: "task-gone", uid: "b-uid" });
+    made.apply({ type: "pod-refused", attempt: second!.attempt, message: "no", byQuota: true });
+    made.settle();
+    expect(deleted(made)).toEqual(["a-0-0"]);
+  });
+
   test("is told of no Task of which nothing lives", () => {
     const made = Bench.open().framework("f").node("n0", { cpu: 8 });
     made.held.add("create-pod");
@@ -174,6 +187,13 @@ describe("a leader dies in the middle of a start", () => {
     made.apply({ type: "foreign-pod-gone", uid: "x" });
     made.wait(1_000);
     expect(placed(made)).toBe(4);
+  });
+
+  test("or all of it is undone, where its framework has chosen the places itself", () => {
+    const made = found([{}, {}]);
+    made.framework("f", { scheduler: "Offers" });
+    opened(made);
+    expect([placed(made), deleted(made), made.openOffers()]).toEqual([0, ["t-0-0", "t-1-0"], []]);
   });
 
   test("a gang that had started goes on without the one that has failed since", () => {
@@ -253,6 +273,19 @@ describe("a leader dies in the middle of a start", () => {
   });
 });
 
+test("a group had started where one of its Tasks says so: the leader died before the other did", () => {
+  const made = new Bench({ term: "t2" });
+  made.queue("default").framework("f").node("n0", { cpu: 2 });
+  const group = { name: "g", size: 2 };
+  const none = { succeededIndexes: "", failedIndexes: "" };
+  const recorded = { ...none, startedTogether: true, attempts: [{ indexes: "0", ended: 1, failed: 0 }] };
+  made.asking("a", REQUESTS, { group }).asking("b", REQUESTS, { group, recorded });
+  made.adopt("a-0-0", { taskUid: "a-uid", node: "n0", requests: REQUESTS });
+  made.apply({ type: "opened" });
+  made.settle();
+  expect([deleted(made), view(made, "a").startedTogether]).toEqual([[], true]);
+});
+
 test("a gang that does not start says that there is no room, or that it is kept back for others", () => {
   const made = Bench.open()
     .framework("f")
@@ -265,6 +298,30 @@ test("a gang that does not start says that there is no room, or that it is kept 
   expect(why()).toBe("kept-back");
   made.asking("more", { cpu: 1 }).settle();
   expect(why()).toBe("no-node");
+});
+
+describe("what is kept back for a gang that waits", () => {
+  /** A framework runs on one of 9 CPUs and wants all others, of which 4 are guaranteed to a gang of four. */
+  function tick(change: Partial<FrameworkFacts>): Bench {
+    const made = Bench.open()
+      .framework("f")
+      .queue("gold", { guarantee: { cpu: 4 } });
+    made.framework("g", { queues: [{ name: "gold", weight: 1 }], ...change }).node("n0", { cpu: 9 });
+    made.asking("one", { cpu: 1 }).settle();
+    made.asking("t", { cpu: 1 }, { of: "g", instances: 4, gang: { minimum: 4 } });
+    made.asking("other", { cpu: 1 }, { instances: 8 }).apply({ type: "tick" });
+    return made;
+  }
+
+  test("is so no more in the round in which it starts", () => {
+    const made = tick({});
+    expect([placed(made), placed(made, "other")]).toEqual([4, 4]);
+  });
+
+  test("is so as long as it is only shown to it", () => {
+    const made = tick({ scheduler: "Offers", concurrency: "Optimistic" }).settle();
+    expect([made.openOffers("g").length, placed(made, "other")]).toEqual([1, 4]);
+  });
 });
 
 test("room that comes where it was looked for in vain is found", () => {

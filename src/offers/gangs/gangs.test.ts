@@ -147,7 +147,8 @@ describe("after the start", () => {
     made.wait(1_000);
     expect(placed(made, "t")).toBe(4);
     expect(view(made, "t").startedTogether).toBe(false);
-    expect(why(made, "t").message).toContain("its status does not say yet");
+    const message = "task t: its status does not say yet that none runs";
+    expect(why(made, "t")).toEqual({ reason: "gang-not-ready", message });
     record(made, "t");
     made.settle();
     expect(placed(made, "t")).toBe(8);
@@ -172,6 +173,8 @@ describe("after the start", () => {
     record(made, "t");
     made.wait(600);
     // The first two have waited long enough by now.
+    const message = "task t: 3 start together, 2 of them may start now";
+    expect(why(made, "t")).toEqual({ reason: "gang-not-ready", message });
     expect(placed(made, "t")).toBe(3);
     made.wait(200);
     record(made, "t");
@@ -231,7 +234,7 @@ describe("a group of Tasks", () => {
     const made = cluster(2, 4).asking("driver", { cpu: 1 }, driver);
     made.task("executors", { ...executors, invalid: "no container" }).settle();
     expect(placed(made, "driver")).toBe(0);
-    expect(why(made, "driver").message).toBe("task executors: no container");
+    expect(why(made, "driver")).toEqual({ reason: "gang-not-ready", message: "task executors: no container" });
   });
 
   test("takes no more than its size of Tasks, and none that says another size", () => {
@@ -272,6 +275,21 @@ describe("a group of Tasks", () => {
     made.finish("executors-0-0");
     made.settle();
     expect(placed(made, "executors")).toBe(4);
+  });
+
+  test("says of a Task that has ended what it was, when the others start anew", () => {
+    const retry = { limit: 1, backoffMs: 0, maxBackoffMs: 0, onNodeLost: "Retry" as const };
+    const made = cluster(1, 4)
+      .asking("a", { cpu: 1 }, inGroup(2))
+      .asking("b", { cpu: 1 }, { ...inGroup(2), retry });
+    made.settle().finish("a-0-0");
+    made.pod("b-0-0", { phase: "Failed", started: true, exitCode: 1 });
+    expect(["a", "b"].map((name) => view(made, name).startedTogether)).toEqual([true, false]);
+    // Once it has begun, it need not be there any more.
+    made.apply({ type: "task-gone", uid: "a-uid" });
+    record(made, "b");
+    made.settle();
+    expect(placed(made, "b")).toBe(2);
   });
 
   test("does not start from two queues, and says which", () => {

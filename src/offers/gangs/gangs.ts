@@ -19,7 +19,6 @@ export class Gangs {
   /** By "framework/group". */
   readonly #groups = new Map<string, Set<Task>>();
   readonly #unsettled = new Set<Gang>();
-  readonly #all = new Set<Gang>();
 
   constructor(state: State, claimantOf: (task: Task) => Claimant) {
     this.#state = state;
@@ -43,7 +42,6 @@ export class Gangs {
       const own = new Gang(undefined, 1);
       own.tasks = [task];
       task.gang = own;
-      this.#all.add(own);
     }
   }
 
@@ -51,19 +49,19 @@ export class Gangs {
   leave(task: Task): void {
     const { gang } = task;
     const tasks = this.#groups.get(groupKey(task));
-    if (gang !== undefined && task.facts.group === undefined) this.#forget(gang);
+    if (gang !== undefined && task.facts.group === undefined) this.#unsettled.delete(gang);
     task.gang = undefined;
     if (tasks?.delete(task) !== true) return;
     if (tasks.size === 0) this.#groups.delete(groupKey(task));
     this.#regroup(tasks);
     const next = [...tasks].find((other) => other.gang !== undefined)?.gang;
-    if (gang !== undefined && gang !== next) this.#forget(gang);
+    if (gang !== undefined && gang !== next) this.#unsettled.delete(gang);
     if (next !== undefined) this.look(next);
   }
 
   /** All facts are in: what lives of a gang has started together, or is half of a start. */
   opened(): void {
-    for (const gang of this.#all) {
+    for (const gang of new Set([...this.#state.tasks.values()].flatMap((task) => task.gang ?? []))) {
       const stands = gang.tasks.some((task) => task.startedTogether === true && !task.finished);
       if (gang.live === 0) {
         // What was found of it has ended.
@@ -161,22 +159,14 @@ export class Gangs {
     const { name, size } = first.facts.group!;
     const members = inOrder.filter((task) => task.facts.group!.size === size).slice(0, size);
     let gang = inOrder.find((task) => task.gang !== undefined)?.gang;
-    if (gang === undefined || gang.size !== size) {
-      if (gang !== undefined) this.#forget(gang);
-      gang = new Gang(name, size);
-      this.#all.add(gang);
-    }
+    // One that has begun keeps its size: those that have run come first.
+    if (gang?.size !== size) gang = new Gang(name, size);
     gang.tasks = members;
     for (const task of inOrder) {
       const isMember = members.includes(task);
-      if (!isMember && task.gang !== undefined) this.#state.lines.withdraw(task);
+      if (!isMember) this.#state.lines.withdraw(task);
       task.gang = isMember ? gang : undefined;
     }
-  }
-
-  #forget(gang: Gang): void {
-    this.#all.delete(gang);
-    this.#unsettled.delete(gang);
   }
 }
 
@@ -186,9 +176,9 @@ function isComplete({ tasks }: Gang): boolean {
 }
 
 /** Whoever asked for that, be it an earlier leader: all that lives of it leaves for another queue. */
-function isTakenBack({ tasks, state, live }: Gang): boolean {
+function isTakenBack({ tasks, state }: Gang): boolean {
   const leaves = ({ reclaimedFor }: Instance) => reclaimedFor !== undefined;
-  return state === "started" && live > 0 && tasks.every((task) => [...task.live.values()].every(leaves));
+  return state === "started" && tasks.every((task) => [...task.live.values()].every(leaves));
 }
 
 /**

@@ -25,13 +25,26 @@ class World {
     const { state } = this;
     state.opened = true;
     for (const [n, cpu] of free.entries()) {
-      const facts = { name: `n${n}`, uid: `n${n}`, labels: {}, taints: [], ready: true };
-      state.nodes.observe({ ...facts, allocatable: { cpu: 8, pods: 100 } }, 0);
+      this.node(n, 8);
       this.free(n, cpu);
     }
     this.refused = new Bitset(state.nodes.capacity);
     state.tree.observe({ name: "default", weight: 1, guarantee: {}, limit: {}, namespaces: ["*"] });
     state.framework("ns/f").facts = frameworkFacts("f");
+  }
+
+  /** The node is of so many CPUs. */
+  node(n: number, cpu: number): void {
+    const labels = { zone: n === 1 ? "b" : "a" };
+    const facts = { name: `n${n}`, uid: `n${n}`, labels, taints: [], ready: true };
+    this.state.nodes.observe({ ...facts, allocatable: { cpu, memory: 8, pods: 100 } }, 0);
+  }
+
+  /** More of the node's memory is used than it has by now. */
+  overfill(node: number): void {
+    const { ledger, resources } = this.state;
+    const vector = resources.vector({ memory: 9 });
+    ledger.observe({ id: `over/${node}`, kind: "task", node, vector, instances: 1, holder: undefined });
   }
 
   /** So many CPUs of the node are free now, beside what is held. */
@@ -45,11 +58,16 @@ class World {
     ledger.observe({ id: `used/${node}`, kind, node, vector, instances: 1, holder: undefined });
   }
 
-  /** It is the turn of a Task of such instances. */
-  waits(cpu: number, change: Partial<TaskFacts> = {}): Line {
-    const facts = taskFacts("t", { requests: { cpu, pods: 1 }, ...change });
+  /** A Task of such instances. */
+  task(name: string, cpu: number, change: Partial<TaskFacts> = {}): void {
+    const facts = taskFacts(name, { requests: { cpu, pods: 1 }, templateKey: `ns/${cpu}`, ...change });
     this.#tasks.observe(facts);
     this.#assignment.sized(facts.templateKey, facts.requests);
+  }
+
+  /** It is the turn of a Task of such instances. */
+  waits(cpu: number, change: Partial<TaskFacts> = {}): Line {
+    this.task("t", cpu, change);
     const line = this.state.tasks.get("t-uid")!.line!;
     this.turn = { waiter: line.gang ?? line, line, sinceMs: 0, untilMs: 1, holds: new Set() };
     return line;
@@ -68,10 +86,10 @@ class World {
   }
 
   /** The same for a gang, of which so many now fit on these nodes. */
-  gatherGang(places: readonly (readonly [node: number, count: number])[]): string[] {
+  gatherGang(places: readonly (readonly [node: number, count: number, task?: string])[]): string[] {
     this.state.room.refresh();
-    const task = this.state.tasks.get("t-uid")!;
-    const found: Partial<Found> = { places: places.map(([node, count]) => ({ task, node, count })) };
+    const task = (name = "t") => this.state.tasks.get(`${name}-uid`)!;
+    const found: Partial<Found> = { places: places.map(([node, count, name]) => ({ task: task(name), node, count })) };
     this.gathering.forGang(this.turn, this.bidder, found as Found);
     return this.held();
   }
@@ -111,6 +129,20 @@ describe("for one large instance", () => {
     expect(world.state.nodes.freeVector(1)[0]).toBe(5);
   });
 
+  test("it stays where all of it fits, and of equal nodes takes the first", () => {
+    world.free(2, 5);
+    expect(world.gather()).toEqual(["5 on n1"]);
+    world.free(1, 1);
+    world.free(2, 6);
+    expect(world.gather()).toEqual(["6 on n1"]);
+  });
+
+  test("it is not given back where others took more of the node than there is", () => {
+    world.gather();
+    world.free(1, -1);
+    expect(world.gather()).toEqual(["5 on n1"]);
+  });
+
   test("nothing is held where none of it is free", () => {
     for (const node of [0, 1, 2]) world.free(node, 0);
     expect(world.gather()).toEqual([]);
@@ -118,6 +150,23 @@ describe("for one large instance", () => {
 
   test("a node where it never fits, beside what is not Proffer's, is not considered", () => {
     world.free(1, 5, "foreign");
+    expect(world.gather()).toEqual(["3 on n2"]);
+  });
+
+  test("nor is one that is too small, or of which others use more than there is of anything", () => {
+    world.node(1, 5);
+    world.state.ledger.forget("used/1");
+    expect(world.gather()).toEqual(["3 on n2"]);
+    world.state.holds.release([...world.turn.holds][0]!);
+    world.turn.holds.clear();
+    world.overfill(2);
+    expect(world.gather()).toEqual(["1 on n0"]);
+  });
+
+  test("nor is one where its spread does not let it stand", () => {
+    world = new World([1, 5, 3, 0]);
+    world.waits(6, { constraints: { spread: [{ topologyKey: "zone", maxSkew: 1, over: "Framework" }] } });
+    world.turn.line.shape.spread[0]!.counts.join("another", 1);
     expect(world.gather()).toEqual(["3 on n2"]);
   });
 
@@ -153,6 +202,8 @@ describe("for one large instance", () => {
     expect(world.gather()).toEqual(["5 on n1"]);
     world.free(1, 1);
     expect(world.gather()).toEqual(["5 on n1"]);
+    world.state.tree.observe({ name: "default", weight: 1, guarantee: {}, limit: { cpu: 6 }, namespaces: ["*"] });
+    expect(world.gather()).toEqual(["6 on n1"]);
   });
 });
 
@@ -189,6 +240,29 @@ describe("for all that starts together", () => {
     expect(world.gatherGang([])).toEqual(["1 on n0", "2 on n1"]);
     world.free(3, 8);
     expect(world.gatherGang([[3, 2]])).toEqual(["4 on n3", "4 on n3"]);
+  });
+
+  test("where one gathers no other does, however much is left there", () => {
+    const world = new World([3, 1, 0, 0]);
+    world.waits(4, gang);
+    expect(world.gatherGang([])).toEqual(["1 on n1", "3 on n0"]);
+    world.free(0, 3);
+    expect(world.gatherGang([[0, 1]])).toEqual(["1 on n1", "4 on n0"]);
+  });
+
+  test("what is held for one Task of a group is not held for another, nor twice for the same", () => {
+    const world = new World([4, 0, 0, 0]);
+    const group = { group: { name: "g", size: 2 } };
+    world.task("older", 3, { ...group, createdAtMs: 0 });
+    world.waits(4, group);
+    expect(world.gatherGang([[0, 1]])).toEqual(["4 on n0"]);
+    world.free(0, 4);
+    expect(
+      world.gatherGang([
+        [0, 1],
+        [0, 1, "older"],
+      ]),
+    ).toEqual(["3 on n0", "4 on n0"]);
   });
 
   test("on one node no more gathers than will fit there together", () => {

@@ -66,12 +66,9 @@ export class Gathering {
   forGang(turn: Turn, bidder: Bidder, { places }: Found): void {
     for (const { task, node, count } of places) {
       const line = task.line!;
+      // What has gathered there becomes whole below.
       const there = [...turn.holds].filter((hold) => hold.line === line && hold.claim.node === node);
-      for (let n = 0; n < count; n++) {
-        const hold = there[n];
-        if (hold === undefined) this.#hold(turn, bidder, line, node, line.request);
-        else if (!isWhole(hold)) this.#resize(bidder, hold, line.request);
-      }
+      for (let n = there.length; n < count; n++) this.#hold(turn, bidder, line, node, line.request);
     }
     for (const line of turn.line.gang!.lines()) this.#gatherRest(turn, bidder, line);
   }
@@ -155,10 +152,7 @@ export class Gathering {
     const has = this.#state.nodes.freeVector(hold.claim.node);
     if (has.some((amount) => amount < 0)) return;
     for (let r = 0; r < has.length; r++) has[r]! += hold.claim.vector[r] ?? 0;
-    this.#resize(bidder, hold, least(has, hold.line.request));
-  }
-
-  #resize(bidder: Bidder, hold: Hold, vector: Vector): void {
+    const vector = least(has, hold.line.request);
     const more = vector.map((amount, r) => Math.max(0, amount - (hold.claim.vector[r] ?? 0)));
     if (this.#state.room.refuses(bidder.claimant, more) !== undefined) return;
     if (this.#state.holds.resize(hold, vector)) this.#taken(hold);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Bench } from "../broker.test-support.ts";
+import { Bench, START_MS } from "../broker.test-support.ts";
 import type { TaskFacts } from "../messages.ts";
 import { Busy, HOLD_AFTER_MS, TASK_MS } from "./busy.test-support.ts";
 
@@ -226,7 +226,49 @@ describe("the turn", () => {
   });
 });
 
+describe("of what waits for the same node", () => {
+  /** A small pod has a part of the only node. */
+  function taken(): Bench {
+    const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS }).framework("f").framework("o").node("n", { cpu: 4 });
+    return made.asking("s", { cpu: 1 }, { of: "o" }).settle();
+  }
+  const why = (made: Bench) => ["low", "high"].map((name) => made.broker.explainTask(`${name}-uid`)?.reason);
+
+  test("room is held for what comes first in its framework", () => {
+    const made = taken().asking("low", { cpu: 4 }).asking("high", { cpu: 4, pods: 2 }, { priority: 1 });
+    expect(why(made.settle().wait(HOLD_AFTER_MS))).toEqual(["no-node", "gathering"]);
+  });
+
+  test("none is held past what comes first and has not waited long enough", () => {
+    const made = taken()
+      .asking("low", { cpu: 4 })
+      .settle()
+      .wait(HOLD_AFTER_MS - 1);
+    made
+      .asking("high", { cpu: 4, pods: 2 }, { priority: 1 })
+      .settle()
+      .wait(HOLD_AFTER_MS - 1);
+    expect(why(made)).toEqual(["no-node", "no-node"]);
+    expect(why(made.wait(1))).toEqual(["no-node", "gathering"]);
+  });
+});
+
+test("room that has gathered in vain on one node gathers on another in the next turn", () => {
+  const made = Bench.open({ holdAfterMs: HOLD_AFTER_MS }).framework("f").framework("o");
+  for (const n of [0, 1]) made.node(`n${n}`, { cpu: 4 }, { labels: { n: `${n}` } });
+  for (const n of [0, 1])
+    made.asking(`s${n}`, { cpu: n + 1 }, { of: "o", constraints: { nodeSelector: { n: `${n}` } } });
+  const held = () => [...made.broker.claims()].filter(({ kind }) => kind === "hold").map(({ node }) => node);
+  made.settle().asking("t", { cpu: 4 }).settle().wait(HOLD_AFTER_MS);
+  expect(held()).toEqual(["n0"]);
+  made.wait(HOLD_AFTER_MS);
+  expect(held()).toEqual(["n1"]);
+});
+
 describe("a wait that an earlier leader has written down", () => {
+  const long = { waitingSinceMs: START_MS - HOLD_AFTER_MS };
+  const begun = { succeededIndexes: "", failedIndexes: "", attempts: [{ indexes: "0-1", ended: 1, failed: 0 }] };
+
   /** A new term, in which four small pods run on the only node, more of them wait, and so does what asks for all of it. */
   function successor(change: Partial<TaskFacts>, sizedLate: boolean): Bench {
     const made = new Bench({ term: "2", holdAfterMs: HOLD_AFTER_MS });
@@ -256,8 +298,67 @@ describe("a wait that an earlier leader has written down", () => {
     expect([...made.broker.claims()].filter(({ kind }) => kind === "hold")).toMatchObject([{ resources: { cpu: 3 } }]);
   });
 
-  const long = { waitingSinceMs: 1_700_000_000_000 - HOLD_AFTER_MS };
-  const begun = { succeededIndexes: "", failedIndexes: "", attempts: [{ indexes: "0-1", ended: 1, failed: 0 }] };
+  describe("of a group", () => {
+    const began = START_MS - HOLD_AFTER_MS;
+    const done = { ...begun, succeededIndexes: "0", attempts: [] };
+    /** A group of Tasks that ask for all of the only node, of which a small one has a part. */
+    function found(...tasks: Partial<TaskFacts>[]): Bench {
+      const made = new Bench({ term: "2", holdAfterMs: HOLD_AFTER_MS });
+      made.queue("default").framework("small").framework("f").node("n", { cpu: 4 });
+      made.asking("s", { cpu: 1 }, { of: "small" }).adopt("s-0-0", { taskUid: "s-uid", framework: "ns/small" });
+      const group = { name: "g", size: 2 };
+      for (const [n, change] of tasks.entries()) {
+        made.asking(`t${n}`, { cpu: 2 }, { group, createdAtMs: began, ...change });
+      }
+      made.apply({ type: "opened" });
+      return made.settle();
+    }
+    const holds = (made: Bench) => [...made.broker.claims()].some(({ kind }) => kind === "hold");
+
+    test.each<{ name: string; tasks: Partial<TaskFacts>[]; goesOn: boolean }>([
+      { name: "none of which has run, from when all were there", tasks: [{}, {}], goesOn: true },
+      { name: "one of which came just now", tasks: [{}, { createdAtMs: START_MS }], goesOn: false },
+      {
+        name: "that waits to run again",
+        tasks: [
+          { ...long, recorded: begun },
+          { ...long, recorded: begun },
+        ],
+        goesOn: true,
+      },
+      {
+        name: "one of which waits to run again since just now",
+        tasks: [
+          { ...long, recorded: begun },
+          { waitingSinceMs: START_MS, recorded: begun },
+        ],
+        goesOn: false,
+      },
+      {
+        name: "one of which has run, it is not known since when the others wait",
+        tasks: [{ recorded: begun }, long],
+        goesOn: false,
+      },
+      {
+        name: "one of which has ended",
+        tasks: [{ recorded: done }, { ...long, instances: 2, recorded: begun }],
+        goesOn: true,
+      },
+    ])("$name", ({ tasks, goesOn }) => {
+      const made = found(...tasks);
+      expect(holds(made)).toBe(goesOn);
+      made.wait(HOLD_AFTER_MS);
+      expect(holds(made)).toBe(true);
+    });
+
+    test("begins when the last of it is there", () => {
+      const made = found({});
+      made.asking("t1", { cpu: 2 }, { group: { name: "g", size: 2 }, createdAtMs: began }).settle();
+      expect(holds(made)).toBe(false);
+      made.wait(HOLD_AFTER_MS);
+      expect(holds(made)).toBe(true);
+    });
+  });
 
   test.each([
     { name: "of a large task", change: long, holds: true },

@@ -227,13 +227,15 @@ describe("what starts together and is taken back", () => {
     expect(next.wait(60_000).ending).toEqual(["gang-3-0"]);
   });
 
-  test("starts anew as a whole though leaders change while it goes", () => {
-    const made = cluster(2);
-    made
-      .cpu("b", "gang", 2, 4, { gang: { minimum: 4 } })
-      .settle()
-      .run();
-    made.cpu("a", "due", 2).settle().wait(GRACE_MS);
+  test.each([
+    { minimum: 4, cpu: 2, due: 2 },
+    { minimum: 3, cpu: 1, due: 4 },
+  ])("starts anew as a whole though leaders change while all of it goes: $minimum of 4", ({ minimum, cpu, due }) => {
+    // Four of it fill the nodes.
+    const made = cluster(cpu);
+    made.cpu("b", "gang", cpu, 4, { gang: { minimum } }).settle().run();
+    made.cpu("a", "due", due).settle().wait(GRACE_MS);
+    expect(made.ending).toHaveLength(4);
     const next = made.successor("2");
     const [first] = next.ending;
     next.pod(first!, { phase: "Failed", exitCode: 143 });
