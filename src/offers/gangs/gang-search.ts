@@ -184,7 +184,10 @@ export class GangSearch {
     const isSpread = spread.length > 0;
     return whileLess(count, isSpread, (before) => {
       let rest = before;
-      for (const { node } of nodes) rest -= this.#take(trial, task, node, isSpread ? Math.min(rest, 1) : rest);
+      for (const { node } of nodes) {
+        if (rest === 0) break;
+        rest -= this.#take(trial, task, node, isSpread ? 1 : rest);
+      }
       return rest;
     });
   }
