@@ -87,11 +87,25 @@ onRealNode("a real node", () => {
   });
 });
 
-/** Of a control group and those below it. */
+/** Of a control group and those below it. The kubelet may remove one of a pod that has ended while this reads. */
 function processesIn(cgroup: string): ProcessIdentity[] {
-  return readdirSync(cgroup, { recursive: true, encoding: "utf8" })
-    .filter((path) => basename(path) === "cgroup.procs")
-    .flatMap((path) => readFileSync(join(cgroup, path), "utf8").split("\n"))
-    .filter((line) => line !== "")
-    .map((pid) => identify(Number(pid)));
+  const below = ifThere(() => readdirSync(cgroup, { withFileTypes: true })) ?? [];
+  const own = ifThere(() => readFileSync(join(cgroup, "cgroup.procs"), "utf8")) ?? "";
+  return [
+    ...own
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((pid) => identify(Number(pid))),
+    ...below.filter((entry) => entry.isDirectory()).flatMap(({ name }) => processesIn(join(cgroup, name))),
+  ];
+}
+
+/** ENODEV is what reading an open file of a removed group says. */
+function ifThere<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
 }
