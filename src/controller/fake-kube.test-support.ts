@@ -1,6 +1,6 @@
 import { ApiError, TransportError } from "./kube/api-error.ts";
 import { KubeClient, type KubeObject } from "./kube/client.ts";
-import type { Method, RequestOptions, Transport, WatchOptions } from "./kube/transport.ts";
+import type { Method, RequestOptions, StreamRequestOptions, Transport } from "./kube/transport.ts";
 
 export interface FakeRequest {
   readonly method: string;
@@ -76,8 +76,13 @@ export class FakeKube implements Transport {
     };
   }
 
-  watch(path: string, options: WatchOptions): Promise<void> {
+  async stream(path: string, options: StreamRequestOptions): Promise<void> {
     const { plural } = locate(path);
+    if (options.verb === "list") {
+      const list = await this.request("GET", path, { query: options.query });
+      if (!options.signal.aborted) options.onData(Buffer.from(JSON.stringify(list)), "application/json");
+      return;
+    }
     const send = (type: string, object: object): void => {
       options.onData(Buffer.from(`${JSON.stringify({ type, object })}\n`), "application/json");
     };

@@ -54,11 +54,11 @@ describe("a term", () => {
     await clock.advance(1_000);
     const asked: string[] = [];
     const podsCome = Promise.withResolvers<void>();
-    const watch = kube.watch.bind(kube);
-    kube.watch = async (path, options) => {
+    const stream = kube.stream.bind(kube);
+    kube.stream = async (path, options) => {
       asked.push(path);
       if (path.endsWith("/pods")) await podsCome.promise;
-      return watch(path, options);
+      return stream(path, options);
     };
     operator.acquired("7", () => true);
     await clock.advance(1_000);
@@ -91,10 +91,10 @@ describe("a term", () => {
     };
     const listed = (kube: FakeKube) => {
       const lists: string[] = [];
-      const watch = kube.watch.bind(kube);
-      kube.watch = (path, options) => {
-        if (options.query.sendInitialEvents) lists.push(path.split("/").at(-1)!);
-        return watch(path, options);
+      const stream = kube.stream.bind(kube);
+      kube.stream = (path, options) => {
+        if (options.verb === "list" || options.query.sendInitialEvents) lists.push(path.split("/").at(-1)!);
+        return stream(path, options);
       };
       return lists;
     };
@@ -137,10 +137,10 @@ describe("a term", () => {
     const { kube, lead, broker } = setUp();
     fill(kube);
     const listedAgain: string[] = [];
-    const watch = kube.watch.bind(kube);
-    kube.watch = (path, options) => {
-      if (options.query.sendInitialEvents) listedAgain.push(path);
-      return watch(path, options);
+    const stream = kube.stream.bind(kube);
+    kube.stream = (path, options) => {
+      if (options.verb === "list" || options.query.sendInitialEvents) listedAgain.push(path);
+      return stream(path, options);
     };
     await lead();
     expect(broker().types()).toContain("opened");

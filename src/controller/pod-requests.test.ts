@@ -169,6 +169,41 @@ const vectors: { name: string; pod: object; expected: Record<string, number> }[]
 ];
 
 describe("what a pod takes", () => {
+  test("of a pod that shares its resources with another one are its own all the same (guards: the sums that are kept)", () => {
+    const resources = { requests: { cpu: "1" } };
+    const shared = { name: "c", resources };
+    const pods: [object, number][] = [
+      [{ spec: { containers: [shared] } }, 1000],
+      [{ spec: { containers: [shared, shared] } }, 2000],
+      [
+        { spec: { containers: [shared], initContainers: [{ name: "c", resources: { requests: { cpu: "3" } } }] } },
+        3000,
+      ],
+      [{ spec: { containers: [shared], initContainers: [{ ...shared, restartPolicy: "Always" }] } }, 2000],
+      [{ spec: { containers: [shared], initContainers: [shared] } }, 1000],
+      [{ spec: { containers: [shared], overhead: { cpu: "250m" } } }, 1250],
+      [{ spec: { containers: [shared], resources: { requests: { cpu: "5" } } } }, 5000],
+      [{ spec: { containers: [shared] }, status: { containerStatuses: [status("c", { cpu: "2" })] } }, 2000],
+      [{ spec: { containers: [shared] }, status: { containerStatuses: [status("d", { cpu: "2" })] } }, 1000],
+      [{ spec: { containers: [shared] }, status: { initContainerStatuses: [status("c", { cpu: "4" })] } }, 4000],
+      [
+        {
+          spec: { containers: [shared] },
+          status: {
+            containerStatuses: [status("c", { cpu: "500m" })],
+            conditions: [{ type: "PodResizePending", reason: "Infeasible" }],
+          },
+        },
+        500,
+      ],
+    ];
+    const order = [...pods, ...pods.toReversed(), ...pods.flatMap((pod) => [pods[0]!, pod])];
+    for (const [pod, cpu] of order) expect(podRequests(pod).cpu).toBe(cpu);
+    expect(podRequests({ spec: { containers: [{ ...shared }] } })).toBe(
+      podRequests({ spec: { containers: [shared] } }),
+    );
+  });
+
   test.each(vectors)("$name", ({ pod, expected }) => expect(podRequests(pod)).toEqual({ ...expected, pods: 1 }));
 
   test("a malformed pod takes a place and throws nothing", () => {

@@ -78,6 +78,8 @@ const pods: Record<string, Json> = {
     },
   },
   "pod-level": { spec: { resources: { requests: { cpu: "5" } }, containers: [main] } },
+  // A list of more than 128 KiB comes packed.
+  long: { metadata: { annotations: { note: "größer ".repeat(20_000) } }, spec: { containers: [main] } },
   failed: { metadata: { annotations: { "fake-kubelet/exit-code": "7" } }, spec: { containers: [main] } },
   killed: { metadata: { annotations: { "fake-kubelet/kill": "OOMKilled" } }, spec: { containers: [main] } },
   refused: { metadata: { annotations: { "fake-kubelet/reject": "OutOfcpu" } }, spec: { containers: [main] } },

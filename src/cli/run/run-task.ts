@@ -229,7 +229,7 @@ class TaskRun {
         const query = { container: CONTAINER, follow, timestamps: true, sinceTime: since };
         const limitMs = follow ? silenceLimitMs : restLimitMs;
         const limits = { silenceLimitMs: limitMs, openTimeoutMs: limitMs };
-        return transport.watch(path, { query, signal, onData, ...limits, resource: "pods/log" });
+        return transport.stream(path, { query, signal, onData, ...limits, resource: "pods/log" });
       },
       source: attempt,
       onLine: (text) => terminal.out(`${prefix}${text}\n`),

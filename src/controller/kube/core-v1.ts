@@ -128,7 +128,8 @@ const unknown = message({
   2: one("raw", "bytes"),
 });
 const watchEvent = message({ 1: common(one("type")), 2: one("object", message({ 1: one("raw", "bytes") })) });
-const magic = Buffer.from("k8s\0", "latin1");
+/** Before every object. */
+export const magic = Buffer.from("k8s\0", "latin1");
 
 /**
  * An object in its envelope; a Status whatever was expected, if that is what came.

@@ -31,7 +31,7 @@ function recorder(options: Partial<EventRecorderOptions> = {}): EventRecorder {
         sent.push({ method, path, body: request.body as Record<string, unknown>, atMs: clock.monotonicMs() });
         return answer(method);
       },
-      watch: () => Promise.resolve(),
+      stream: () => Promise.resolve(),
       onReachable: () => () => {},
     },
     "proffer",

@@ -40,8 +40,8 @@ export class FakeReply {
     this.#response.socket?.destroy();
   }
 
-  stream(): FakeStream {
-    this.#response.writeHead(200, { "content-type": "application/json" });
+  stream(headers: Record<string, string> = {}): FakeStream {
+    this.#response.writeHead(200, { "content-type": "application/json", ...headers });
     this.#response.flushHeaders();
     return new FakeStream(this.#response);
   }

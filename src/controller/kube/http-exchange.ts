@@ -1,6 +1,7 @@
 import type { Dispatcher } from "undici";
 import { TransportError, type TransportErrorKind } from "./api-error.ts";
 import type { Clock, TimerHandle } from "./clock.ts";
+import { Unpacker } from "./unpacker.ts";
 
 export interface HttpRequest {
   readonly method: string;
@@ -23,7 +24,7 @@ export interface ExchangeOptions {
 }
 
 export interface StreamOptions {
-  /** Gets the body of a 2xx answer as it comes, with its content type. */
+  /** Gets the body of a 2xx answer as it comes, unpacked, with its content type. */
   readonly onData: (chunk: Buffer, contentType: string) => void;
   /** The longest time without one byte before the peer counts as dead. */
   readonly silenceLimitMs: number;
@@ -91,6 +92,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   #contentType = "";
   #chunks: Buffer[] = [];
   #lastByteMs = 0;
+  /** Of a stream that comes packed. */
+  #unpacker: Unpacker | undefined;
 
   constructor(
     options: ExchangeOptions,
@@ -134,6 +137,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       this.#clock.clearTimeout(this.#timer!);
       this.#lastByteMs = this.#clock.monotonicMs();
       this.#watchSilence(this.#options.stream.silenceLimitMs);
+      if (headers["content-encoding"] === "gzip") this.#unpacker = this.#unpack(this.#options.stream);
     }
   }
 
@@ -144,7 +148,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       return;
     }
     this.#lastByteMs = this.#clock.monotonicMs();
-    this.#options.stream?.onData(chunk, this.#contentType);
+    if (this.#unpacker === undefined) this.#options.stream?.onData(chunk, this.#contentType);
+    else if (!this.#unpacker.write(chunk)) this.#controller?.pause();
   }
 
   onResponseEnd(): void {
@@ -157,7 +162,13 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     };
     // Before anything else: a controller that is gone is not asked to close the connection.
     this.#controller = undefined;
-    this.#end(() => this.#resolve(answer));
+    const settle = (): void => this.#end(() => this.#resolve(answer));
+    if (this.#unpacker === undefined) {
+      settle();
+    } else {
+      this.#unpacker.end();
+      void this.#unpacker.done.then(settle, () => {});
+    }
   }
 
   onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -169,6 +180,17 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 
   #streams(): boolean {
     return this.#options.stream !== undefined && this.#status >= 200 && this.#status < 300;
+  }
+
+  #unpack({ onData }: StreamOptions): Unpacker {
+    const unpacker = new Unpacker(
+      (chunk) => {
+        if (!this.#ended) onData(chunk, this.#contentType);
+      },
+      () => this.#controller?.resume(),
+    );
+    unpacker.done.catch(() => this.#fail("network", "the answer cannot be unpacked"));
+    return unpacker;
   }
 
   // One timer for a stream, however many chunks come: it looks how long the silence has lasted and waits for the rest.
@@ -188,6 +210,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#ended = true;
     if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer);
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#unpacker?.destroy();
     settle();
     // Before the whole answer: this closes the connection.
     this.#controller?.abort(new Error("given up"));

@@ -118,8 +118,8 @@ export class Replica implements Transport {
     for (const apply of this.#late.splice(0)) apply();
   }
 
-  watch(): Promise<void> {
-    throw new Error("the elector needs no watch");
+  stream(): Promise<void> {
+    throw new Error("the elector needs no stream");
   }
 
   onReachable(): () => void {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeObject, decodeWatchEvent, nodeMessage, podMessage } from "./core-v1.ts";
+import { frames } from "./pieces.ts";
 import { decodeMessage, list, map, message, one, ProtobufError } from "./protobuf.ts";
-import { ProtobufFrames } from "./protobuf-frames.ts";
 
 // Bytes as Go writes them, put together by hand; that they are the API server's own is shown end to end.
 
@@ -158,10 +158,10 @@ test("wherever the network cuts a stream, its frames arrive whole", () => {
     fc.property(payloads, fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1 }), (sent, cuts) => {
       const stream = Buffer.concat(sent.map((payload) => frame(Buffer.from(payload))));
       const seen: number[][] = [];
-      const frames = new ProtobufFrames((payload) => seen.push([...payload]));
+      const pieces = frames((payload) => seen.push([...payload]));
       for (let start = 0, i = 0; start < stream.length; i++) {
         const end = start + cuts[i % cuts.length]!;
-        frames.push(stream.subarray(start, end));
+        pieces.push(stream.subarray(start, end));
         start = end;
       }
       expect(seen).toEqual(sent.map((payload) => [...payload]));
@@ -170,6 +170,6 @@ test("wherever the network cuts a stream, its frames arrive whole", () => {
 });
 
 test("a frame that is longer than any object is an error, not all of the memory", () => {
-  const frames = new ProtobufFrames(() => {});
-  expect(() => frames.push(Buffer.from([0x7f, 0xff, 0xff, 0xff, 0]))).toThrow(RangeError);
+  const pieces = frames(() => {});
+  expect(() => pieces.push(Buffer.from([0x7f, 0xff, 0xff, 0xff, 0]))).toThrow(RangeError);
 });

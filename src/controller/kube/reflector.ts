@@ -6,6 +6,7 @@ import {
   endsInitialEvents,
   keyOf,
   listAll,
+  listWhole,
   type Selection,
   StreamError,
   type WatchEvent,
@@ -52,8 +53,8 @@ export interface ReflectorOptions<T> extends Selection {
 const livedLongMs = 10_000;
 
 /**
- * Keeps a projection of all objects of one type up to date: the whole state by a streamed list (paged where the server
- * refuses that), then a watch that is resumed where it broke off. Only an expired version costs a new list, or one that
+ * Keeps a projection of all objects of one type up to date: the whole state by a streamed list, or by one list of what
+ * comes as protobuf (paged where the server refuses that), then a watch that is resumed where it broke off. Only an expired version costs a new list, or one that
  * the consumer asks for.
  *
  * A list is applied whole or not at all. Follows client-go's Reflector and KEP-3157 (streaming lists).
@@ -83,7 +84,8 @@ export class Reflector<T> {
   #naps = false;
   /** So many attempts in a row had no answer; one may be a connection that broke. */
   #unanswered = 0;
-  #streamedLists: "try" | "refused" | "unfinished" = "try";
+  /** Lists in one piece, streamed or whole. */
+  #unpagedLists: "try" | "refused" | "unfinished" = "try";
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
@@ -186,11 +188,12 @@ export class Reflector<T> {
     const startMs = clock.monotonicMs();
     this.#attemptMs = startMs;
     const from = this.#resumeFrom;
-    const kind = from !== undefined ? "watch" : this.#streamedLists === "try" ? "streamed-list" : "paged-list";
+    const kind = from !== undefined ? "watch" : this.#kindOfList();
     let error: unknown;
     try {
       if (from !== undefined) await this.#watch(from, interrupt.signal);
       else if (kind === "streamed-list") await this.#listStreamed(interrupt.signal);
+      else if (kind === "whole-list") await this.#listWhole(interrupt.signal);
       else await this.#listPaged(interrupt.signal);
     } catch (thrown) {
       error = thrown;
@@ -209,19 +212,24 @@ export class Reflector<T> {
     this.#naps = false;
   }
 
+  #kindOfList(): AttemptKind {
+    if (this.#unpagedLists !== "try") return "paged-list";
+    return this.#options.as === undefined ? "streamed-list" : "whole-list";
+  }
+
   /** What the end of an attempt means for the next one; returns how long to wait before it. */
-  #afterAttempt(kind: "watch" | "streamed-list" | "paged-list", error: unknown): number {
+  #afterAttempt(kind: AttemptKind, error: unknown): number {
     const { random } = this.#options;
-    if (kind === "streamed-list" && this.#resumeFrom === undefined) {
+    if ((kind === "streamed-list" || kind === "whole-list") && this.#resumeFrom === undefined) {
       if (refusesStreaming(error)) {
-        this.#streamedLists = "refused";
+        this.#unpagedLists = "refused";
         return 0;
       }
-      // A server or proxy that starts but never finishes a streamed list gets a paged one for a change.
+      // A server or proxy that starts but never finishes such a list gets a paged one for a change.
       if (error instanceof TransportError ? error.sent : !(error instanceof ApiError))
-        this.#streamedLists = "unfinished";
+        this.#unpagedLists = "unfinished";
     }
-    if (error === undefined && (kind === "paged-list" || this.#progressed)) return 0;
+    if (error === undefined && (kind === "paged-list" || kind === "whole-list" || this.#progressed)) return 0;
     if (error !== undefined) this.#emit({ type: "error", error });
     // What cannot be read at the very start would be there again: a list steps over it.
     if (isGone(error) || (error instanceof StreamError && !this.#progressed)) this.#resumeFrom = undefined;
@@ -256,16 +264,23 @@ export class Reflector<T> {
     });
   }
 
+  async #listWhole(signal: AbortSignal): Promise<void> {
+    const staged: Staged<T> = new Map();
+    const { transport } = this.#options;
+    const resourceVersion = await listWhole(transport, this.#options, this.#limits(signal), (item) =>
+      this.#stage(staged, item),
+    );
+    this.#applyUnless(signal, staged, resourceVersion);
+  }
+
   async #listPaged(signal: AbortSignal): Promise<void> {
     const staged: Staged<T> = new Map();
     const resourceVersion = await listAll(this.#options.transport, this.#options, signal, (items, isFirst) => {
       if (isFirst) staged.clear();
       for (const item of items) this.#stage(staged, item);
     });
-    // A resync asked for meanwhile wants a list that begins later.
-    if (signal.aborted) return;
-    this.#apply(staged, resourceVersion);
-    if (this.#streamedLists === "unfinished") this.#streamedLists = "try";
+    this.#applyUnless(signal, staged, resourceVersion);
+    if (this.#unpagedLists === "unfinished") this.#unpagedLists = "try";
   }
 
   #watch(resourceVersion: string, signal: AbortSignal): Promise<void> {
@@ -288,6 +303,11 @@ export class Reflector<T> {
     if (projected === "failed" && known?.uid === uid) staged.set(key, known);
     else if (projected === "failed" || projected.object === undefined) staged.delete(key);
     else staged.set(key, { uid, resourceVersion, object: projected.object });
+  }
+
+  /** A resync asked for meanwhile wants a list that begins later. */
+  #applyUnless(given: AbortSignal, staged: Staged<T>, resourceVersion: string): void {
+    if (!given.aborted) this.#apply(staged, resourceVersion);
   }
 
   // Where to resume is set before the changes are told, so that a handler may ask for a resync.
@@ -353,6 +373,7 @@ export class Reflector<T> {
 }
 
 type Staged<T> = Map<string, CacheEntry<T>>;
+type AttemptKind = "watch" | "streamed-list" | "whole-list" | "paged-list";
 
 class HandlerBug extends Error {}
 

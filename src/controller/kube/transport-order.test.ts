@@ -17,7 +17,7 @@ describe("a 429", () => {
     const others = [
       bench().transport.request("POST", path, { body: {}, priority: "high" }),
       bench().transport.request("GET", path, { priority: "low" }),
-      bench().transport.watch(path, watchOptions()),
+      bench().transport.stream(path, watchOptions()),
     ];
     await until(() => bench().clock.pendingTimers === 3 || bench().server.requests.length > 1);
     await bench().clock.advance(6_999);
@@ -32,7 +32,7 @@ describe("a 429", () => {
 
   test.each<{ name: string; send: () => Promise<unknown> }>([
     { name: "request", send: () => bench().transport.request("GET", path) },
-    { name: "watch", send: () => bench().transport.watch(path, watchOptions()) },
+    { name: "watch", send: () => bench().transport.stream(path, watchOptions()) },
   ])("a $name that already had its turn but was not yet sent is called back", async ({ send }) => {
     let release = (): void => {};
     const config = bench().server.config();
@@ -102,7 +102,7 @@ describe("order and limits", () => {
     bench().server.otherwise = (request, reply) =>
       request.query.has("watch") ? void reply.stream() : reply.json(200, {});
     const stop = new AbortController();
-    const watches = [1, 2].map(() => failure(bench().transport.watch(path, watchOptions(stop.signal))));
+    const watches = [1, 2].map(() => failure(bench().transport.stream(path, watchOptions(stop.signal))));
     await bench().server.arrived(2);
     await bench().transport.request("GET", path);
     stop.abort();

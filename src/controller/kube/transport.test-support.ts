@@ -3,7 +3,7 @@ import { ApiError, TransportError } from "./api-error.ts";
 import { resourcePath } from "./client.ts";
 import { FakeClock, until } from "./clock.test-support.ts";
 import { type Answer, FakeApiServer } from "./fake-api-server.test-support.ts";
-import { HttpTransport, type RequestRecord, type TransportOptions, type WatchOptions } from "./transport.ts";
+import { HttpTransport, type RequestRecord, type StreamRequestOptions, type TransportOptions } from "./transport.ts";
 
 export const pods = { group: "", version: "v1", plural: "pods", namespace: "a" };
 export const path = resourcePath(pods);
@@ -78,7 +78,7 @@ export function useBench(): () => TransportBench {
   return () => bench;
 }
 
-export function watchOptions(signal = new AbortController().signal): WatchOptions {
+export function watchOptions(signal = new AbortController().signal): StreamRequestOptions {
   return { query: { watch: true }, signal, onData: () => {}, silenceLimitMs: 60_000 };
 }
 

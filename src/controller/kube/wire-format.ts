@@ -1,15 +1,16 @@
 import { decodeObject, decodeWatchEvent, encodeObject } from "./core-v1.ts";
 import { JsonLines } from "./json-lines.ts";
+import { jsonListReader, type ListReader, protobufListReader } from "./list-reader.ts";
+import { frames } from "./pieces.ts";
 import { type Message, message } from "./protobuf.ts";
-import { ProtobufFrames } from "./protobuf-frames.ts";
 
 const protobuf = "application/vnd.kubernetes.protobuf";
 const nothing = message({});
 
 /** What to ask for: protobuf where we can read it, which costs the API server and us a fraction; always JSON besides. */
-export function acceptOf(as: Message | undefined, stream = false): string {
+export function acceptOf(as: Message | undefined, isWatch = false): string {
   if (as === undefined) return "application/json";
-  return `${protobuf}${stream ? ";stream=watch" : ""},application/json`;
+  return `${protobuf}${isWatch ? ";stream=watch" : ""},application/json`;
 }
 
 /** A body as it is sent: as protobuf where its message type is given, else as JSON. */
@@ -34,5 +35,11 @@ export function eventCutter(
   onEvent: (event: unknown) => void,
 ): { push(chunk: Buffer): void } {
   if (as === undefined || !contentType.startsWith(protobuf)) return new JsonLines(onEvent);
-  return new ProtobufFrames((frame) => onEvent(decodeWatchEvent(as, frame)));
+  return frames((frame) => onEvent(decodeWatchEvent(as, frame)));
+}
+
+/** Reads the body of a list while it comes, and hands each item to `onItem`, as plain JSON. */
+export function listReader(contentType: string, as: Message | undefined, onItem: (item: unknown) => void): ListReader {
+  if (as === undefined || !contentType.startsWith(protobuf)) return jsonListReader(onItem);
+  return protobufListReader(as, onItem);
 }

@@ -6,18 +6,24 @@
 export type JsonRecord = Readonly<Record<string, unknown>>;
 
 const nothing: JsonRecord = Object.freeze({});
+const none: readonly JsonRecord[] = Object.freeze([]);
 
 /** The member as an object; an empty one where it is none. */
 export function record(value: unknown, member?: string): JsonRecord {
   const inner = member === undefined ? value : own(value, member);
-  return typeof inner === "object" && inner !== null && !Array.isArray(inner) ? (inner as JsonRecord) : nothing;
+  return isRecord(inner) ? inner : nothing;
 }
 
 /** The member as a list of objects; others in it are left out. */
 export function records(value: unknown, member: string): readonly JsonRecord[] {
   const inner = own(value, member);
-  if (!Array.isArray(inner)) return [];
-  return inner.filter((item): item is JsonRecord => typeof item === "object" && item !== null && !Array.isArray(item));
+  if (!Array.isArray(inner)) return none;
+  // Nearly always all of them are: no copy then.
+  return inner.every(isRecord) ? inner : inner.filter(isRecord);
+}
+
+function isRecord(value: unknown): value is JsonRecord {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 export function text(value: unknown, member: string): string | undefined {
