@@ -197,7 +197,30 @@ describe("what a pod takes", () => {
         500,
       ],
     ];
-    const order = [...pods, ...pods.toReversed(), ...pods.flatMap((pod) => [pods[0]!, pod])];
+    const two = { requests: { cpu: "2" } };
+    const half = { requests: { cpu: "500m" } };
+    const withStatuses = (containerStatuses: object[], conditions: object[] = []) => ({
+      spec: { containers: [shared] },
+      status: { containerStatuses, conditions },
+    });
+    pods.push(
+      [withStatuses([{ name: "c", resources: two }]), 2000],
+      [withStatuses([{ name: "d", resources: two }]), 1000],
+      [withStatuses([{ name: "c", resources: two, allocatedResources: { cpu: "4" } }]), 4000],
+      [withStatuses([{ name: "c", resources: half }]), 1000],
+      [withStatuses([{ name: "c", resources: half }], [{ type: "PodResizePending", reason: "Infeasible" }]), 500],
+      [
+        withStatuses([
+          { name: "d", resources: half },
+          { name: "c", resources: two },
+        ]),
+        2000,
+      ],
+      [{ spec: { containers: [{ resources }] }, status: { containerStatuses: [{ name: "", resources: two }] } }, 2000],
+      [{ spec: { containers: [{ resources }] } }, 1000],
+    );
+    const pairs = pods.flatMap((pod) => pods.flatMap((other) => [pod, other]));
+    const order = [...pods, ...pods.toReversed(), ...pairs];
     for (const [pod, cpu] of order) expect(podRequests(pod).cpu).toBe(cpu);
     expect(podRequests({ spec: { containers: [{ ...shared }] } })).toBe(
       podRequests({ spec: { containers: [shared] } }),

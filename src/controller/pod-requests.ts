@@ -41,14 +41,15 @@ const sums = new WeakMap<object, SoleContainer & { readonly amounts: Quantities 
 function soleContainer(spec: JsonRecord, status: JsonRecord): SoleContainer | undefined {
   if (spec.initContainers !== undefined || spec.overhead !== undefined || spec.resources !== undefined)
     return undefined;
-  if (status.initContainerStatuses !== undefined || status.resources !== undefined) return undefined;
+  if (status.initContainerStatuses !== undefined) return undefined;
   const containers = records(spec, "containers");
   const statuses = records(status, "containerStatuses");
   if (containers.length !== 1 || statuses.length > 1) return undefined;
   const [container, shown] = [containers[0], statuses[0]];
   const asked = container?.resources;
   if (typeof asked !== "object" || asked === null) return undefined;
-  if (shown === undefined || shown.name !== container?.name) return { asked, actual: undefined, allocated: undefined };
+  const isShown = shown !== undefined && (text(shown, "name") ?? "") === (text(container, "name") ?? "");
+  if (!isShown) return { asked, actual: undefined, allocated: undefined };
   const { resources: actual, allocatedResources: allocated } = shown;
   if (actual !== undefined && isInfeasible(status)) return undefined;
   return { asked, actual, allocated };

@@ -28,6 +28,8 @@ export interface StreamOptions {
   readonly onData: (chunk: Buffer, contentType: string) => void;
   /** The longest time without one byte before the peer counts as dead. */
   readonly silenceLimitMs: number;
+  /** Gzip was asked for; what is packed is told in larger pieces than it comes. */
+  readonly packed?: boolean;
 }
 
 export interface HttpAnswer {
@@ -137,7 +139,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       this.#clock.clearTimeout(this.#timer!);
       this.#lastByteMs = this.#clock.monotonicMs();
       this.#watchSilence(this.#options.stream.silenceLimitMs);
-      if (headers["content-encoding"] === "gzip") this.#unpacker = this.#unpack(this.#options.stream);
+      const isPacked = this.#options.stream.packed && headers["content-encoding"] === "gzip";
+      if (isPacked) this.#unpacker = this.#unpack(this.#options.stream);
     }
   }
 

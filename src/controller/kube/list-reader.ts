@@ -9,21 +9,22 @@ export interface ListReader {
   /**
    * To be called after the last chunk.
    *
-   * @returns what the list says of itself
-   * @throws SyntaxError, ProtobufError if it was no whole list; what the listener throws
+   * @returns the resourceVersion of the list
+   * @throws SyntaxError, ProtobufError if it was no whole list, or only a page; what the listener throws
    */
-  end(): ListMeta;
+  end(): string;
 }
 
 interface ListMeta {
-  readonly resourceVersion: string;
+  readonly resourceVersion?: string;
+  readonly continue?: string;
 }
 
 /** Where the list is in its envelope, and what is where in every list. */
 const rawField = 2;
 const metadataField = 1;
 const itemsField = 2;
-const listMeta = message({ 2: one("resourceVersion") });
+const listMeta = message({ 2: one("resourceVersion"), 3: one("continue") });
 
 /**
  * A list as protobuf. Go writes the length of the whole list before its first item, also where it sends the items one by
@@ -32,7 +33,7 @@ const listMeta = message({ 2: one("resourceVersion") });
  * @param onItem gets each item as plain JSON
  */
 export function protobufListReader(as: Message, onItem: (item: unknown) => void): ListReader {
-  let metadata: Partial<ListMeta> | undefined;
+  let metadata: ListMeta | undefined;
   let begun = false;
   /** Bytes of the list that have not come; undefined before it begins, 0 at its end. */
   let left: number | undefined;
@@ -64,7 +65,7 @@ export function protobufListReader(as: Message, onItem: (item: unknown) => void)
     push: (chunk) => pieces.push(chunk),
     end() {
       if (left !== 0 || metadata === undefined) throw new ProtobufError("the list ends before its end");
-      return checked(metadata);
+      return versionOf(metadata);
     },
   };
 }
@@ -76,18 +77,20 @@ export function jsonListReader(onItem: (item: unknown) => void): ListReader {
     push: (chunk) => chunks.push(chunk),
     end() {
       const list = JSON.parse(Buffer.concat(chunks).toString("utf8")) as {
-        metadata?: object;
+        metadata?: ListMeta;
         items?: unknown[];
       } | null;
       for (const item of list?.items ?? []) onItem(item);
-      return checked(list?.metadata ?? {});
+      return versionOf(list?.metadata ?? {});
     },
   };
 }
 
-function checked(metadata: Partial<ListMeta>): ListMeta {
+function versionOf(metadata: ListMeta): string {
+  // Whoever takes a page for everything deletes the rest.
+  if (metadata.continue) throw new SyntaxError("a page instead of a list");
   if (!metadata.resourceVersion) throw new SyntaxError("a list without a resourceVersion");
-  return metadata as ListMeta;
+  return metadata.resourceVersion;
 }
 
 /** A field that begins at `start`; undefined if its tag and length are not there yet. In envelopes and lists, all have a length. */

@@ -88,12 +88,11 @@ export async function listAll(
 export async function listWhole(
   transport: Transport,
   selection: Selection,
-  limits: { silenceLimitMs: number; signal: AbortSignal },
+  signal: AbortSignal,
   onItem: (item: WatchedObject) => void,
 ): Promise<string> {
   let reader: ListReader | undefined;
-  const { silenceLimitMs, signal } = limits;
-  const options = { verb: "list", query: selectors(selection), silenceLimitMs, signal } as const;
+  const options = { verb: "list", query: selectors(selection), silenceLimitMs: pageTimeoutMs, signal } as const;
   await stream(transport, selection, options, (contentType, given) => {
     reader = listReader(contentType, selection.as, (item) => {
       if (!given.aborted) onItem(parseObject(item));
@@ -102,7 +101,7 @@ export async function listWhole(
   });
   return readable("list", () => {
     if (reader === undefined) throw new SyntaxError("nothing came");
-    return reader.end().resourceVersion;
+    return reader.end();
   });
 }
 

@@ -1,6 +1,7 @@
+import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import type { Answer } from "./fake-api-server.test-support.ts";
+import type { Answer, FakeStream } from "./fake-api-server.test-support.ts";
 import { message } from "./protobuf.ts";
 import { page, thing, useBench } from "./reflector.test-support.ts";
 
@@ -36,7 +37,7 @@ describe("what comes as protobuf", () => {
     ]);
     expect(bench().server.requests.map(({ headers }) => [headers.accept, headers["accept-encoding"]])).toEqual([
       ["application/vnd.kubernetes.protobuf,application/json", "gzip"],
-      ["application/vnd.kubernetes.protobuf;stream=watch,application/json", undefined],
+      ["application/vnd.kubernetes.protobuf;stream=watch,application/json", "identity"],
     ]);
   });
 
@@ -116,6 +117,56 @@ describe("what comes as protobuf", () => {
       { limit: "500" },
       expect.objectContaining({ watch: "true" }),
     ]);
+  });
+
+  test("and takes too long to be made is asked for page by page, after a while", async () => {
+    bench().server.script.push(
+      (_, reply) => reply.status(504, "Timeout"),
+      (_, reply) => page(reply, [thing("b", 1, "4")], "8"),
+    );
+    const watch = bench().nextWatch();
+    bench().reflect(builtIn);
+    await bench().nap();
+    const stream = await watch;
+    await bench().hears("error", "+b1", "synced@8");
+    expect(bench().queries().slice(0, 2)).toEqual([{}, { limit: "500" }]);
+    // Next time it is tried in one piece again.
+    bench().server.script.push((_, reply) => page(reply, [thing("b", 1, "4")], "20"));
+    const again = bench().nextWatch();
+    stream.event("ERROR", { kind: "Status", code: 410, reason: "Expired" });
+    await again;
+    await bench().hears("error", "synced@20");
+    expect(bench().queries()[3]).toEqual({});
+  });
+
+  test("and takes long again and again is asked for more and more seldom", async () => {
+    bench().server.otherwise = async (_, reply) => {
+      await bench().clock.advance(12_000);
+      reply.status(500, "InternalError");
+    };
+    bench().reflect(builtIn);
+    const naps = [];
+    for (let i = 0; i < 4; i++) naps.push(await bench().nap());
+    expect(naps[3]).toBeGreaterThan(naps[0]! * 4);
+  });
+
+  test("and is packed is given up as one that is not, and nothing of it is told after that", async () => {
+    const first = new Promise<FakeStream>((resolve) =>
+      bench().server.script.push((_, reply) => resolve(reply.stream({ "content-encoding": "gzip" }))),
+    );
+    bench().reflect(builtIn);
+    const stream = await first;
+    const noise = randomBytes(400_000).toString("hex");
+    const bytes = gzipSync(listOf([{ ...thing("a", 1, "3"), noise }], "5"));
+    stream.raw(bytes.subarray(0, 100_000));
+    bench().server.script.push((_, reply) => page(reply, [thing("a", 2, "8")], "9"));
+    const watch = bench().nextWatch();
+    const resynced = bench().reflector.resync();
+    stream.raw(bytes.subarray(100_000));
+    stream.end();
+    await watch;
+    expect(await resynced).toBe(true);
+    await bench().hears("+a2", "synced@9");
   });
 
   test("and is asked for anew while it comes is listed from the new moment on (guards: the term's own list)", async () => {

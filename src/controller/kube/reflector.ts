@@ -53,7 +53,7 @@ export interface ReflectorOptions<T> extends Selection {
 const livedLongMs = 10_000;
 
 /**
- * Keeps a projection of all objects of one type up to date: the whole state by a streamed list, or by one list of what
+ * Keeps a projection of all objects of one type up to date: the whole state by a streamed list, or one packed list of what
  * comes as protobuf (paged where the server refuses that), then a watch that is resumed where it broke off. Only an expired version costs a new list, or one that
  * the consumer asks for.
  *
@@ -200,7 +200,8 @@ export class Reflector<T> {
     }
     if (error instanceof HandlerBug) throw error;
     if (interrupt.signal.aborted) return;
-    if (this.#progressed || clock.monotonicMs() - startMs >= livedLongMs) {
+    const watched = kind === "watch" || kind === "streamed-list";
+    if (this.#progressed || (watched && clock.monotonicMs() - startMs >= livedLongMs)) {
       this.#failures = 0;
       this.#unanswered = 0;
       this.#expirations = 0;
@@ -226,8 +227,7 @@ export class Reflector<T> {
         return 0;
       }
       // A server or proxy that starts but never finishes such a list gets a paged one for a change.
-      if (error instanceof TransportError ? error.sent : !(error instanceof ApiError))
-        this.#unpagedLists = "unfinished";
+      if (isUnfinished(error)) this.#unpagedLists = "unfinished";
     }
     if (error === undefined && (kind === "paged-list" || kind === "whole-list" || this.#progressed)) return 0;
     if (error !== undefined) this.#emit({ type: "error", error });
@@ -267,9 +267,7 @@ export class Reflector<T> {
   async #listWhole(signal: AbortSignal): Promise<void> {
     const staged: Staged<T> = new Map();
     const { transport } = this.#options;
-    const resourceVersion = await listWhole(transport, this.#options, this.#limits(signal), (item) =>
-      this.#stage(staged, item),
-    );
+    const resourceVersion = await listWhole(transport, this.#options, signal, (item) => this.#stage(staged, item));
     this.#applyUnless(signal, staged, resourceVersion);
   }
 
@@ -381,6 +379,11 @@ const absent = { object: undefined };
 const defaultBackoff = { baseMs: 800, maxMs: 30_000 };
 // Refusals that a paged list would meet as well.
 const notAboutStreaming = new Set([401, 403, 404, 408, 410, 429]);
+
+function isUnfinished(error: unknown): boolean {
+  if (error instanceof ApiError) return error.status === 504;
+  return error instanceof TransportError ? error.sent : true;
+}
 
 function refusesStreaming(error: unknown): boolean {
   if (!(error instanceof ApiError)) return false;

@@ -43,7 +43,7 @@ export interface RequestOptions {
   readonly resource?: string;
 }
 
-export interface StreamRequestOptions extends StreamOptions {
+export interface StreamRequestOptions extends Omit<StreamOptions, "packed"> {
   /** Default `watch`. A list comes packed, which costs both sides less than encrypting what was not. */
   readonly verb?: "watch" | "list";
   readonly query: Query;
@@ -165,15 +165,16 @@ export class HttpTransport implements Transport {
     // A hold is for streams too; slots are not.
     while (this.#gate.isHeld && !options.signal.aborted) await sleep(this.#clock, this.#gate.holdMs, options.signal);
     const { verb = "watch" } = options;
-    const accept = acceptOf(options.as, verb === "watch");
-    const further = verb === "list" ? () => ({ "accept-encoding": "gzip" }) : undefined;
+    const packed = verb === "list";
+    const accept = acceptOf(options.as, !packed);
+    const further = () => ({ "accept-encoding": packed ? "gzip" : "identity" });
     const request = { method: "GET", path: this.#target(path, options.query), body: undefined, accept, further };
     const labels = { verb, resource: options.resource ?? resourceOf(path) };
     const answer = await this.#exchange(this.#streams, request, labels, {
       signal: options.signal,
       timeoutMs: options.openTimeoutMs ?? 30_000,
       veto: () => (this.#gate.isHeld ? "held" : undefined),
-      stream: options,
+      stream: { ...options, packed },
     }).catch((error: unknown) => {
       if (error instanceof HeldBack) return undefined;
       throw error;
@@ -189,15 +190,9 @@ export class HttpTransport implements Transport {
    * @throws TransportError without a whole answer
    */
   async raw(path: string, { query, headers, signal }: RawOptions = {}): Promise<RawAnswer> {
-    const request = {
-      method: "GET",
-      path: this.#target(path, query),
-      body: undefined,
-      accept: "*/*",
-      further: headers,
-    };
-    const timeoutMs = this.#options.timeoutMs;
-    const options = { signal, timeoutMs, veto: undefined, stream: undefined };
+    const target = this.#target(path, query);
+    const request = { method: "GET", path: target, body: undefined, accept: "*/*", further: headers };
+    const options = { signal, timeoutMs: this.#options.timeoutMs, veto: undefined, stream: undefined };
     const { status, body } = await this.#exchange(this.#streams, request, { verb: "get", resource: "raw" }, options);
     return { status, text: body.toString("utf8") };
   }
