@@ -222,7 +222,7 @@ export class Reflector<T> {
   #afterAttempt(kind: AttemptKind, error: unknown): number {
     const { random } = this.#options;
     if ((kind === "streamed-list" || kind === "whole-list") && this.#resumeFrom === undefined) {
-      if (refusesStreaming(error)) {
+      if (refusesUnpaged(error)) {
         this.#unpagedLists = "refused";
         return 0;
       }
@@ -377,15 +377,15 @@ class HandlerBug extends Error {}
 
 const absent = { object: undefined };
 const defaultBackoff = { baseMs: 800, maxMs: 30_000 };
-// Refusals that a paged list would meet as well.
-const notAboutStreaming = new Set([401, 403, 404, 408, 410, 429]);
+// What a paged list would be answered as well.
+const refusesPagesToo = new Set([401, 403, 404, 408, 410, 429]);
 
 function isUnfinished(error: unknown): boolean {
   if (error instanceof ApiError) return error.status === 504;
   return error instanceof TransportError ? error.sent : true;
 }
 
-function refusesStreaming(error: unknown): boolean {
+function refusesUnpaged(error: unknown): boolean {
   if (!(error instanceof ApiError)) return false;
-  return error.status >= 400 && error.status < 500 && !notAboutStreaming.has(error.status);
+  return error.status >= 400 && error.status < 500 && !refusesPagesToo.has(error.status);
 }
